@@ -1,0 +1,185 @@
+// The one typed description of what the native addon exports. Nothing here is for users; lib/ calls
+// it through load.ts. Calls that return a Promise do their work off the JavaScript thread. Native
+// failures are Errors with a `code` from ErrorCode, made into FusebertErrors by load.ts.
+
+import type { WeightDtype } from '../checkpoint/tensor-table.js'
+
+export type Pooling = 'none' | 'mean' | 'cls' | 'max'
+export type TruncationStrategy = 'longest_first' | 'only_first' | 'only_second'
+
+export interface NativeAddedToken {
+  content: string
+  id: number
+  special: boolean
+  single_word: boolean
+  lstrip: boolean
+  rstrip: boolean
+  normalized: boolean
+}
+
+export interface NativeTemplatePiece {
+  kind: 'special_token' | 'sequence_a' | 'sequence_b'
+  /** Token id of the special token; ignored for sequences. */
+  id: number
+  type_id: number
+}
+
+export interface NativeTokenizerSpec {
+  /** Token of each id, UTF-8, end to end; an id without a token has an empty range. */
+  vocab_bytes: Uint8Array
+  /** [vocab_size + 1] byte offsets into vocab_bytes. */
+  vocab_offsets: Int32Array
+  unk_token: string
+  continuing_subword_prefix: string
+  max_input_chars_per_word: number
+  clean_text: boolean
+  handle_chinese_chars: boolean
+  /** null: as lowercase. */
+  strip_accents: boolean | null
+  lowercase: boolean
+  added_tokens: NativeAddedToken[]
+  single_template: NativeTemplatePiece[]
+  pair_template: NativeTemplatePiece[]
+}
+
+export interface NativeEncodeOptions {
+  truncation: TruncationStrategy | null
+  /** Tokens, special ones included. 0: no limit. */
+  max_length: number
+  add_special_tokens: boolean
+  offsets: 'none' | 'utf16' | 'code_point'
+  special_tokens_mask: boolean
+}
+
+export interface NativeEncoding {
+  input_ids: Int32Array // [total_tokens]
+  token_type_ids: Int32Array // [total_tokens]
+  cu_seqlens: Int32Array // [texts + 1]
+  offsets: Int32Array | null // [total_tokens, 2]
+  special_tokens_mask: Uint8Array | null // [total_tokens]
+  /** Sequences that lost tokens. */
+  truncated: number
+}
+
+export interface NativeTokenizer {
+  readonly vocabSize: number
+  /** texts and pairs have the same length; pairs is null for single texts. */
+  encode(
+    texts: readonly string[],
+    pairs: readonly string[] | null,
+    options: NativeEncodeOptions,
+  ): Promise<NativeEncoding>
+  /** -1 when there is no such token. */
+  tokenToId(token: string): number
+  /** '' when there is no such id. */
+  idToToken(id: number): string
+  /** Special tokens that the template adds. */
+  specialTokenCount(pair: boolean): number
+}
+
+export interface NativeTensor {
+  name: string
+  dtype: WeightDtype
+  shape: readonly number[]
+  strides: readonly number[]
+  file_index: number
+  offset_bytes: number
+}
+
+export interface NativeGeometry {
+  vocab_size: number
+  hidden_size: number
+  num_hidden_layers: number
+  num_attention_heads: number
+  intermediate_size: number
+  max_position_embeddings: number
+  type_vocab_size: number
+  layer_norm_eps: number
+  hidden_act: 'gelu' | 'gelu_tanh' | 'relu'
+  has_pooler: boolean
+}
+
+export interface NativeModelSpec {
+  geometry: NativeGeometry
+  files: { path: string; size_bytes: number }[]
+  tensors: NativeTensor[]
+  device: 'auto' | 'cpu'
+  /** 0: as many as are worth it. */
+  threads: number
+  /** 0: the backend's choice. */
+  max_batch_tokens: number
+}
+
+export interface NativeDevice {
+  device: 'cpu'
+  name: string
+  isa: string
+  isas: string[]
+  threads: number
+}
+
+export interface NativeModelInfo {
+  device: string
+  name: string
+  isa: string
+  dtype: string
+  threads: number
+  weight_bytes: number
+  max_batch_tokens: number
+  /** Why this device was chosen. */
+  reason: string
+}
+
+export interface NativeOutputOptions {
+  pooling: Pooling
+  normalize: boolean
+  /** Return the last layer's hidden states, or with pooling the pooled rows. */
+  hidden_states: boolean
+  pooler_output: boolean
+}
+
+export interface NativeEncodeResult {
+  /** [total_tokens, hidden] or null. */
+  hidden_states: Float32Array | null
+  /** [texts, hidden] or null. */
+  pooled: Float32Array | null
+  /** [texts, hidden] or null. */
+  pooler_output: Float32Array | null
+  cu_seqlens: Int32Array // [texts + 1]
+  truncated: number
+}
+
+/** A running request: its promise, and the id that cancels it. */
+export interface NativeRequest {
+  id: number
+  promise: Promise<NativeEncodeResult>
+}
+
+export interface NativeModel {
+  readonly info: NativeModelInfo
+  /** Tokenizes and encodes; texts are copied before this returns. */
+  encodeTexts(
+    tokenizer: NativeTokenizer,
+    texts: readonly string[],
+    options: NativeEncodeOptions,
+    output: NativeOutputOptions,
+  ): NativeRequest
+  /** Encodes ids that are already packed; the arrays are copied before this returns. */
+  encodeIds(
+    input_ids: Int32Array,
+    token_type_ids: Int32Array,
+    cu_seqlens: Int32Array,
+    output: NativeOutputOptions,
+  ): NativeRequest
+  /** The request rejects with ERR_ABORTED soon; nothing happens when it has ended already. */
+  cancel(id: number): void
+  /** Rejects what is waiting with ERR_DISPOSED and frees the weights; resolves when they are free. */
+  dispose(): Promise<void>
+}
+
+export interface NativeAddon {
+  version: string
+  devices(): NativeDevice[]
+  createTokenizer(spec: NativeTokenizerSpec): Promise<NativeTokenizer>
+  loadModel(spec: NativeModelSpec): Promise<NativeModel>
+}

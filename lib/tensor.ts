@@ -1,0 +1,64 @@
+// A dense, row-major array with a shape: what pipelines and models return.
+
+import { FusebertError } from './errors.js'
+
+export type TensorType = 'float32' | 'int32' | 'int64' | 'bool'
+export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array
+/** Numbers nested as deep as the tensor has dimensions; a number for a tensor without any. */
+export type NestedArray = number | bigint | NestedArray[]
+
+const constructors = {
+  float32: Float32Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+} as const
+
+export class Tensor {
+  readonly type: TensorType
+  /** Row-major elements; length is the product of `dims`. May be a view of a larger buffer. */
+  readonly data: TensorData
+  readonly dims: readonly number[]
+
+  /**
+   * @param type - element type
+   * @param data - elements, row-major, not copied
+   * @param dims - shape; its product must be data.length (ERR_INVALID_ARGUMENT)
+   */
+  constructor(type: TensorType, data: TensorData, dims: readonly number[]) {
+    const expected = constructors[type]
+    if (expected === undefined || !(data instanceof expected)) {
+      throw new FusebertError(
+        'ERR_INVALID_ARGUMENT',
+        `Expected ${expected?.name ?? 'a known tensor type'} for the data of a Tensor of type ` +
+          `'${String(type)}' but received ${data?.constructor?.name ?? typeof data}.`,
+      )
+    }
+    const size = dims.reduce((product, dim) => product * dim, 1)
+    if (dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0) || size !== data.length) {
+      throw new FusebertError(
+        'ERR_INVALID_ARGUMENT',
+        `Expected dims whose product is ${data.length} for a Tensor but received [${dims.join(', ')}].`,
+      )
+    }
+    this.type = type
+    this.data = data
+    this.dims = [...dims]
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.data.length
+  }
+
+  /** The elements as nested arrays, `dims.length` deep. */
+  tolist(): NestedArray {
+    const build = (depth: number, offset: number): NestedArray => {
+      if (depth === this.dims.length) return this.data[offset] ?? 0
+      const length = this.dims[depth] ?? 0
+      const stride = this.dims.slice(depth + 1).reduce((product, dim) => product * dim, 1)
+      return Array.from({ length }, (_, i) => build(depth + 1, offset + i * stride))
+    }
+    return build(0, 0)
+  }
+}

@@ -1,0 +1,71 @@
+// The seam between what an encoder is and where it runs. It is as wide as a whole model, not an
+// operation, so that a backend is free to fuse.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/packed_batch.h"
+#include "core/status.h"
+#include "model/geometry.h"
+#include "model/weights.h"
+
+namespace fusebert {
+
+enum class Pooling { kNone, kMean, kCls, kMax };
+
+// Where results go. Null means not wanted. Pooling happens where the hidden states are, and only
+// what is asked for is copied out.
+struct EncodeOutput {
+  Pooling pooling = Pooling::kNone;
+  // Divide each row of `pooled` (or of `hidden_states`, when pooling is kNone) by its L2 norm,
+  // max(norm, 1e-12) as torch.nn.functional.normalize does.
+  bool normalize = false;
+  float* hidden_states = nullptr;  // [total_tokens, hidden_size], the last layer's
+  float* pooled = nullptr;         // [batch_size, hidden_size], by `pooling`, which is not kNone
+  float* pooler_output = nullptr;  // [batch_size, hidden_size], tanh(W·h_cls + b)
+};
+
+struct BackendDescription {
+  std::string device;         // "cpu"
+  std::string name;           // the processor's name, or the GPU's
+  std::string isa;            // "scalar", "avx2", "avx512", …
+  std::string dtype;          // "fp32"
+  int threads = 0;
+  int64_t weight_bytes = 0;   // resident after load
+  int64_t max_batch_tokens = 0;  // what one encode() call is best given
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual const BackendDescription& describe() const = 0;
+  virtual const Geometry& geometry() const = 0;
+
+  // Runs the encoder over a packed batch. Called from one thread at a time. Checks `cancelled`
+  // between layers and returns kAborted when it is set. A sequence's result does not depend, to
+  // the bit, on what else is in the batch or on the number of threads.
+  virtual Status encode(const PackedBatch& batch, const EncodeOutput& output,
+                        const std::atomic<bool>& cancelled) = 0;
+};
+
+struct BackendOptions {
+  std::string device = "auto";  // "auto" or "cpu"
+  int threads = 0;              // 0: as many as are worth it
+  int64_t max_batch_tokens = 0; // 0: the backend's choice
+};
+
+// A loaded backend and why it was chosen.
+struct SelectedBackend {
+  std::unique_ptr<Backend> backend;
+  std::string reason;
+};
+
+// Chooses a backend and loads the weights into it. The table may be closed afterwards.
+Result<SelectedBackend> load_backend(const BackendOptions& options, const Geometry& geometry,
+                                     const WeightTable& weights);
+
+}  // namespace fusebert

@@ -1,0 +1,29 @@
+// The CPU backend: an fp32 BERT encoder over packed tokens, with kernels chosen at run time for the
+// processor's instruction set.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace fusebert::cpu {
+
+// Loads the weights into the chosen kernels' layout. kDeviceUnavailable when FUSEBERT_CPU_ISA names
+// an instruction set that this processor, or this build, does not have.
+Result<std::unique_ptr<Backend>> load_cpu_backend(const BackendOptions& options,
+                                                  const Geometry& geometry,
+                                                  const WeightTable& weights);
+
+// What devices() says of this machine.
+struct CpuInfo {
+  std::string name;               // "AMD EPYC 9R14", from the processor itself
+  std::string isa;                // the one in use
+  std::vector<std::string> isas;  // those that would run here, best first
+  int threads = 0;                // the default thread count
+};
+
+Result<CpuInfo> cpu_info();
+
+}  // namespace fusebert::cpu

@@ -1,0 +1,46 @@
+// The geometry of a BERT encoder: the numbers of config.json that decide shapes and arithmetic.
+#pragma once
+
+#include <cstdint>
+
+#include "core/status.h"
+
+namespace fusebert {
+
+enum class Activation {
+  kGelu,      // x/2 · (1 + erf(x/√2)), transformers "gelu"
+  kGeluTanh,  // tanh approximation, transformers "gelu_new" and "gelu_pytorch_tanh"
+  kRelu,
+};
+
+// Names are those of a Hugging Face config.json.
+struct Geometry {
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t num_hidden_layers = 0;
+  int64_t num_attention_heads = 0;
+  int64_t intermediate_size = 0;
+  int64_t max_position_embeddings = 0;
+  int64_t type_vocab_size = 0;
+  float layer_norm_eps = 1e-12f;
+  Activation hidden_act = Activation::kGelu;
+  bool has_pooler = false;  // pooler.dense.{weight,bias} are in the checkpoint
+
+  int64_t head_dim() const { return hidden_size / num_attention_heads; }
+};
+
+// Bounds that keep every product of sizes far inside int64_t and refuse nonsense early.
+inline constexpr int64_t kMaxVocabSize = int64_t{1} << 24;
+inline constexpr int64_t kMaxHiddenSize = int64_t{1} << 14;
+inline constexpr int64_t kMaxLayers = 256;
+inline constexpr int64_t kMaxIntermediateSize = int64_t{1} << 16;
+inline constexpr int64_t kMaxPositions = int64_t{1} << 16;
+inline constexpr int64_t kMaxTypeVocabSize = 1024;
+inline constexpr int64_t kMinHeadDim = 16;
+inline constexpr int64_t kMaxHeadDim = 128;
+
+// kConfig when a number is outside its bounds, heads do not divide hidden_size, or head_dim is
+// not in [16, 128].
+Status validate(const Geometry& geometry);
+
+}  // namespace fusebert

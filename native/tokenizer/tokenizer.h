@@ -1,0 +1,103 @@
+// BERT's tokenizer: normaliser, pre-tokenizer, WordPiece, special tokens, truncation, as Hugging
+// Face's `tokenizers` defines them (BertNormalizer, BertPreTokenizer, WordPiece,
+// TemplateProcessing). Text goes in as UTF-8 and ids come out packed. Immutable once made, so any
+// number of threads may use one at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/status.h"
+
+namespace fusebert {
+
+// A token that is found in the text before anything else happens (AddedVocabulary of `tokenizers`).
+struct AddedToken {
+  std::string content;
+  int32_t id = 0;
+  bool special = false;      // counted in special_tokens_mask
+  bool single_word = false;  // only where no word character touches it
+  bool lstrip = false;       // takes the white space to its left with it
+  bool rstrip = false;
+  bool normalized = false;   // searched in the normalised text instead of the original
+};
+
+// One piece of a post-processor's template: a special token or a sequence.
+struct TemplatePiece {
+  enum class Kind { kSpecialToken, kSequenceA, kSequenceB };
+  Kind kind = Kind::kSpecialToken;
+  int32_t id = 0;       // of the special token
+  int32_t type_id = 0;  // token type of the piece
+};
+
+struct TokenizerSpec {
+  std::vector<std::string> vocab;  // vocab[id] = token; "" where no token has that id
+  std::string unk_token = "[UNK]";
+  std::string continuing_subword_prefix = "##";
+  int64_t max_input_chars_per_word = 100;
+  bool clean_text = true;
+  bool handle_chinese_chars = true;
+  std::optional<bool> strip_accents;  // unset: as lowercase
+  bool lowercase = true;
+  std::vector<AddedToken> added_tokens;
+  std::vector<TemplatePiece> single_template;
+  std::vector<TemplatePiece> pair_template;
+};
+
+enum class Truncation { kNone, kLongestFirst, kOnlyFirst, kOnlySecond };
+enum class OffsetUnit { kNone, kUtf16, kCodePoint };
+
+struct EncodeOptions {
+  Truncation truncation = Truncation::kNone;
+  int64_t max_length = 0;  // tokens, special ones included; used unless truncation is kNone
+  bool add_special_tokens = true;
+  OffsetUnit offsets = OffsetUnit::kNone;
+  bool special_tokens_mask = false;
+};
+
+// Where encodings are appended. One object can hold many sequences, packed.
+struct PackedEncoding {
+  std::vector<int32_t> input_ids;        // [total_tokens]
+  std::vector<int32_t> token_type_ids;   // [total_tokens]
+  std::vector<int32_t> cu_seqlens{0};    // [sequences + 1]
+  std::vector<int32_t> offsets;          // [total_tokens, 2] start, end; when asked for
+  std::vector<uint8_t> special_tokens_mask;  // [total_tokens]; when asked for
+  int64_t truncated = 0;                 // sequences that lost tokens
+};
+
+class Tokenizer {
+ public:
+  // kTokenizerFormat when the parts contradict each other (unknown-token missing, template ids
+  // outside the vocabulary, duplicate tokens, …).
+  static Result<std::shared_ptr<const Tokenizer>> create(TokenizerSpec spec);
+  ~Tokenizer();
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
+
+  // Appends the encoding of `text` (and `pair`) to `out`. The text need not be valid UTF-8:
+  // malformed bytes become U+FFFD. Fails without appending with kInvalidArgument (max_length too
+  // small for the template's special tokens), kInputTooLong (truncation cannot make it fit:
+  // `only_first` when the second text alone is too long, …). With truncation kNone and
+  // max_length > 0, a longer encoding is kInputTooLong too.
+  Status encode(std::string_view text, std::optional<std::string_view> pair,
+                const EncodeOptions& options, PackedEncoding& out) const;
+
+  int64_t vocab_size() const;  // highest id + 1, added tokens included
+  // -1 when there is no such token.
+  int32_t token_to_id(std::string_view token) const;
+  // "" when there is no such id.
+  std::string_view id_to_token(int32_t id) const;
+  // Special tokens that the template adds to one text, or to a pair.
+  int64_t special_token_count(bool pair) const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace fusebert
