@@ -1,0 +1,160 @@
+// A model in native memory: loading it from a folder, and the life cycle of its calls (abort,
+// dispose). AutoModel and the pipelines are built on this.
+
+import { openCheckpoint } from '../checkpoint/checkpoint.js'
+import { FusebertError } from '../errors.js'
+import type { ModelFolder } from '../hub/folder.js'
+import type {
+  NativeEncodeOptions,
+  NativeEncodeResult,
+  NativeModel,
+  NativeModelInfo,
+  NativeOutputOptions,
+  NativeRequest,
+  NativeTokenizer,
+} from '../native/addon.js'
+import { fromNative, loadAddon } from '../native/load.js'
+import { checkChoice, checkInteger, checkOptions, checkSignal } from '../options.js'
+import { bertTensors } from './bert.js'
+import { readConfig, type ModelConfig } from './config.js'
+
+export interface LoadOptions {
+  /** Where to run: 'auto' (default) takes the best there is and says why in `device.reason`. */
+  device?: 'auto' | 'cpu'
+  /** Arithmetic: 'auto' (default) is 'fp32' on a CPU. */
+  dtype?: 'auto' | 'fp32'
+  /**
+   * CPU threads; default: the least of physical cores, scheduler affinity and cgroup quota.
+   */
+  threads?: number
+  /** Tokens that go through the encoder at once; default: the backend's choice. */
+  max_batch_tokens?: number
+  /** Aborts the load. */
+  signal?: AbortSignal
+}
+
+const MAX_THREADS = 1024
+const MAX_BATCH_TOKENS = 1 << 20
+
+/** Rejects with the signal's reason as soon as it aborts, else settles as `promise` does. */
+export async function withSignal<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  onAbort: () => void,
+): Promise<T> {
+  if (signal === undefined) return promise
+  let listener: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    listener = () => {
+      onAbort()
+      reject(signal.reason as Error)
+    }
+    if (signal.aborted) listener()
+    else signal.addEventListener('abort', listener, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    if (listener !== undefined) signal.removeEventListener('abort', listener)
+    // Whichever lost must not surface as an unhandled rejection.
+    promise.catch(() => undefined)
+    aborted.catch(() => undefined)
+  }
+}
+
+export class LoadedModel {
+  readonly config: ModelConfig
+  readonly hasPooler: boolean
+  readonly info: Readonly<NativeModelInfo>
+  readonly #native: NativeModel
+  #disposal: Promise<void> | undefined
+
+  private constructor(native: NativeModel, config: ModelConfig, hasPooler: boolean) {
+    this.#native = native
+    this.config = config
+    this.hasPooler = hasPooler
+    this.info = Object.freeze(native.info)
+  }
+
+  /** @throws FusebertError with the code of what is wrong with the folder or the options */
+  static async load(folder: ModelFolder, options?: LoadOptions): Promise<LoadedModel> {
+    const given = checkOptions('options', options)
+    const device = checkChoice(['auto', 'cpu'], 'device', given.device ?? 'auto')
+    checkChoice(['auto', 'fp32'], 'dtype', given.dtype ?? 'auto')
+    const threads =
+      given.threads === undefined ? 0 : checkInteger('threads', given.threads, 1, MAX_THREADS)
+    const maxBatchTokens =
+      given.max_batch_tokens === undefined
+        ? 0
+        : checkInteger('max_batch_tokens', given.max_batch_tokens, 1, MAX_BATCH_TOKENS)
+    const signal = checkSignal(given.signal)
+    signal?.throwIfAborted()
+
+    const config = await readConfig(folder)
+    const table = await openCheckpoint(folder)
+    const { tensors, has_pooler } = bertTensors(table, config)
+    signal?.throwIfAborted()
+    const loading = fromNative(() =>
+      loadAddon().loadModel({
+        geometry: { ...config.geometry, has_pooler },
+        files: table.files.map(({ path, sizeBytes }) => ({ path, size_bytes: sizeBytes })),
+        tensors,
+        device,
+        threads,
+        max_batch_tokens: maxBatchTokens,
+      }),
+    )
+    const native = await withSignal(loading, signal, () => {
+      // Loading cannot be interrupted; what comes of it is freed.
+      loading.then((late) => late.dispose()).catch(() => undefined)
+    })
+    return new LoadedModel(native, config, has_pooler)
+  }
+
+  /** Tokenizes and encodes texts. Rejects with the signal's reason, or a FusebertError. */
+  encodeTexts(
+    tokenizer: NativeTokenizer,
+    texts: readonly string[],
+    options: NativeEncodeOptions,
+    output: NativeOutputOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<NativeEncodeResult> {
+    return this.#run(signal, () => this.#native.encodeTexts(tokenizer, texts, options, output))
+  }
+
+  /** Encodes packed ids. Rejects with the signal's reason, or a FusebertError. */
+  encodeIds(
+    input_ids: Int32Array,
+    token_type_ids: Int32Array,
+    cu_seqlens: Int32Array,
+    output: NativeOutputOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<NativeEncodeResult> {
+    return this.#run(signal, () =>
+      this.#native.encodeIds(input_ids, token_type_ids, cu_seqlens, output),
+    )
+  }
+
+  async #run(
+    signal: AbortSignal | undefined,
+    start: () => NativeRequest,
+  ): Promise<NativeEncodeResult> {
+    if (this.#disposal !== undefined) {
+      throw new FusebertError(
+        'ERR_DISPOSED',
+        'Expected a model that is in use but it has been disposed of. Load it again.',
+      )
+    }
+    signal?.throwIfAborted()
+    return fromNative(() => {
+      const request = start()
+      return withSignal(request.promise, signal, () => this.#native.cancel(request.id))
+    })
+  }
+
+  /** Rejects calls under way with ERR_DISPOSED and frees the weights. Idempotent. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#native.dispose()
+    return this.#disposal
+  }
+}

@@ -1,0 +1,216 @@
+// The feature-extraction task: texts in, one vector per text (or per token) out.
+
+import { callable } from '../callable.js'
+import { FusebertError, invalidArgument } from '../errors.js'
+import { ModelFolder } from '../hub/folder.js'
+import { LoadedModel, type LoadOptions } from '../models/loaded-model.js'
+import {
+  readSentenceTransformers,
+  type SentenceTransformersConfig,
+} from '../models/sentence-transformers.js'
+import type { NativeEncodeResult, NativeModelInfo, Pooling } from '../native/addon.js'
+import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal } from '../options.js'
+import { Tensor } from '../tensor.js'
+import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
+
+export type { Pooling } from '../native/addon.js'
+
+export interface FeatureExtractionOptions {
+  /**
+   * How the hidden states of a text become one vector; 'none' returns them all. Default: what a
+   * sentence-transformers folder says, else 'none'.
+   */
+  pooling?: Pooling
+  /** Divide each vector by its L2 norm. Default: what a sentence-transformers folder says, else false. */
+  normalize?: boolean
+  /**
+   * Cut texts that are longer than max_length tokens (default). false: refuse them with
+   * ERR_INPUT_TOO_LONG.
+   */
+  truncation?: boolean
+  /** Tokens, special ones included; at most, and by default, the model's own limit. */
+  max_length?: number
+  /** Aborts the call, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** What a call consumed. */
+export interface Usage {
+  texts: number
+  /** Tokens that went through the encoder, special ones included. */
+  tokens: number
+  /** Texts that were longer than the limit and were cut. */
+  truncated: number
+}
+
+export interface FeatureExtractionDefaults {
+  readonly pooling: Pooling
+  readonly normalize: boolean
+  /** Tokens, special ones included. */
+  readonly max_length: number
+  /** Whether pooling and normalize come from a sentence-transformers folder. */
+  readonly from_sentence_transformers: boolean
+}
+
+export interface FeatureExtractionPipeline {
+  /**
+   * @returns with pooling: a Tensor [texts, hidden_size], [1, hidden_size] for one string. With
+   * pooling 'none': for one string a Tensor [1, S, hidden_size], for an array an array of Tensors
+   * [S_i, hidden_size]. All float32, with `usage`.
+   * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_TOO_LONG, ERR_DISPOSED, ERR_OUT_OF_MEMORY; the
+   * signal's reason when aborted
+   */
+  (text: string, options?: FeatureExtractionOptions): Promise<Tensor & { usage: Usage }>
+  (
+    texts: readonly string[],
+    options: FeatureExtractionOptions & { pooling: 'mean' | 'cls' | 'max' },
+  ): Promise<Tensor & { usage: Usage }>
+  (
+    texts: readonly string[],
+    options: FeatureExtractionOptions & { pooling: 'none' },
+  ): Promise<Tensor[] & { usage: Usage }>
+  (
+    texts: string | readonly string[],
+    options?: FeatureExtractionOptions,
+  ): Promise<(Tensor | Tensor[]) & { usage: Usage }>
+  readonly task: 'feature-extraction'
+  readonly defaults: FeatureExtractionDefaults
+  readonly hidden_size: number
+  readonly tokenizer: Tokenizer
+  /** Where the model runs, and why there. */
+  readonly device: Readonly<NativeModelInfo>
+  /** Frees the weights; calls under way reject with ERR_DISPOSED. Idempotent. */
+  dispose(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
+
+function checkTexts(texts: unknown): readonly string[] {
+  if (typeof texts === 'string') return [texts]
+  if (!Array.isArray(texts)) throw invalidArgument('a string or an array of strings', 'texts', texts)
+  const list = texts as unknown[]
+  for (let i = 0; i < list.length; i += 1) {
+    if (typeof list[i] !== 'string') throw invalidArgument('a string', `texts[${i}]`, list[i])
+  }
+  return texts as string[]
+}
+
+interface Parts {
+  model: LoadedModel
+  tokenizer: Tokenizer
+  defaults: FeatureExtractionDefaults
+}
+
+/** Splits [total_tokens, hidden] into a Tensor per text. The Tensors share one buffer. */
+function splitTokens(result: NativeEncodeResult, hiddenSize: number): Tensor[] {
+  const hidden = result.hidden_states ?? new Float32Array(0)
+  const { cu_seqlens } = result
+  return Array.from({ length: cu_seqlens.length - 1 }, (_, i) => {
+    const begin = cu_seqlens[i] ?? 0
+    const end = cu_seqlens[i + 1] ?? 0
+    const data = hidden.subarray(begin * hiddenSize, end * hiddenSize)
+    return new Tensor('float32', data, [end - begin, hiddenSize])
+  })
+}
+
+async function extract(
+  { model, tokenizer, defaults }: Parts,
+  texts: string | readonly string[],
+  options: FeatureExtractionOptions | undefined,
+): Promise<(Tensor | Tensor[]) & { usage: Usage }> {
+  const given = checkOptions('options', options)
+  const list = checkTexts(texts)
+  const pooling = checkChoice(POOLINGS, 'pooling', given.pooling ?? defaults.pooling)
+  const normalize = checkBoolean('normalize', given.normalize ?? defaults.normalize)
+  const truncation = checkBoolean('truncation', given.truncation ?? true)
+  // A shorter limit than the special tokens could never be met.
+  const shortest = tokenizer.native.specialTokenCount(false)
+  const max_length = checkInteger(
+    'max_length',
+    given.max_length ?? defaults.max_length,
+    Math.max(1, shortest),
+    model.config.geometry.max_position_embeddings,
+  )
+  const result = await model.encodeTexts(
+    tokenizer.native,
+    list,
+    {
+      truncation: truncation ? 'longest_first' : null,
+      max_length,
+      add_special_tokens: true,
+      offsets: 'none',
+      special_tokens_mask: false,
+    },
+    { pooling, normalize, hidden_states: true, pooler_output: false },
+    checkSignal(given.signal),
+  )
+  const usage: Usage = {
+    texts: list.length,
+    tokens: result.cu_seqlens[result.cu_seqlens.length - 1] ?? 0,
+    truncated: result.truncated,
+  }
+  const hiddenSize = model.config.geometry.hidden_size
+  if (pooling !== 'none') {
+    const data = result.pooled ?? new Float32Array(0)
+    return Object.assign(new Tensor('float32', data, [list.length, hiddenSize]), { usage })
+  }
+  const tensors = splitTokens(result, hiddenSize)
+  const [only] = tensors
+  if (typeof texts === 'string' && only !== undefined) {
+    return Object.assign(new Tensor('float32', only.data, [1, ...only.dims]), { usage })
+  }
+  return Object.assign(tensors, { usage })
+}
+
+function chooseDefaults(
+  model: LoadedModel,
+  tokenizer: Tokenizer,
+  sentence: SentenceTransformersConfig | null,
+): FeatureExtractionDefaults {
+  return Object.freeze({
+    pooling: sentence?.pooling ?? 'none',
+    normalize: sentence?.normalize ?? false,
+    max_length: Math.min(
+      model.config.geometry.max_position_embeddings,
+      tokenizer.model_max_length,
+      sentence?.max_seq_length ?? Number.POSITIVE_INFINITY,
+    ),
+    from_sentence_transformers: sentence !== null,
+  })
+}
+
+/** Loads the folder's tokenizer and model. */
+export async function loadFeatureExtraction(
+  path: string,
+  options?: LoadOptions,
+): Promise<FeatureExtractionPipeline> {
+  const folder = await ModelFolder.open(path)
+  const sentence = await readSentenceTransformers(folder)
+  const inner = sentence?.transformer_path ?? ''
+  const modelFolder = inner === '' ? folder : folder.child(inner)
+  const tokenizer = await AutoTokenizer.from_pretrained(modelFolder.path)
+  const model = await LoadedModel.load(modelFolder, options)
+  const { vocab_size, hidden_size } = model.config.geometry
+  if (tokenizer.vocab_size > vocab_size) {
+    await model.dispose()
+    throw new FusebertError(
+      'ERR_VOCAB_MISMATCH',
+      `Expected a vocabulary of at most ${vocab_size} tokens, as config.json says, but received ` +
+        `${tokenizer.vocab_size}. The tokenizer's files belong to another model.`,
+    )
+  }
+  const defaults = chooseDefaults(model, tokenizer, sentence)
+  const parts: Parts = { model, tokenizer, defaults }
+  const call = (texts: string | readonly string[], callOptions?: FeatureExtractionOptions) =>
+    extract(parts, texts, callOptions)
+  return callable(call, {
+    task: 'feature-extraction' as const,
+    defaults,
+    hidden_size,
+    tokenizer,
+    device: model.info,
+    dispose: () => model.dispose(),
+    [Symbol.asyncDispose]: () => model.dispose(),
+  }) as FeatureExtractionPipeline
+}

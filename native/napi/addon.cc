@@ -1,0 +1,58 @@
+// The addon's entry point: what JavaScript can call. lib/native/addon.ts describes it.
+#include <napi.h>
+
+#include "cpu/cpu_backend.h"
+#include "napi/environment.h"
+#include "napi/errors.h"
+#include "napi/model_object.h"
+#include "napi/tokenizer_object.h"
+
+namespace fusebert::node {
+namespace {
+
+// devices(): NativeDevice[]
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto cpu = cpu::cpu_info();
+  if (!cpu.ok()) {
+    throw_error(env, cpu.status());
+    return env.Undefined();
+  }
+  Napi::Object device = Napi::Object::New(env);
+  device.Set("device", "cpu");
+  device.Set("name", cpu.value().name);
+  device.Set("isa", cpu.value().isa);
+  Napi::Array isas = Napi::Array::New(env);
+  for (const std::string& isa : cpu.value().isas) isas.Set(isas.Length(), isa);
+  device.Set("isas", isas);
+  device.Set("threads", Napi::Number::New(env, cpu.value().threads));
+  Napi::Array list = Napi::Array::New(env);
+  list.Set(uint32_t{0}, device);
+  return list;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  Environment* data = Environment::create(env);
+  if (data == nullptr) {
+    throw_error(env, Status(StatusCode::kInternal, "The environment could not be set up."));
+    return exports;
+  }
+  data->tokenizer_constructor = Napi::Persistent(TokenizerObject::define(env));
+  data->model_constructor = Napi::Persistent(ModelObject::define(env));
+  exports.Set("version", FUSEBERT_VERSION);
+  exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
+  exports.Set("createTokenizer",
+              Napi::Function::New<TokenizerObject::create>(env, "createTokenizer"));
+  exports.Set("loadModel", Napi::Function::New<ModelObject::load>(env, "loadModel"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace fusebert::node
+
+// The macro wants an unqualified name.
+static Napi::Object fusebert_initialize(Napi::Env env, Napi::Object exports) {
+  return fusebert::node::initialize(env, exports);
+}
+
+NODE_API_MODULE(fusebert, fusebert_initialize)

@@ -1,0 +1,19 @@
+// Runs a piece of native work on Node's thread pool and settles a promise with its result.
+#pragma once
+
+#include <node_api.h>
+
+#include <functional>
+
+#include "core/status.h"
+
+namespace fusebert::node {
+
+// `work` runs off the JavaScript thread; when it returns ok, `make_result` runs on it and makes the
+// value that the promise resolves to (null: an exception is pending or the environment is ending).
+// Both are destroyed on the JavaScript thread. Returns the promise, or null with an exception
+// pending.
+napi_value run_in_background(napi_env env, const char* name, std::function<Status()> work,
+                             std::function<napi_value(napi_env)> make_result);
+
+}  // namespace fusebert::node

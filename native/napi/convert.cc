@@ -1,0 +1,345 @@
+// Conversions from JavaScript options and tables, and from vectors to typed arrays.
+#include "napi/convert.h"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace fusebert::node {
+namespace {
+
+Status expected(const char* what, const std::string& key) {
+  return Status(StatusCode::kInvalidArgument, std::string("Expected ") + what + " for " + key + ".");
+}
+
+bool is_dtype(const std::string& name, DType& dtype) {
+  if (name == "F32") dtype = DType::kF32;
+  else if (name == "F16") dtype = DType::kF16;
+  else if (name == "BF16") dtype = DType::kBF16;
+  else return false;
+  return true;
+}
+
+Result<std::vector<int64_t>> to_sizes(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsArray()) return expected("an array of integers", key);
+  const auto array = value.As<Napi::Array>();
+  std::vector<int64_t> sizes;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsNumber()) return expected("an array of integers", key);
+    sizes.push_back(item.As<Napi::Number>().Int64Value());
+  }
+  return sizes;
+}
+
+// Assigns the result of a conversion or returns its status from the enclosing function.
+#define FUSEBERT_ASSIGN(target, expression)                \
+  do {                                                     \
+    auto fusebert_result_ = (expression);                  \
+    if (!fusebert_result_.ok()) return fusebert_result_.status(); \
+    (target) = std::move(fusebert_result_.value());        \
+  } while (false)
+
+Result<AddedToken> to_added_token(const Napi::Value& value) {
+  if (!value.IsObject()) return expected("an object", "added_tokens");
+  const auto object = value.As<Napi::Object>();
+  AddedToken token;
+  int64_t id = 0;
+  FUSEBERT_ASSIGN(token.content, to_string(object, "content"));
+  FUSEBERT_ASSIGN(id, to_int(object, "id"));
+  token.id = static_cast<int32_t>(id);
+  FUSEBERT_ASSIGN(token.special, to_bool(object, "special"));
+  FUSEBERT_ASSIGN(token.single_word, to_bool(object, "single_word"));
+  FUSEBERT_ASSIGN(token.lstrip, to_bool(object, "lstrip"));
+  FUSEBERT_ASSIGN(token.rstrip, to_bool(object, "rstrip"));
+  FUSEBERT_ASSIGN(token.normalized, to_bool(object, "normalized"));
+  return token;
+}
+
+Result<std::vector<TemplatePiece>> to_template(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsArray()) return expected("an array", key);
+  const auto array = value.As<Napi::Array>();
+  std::vector<TemplatePiece> pieces;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsObject()) return expected("an array of objects", key);
+    const auto entry = item.As<Napi::Object>();
+    std::string kind;
+    int64_t id = 0;
+    int64_t type_id = 0;
+    FUSEBERT_ASSIGN(kind, to_string(entry, "kind"));
+    FUSEBERT_ASSIGN(id, to_int(entry, "id"));
+    FUSEBERT_ASSIGN(type_id, to_int(entry, "type_id"));
+    TemplatePiece piece;
+    if (kind == "special_token") piece.kind = TemplatePiece::Kind::kSpecialToken;
+    else if (kind == "sequence_a") piece.kind = TemplatePiece::Kind::kSequenceA;
+    else if (kind == "sequence_b") piece.kind = TemplatePiece::Kind::kSequenceB;
+    else return expected("'special_token', 'sequence_a' or 'sequence_b'", "kind");
+    piece.id = static_cast<int32_t>(id);
+    piece.type_id = static_cast<int32_t>(type_id);
+    pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+Result<std::vector<std::string>> to_vocab(const Napi::Object& object) {
+  const Napi::Value bytes_value = object.Get("vocab_bytes");
+  if (!bytes_value.IsTypedArray() ||
+      bytes_value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return expected("a Uint8Array", "vocab_bytes");
+  }
+  std::vector<int32_t> offsets;
+  FUSEBERT_ASSIGN(offsets, to_int32s(object.Get("vocab_offsets"), "vocab_offsets"));
+  const auto bytes = bytes_value.As<Napi::Uint8Array>();
+  const auto* data = reinterpret_cast<const char*>(bytes.Data());
+  std::vector<std::string> vocab;
+  if (!offsets.empty() && offsets.front() < 0) return expected("offsets ≥ 0", "vocab_offsets");
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    if (offsets[i + 1] < offsets[i] ||
+        static_cast<size_t>(offsets[i + 1]) > bytes.ElementLength()) {
+      return expected("increasing offsets inside vocab_bytes", "vocab_offsets");
+    }
+    vocab.emplace_back(data + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i]));
+  }
+  return vocab;
+}
+
+// A typed array of `type` over the vector's memory.
+template <typename T>
+napi_value take_vector(napi_env env, std::vector<T> values, napi_typedarray_type type) {
+  const size_t count = values.size();
+  const size_t bytes = count * sizeof(T);
+  napi_value buffer = nullptr;
+  auto owner = std::make_unique<std::vector<T>>(std::move(values));
+  napi_status status = napi_generic_failure;
+  if (bytes > 0) {
+    status = napi_create_external_arraybuffer(
+        env, owner->data(), bytes,
+        [](napi_env, void*, void* hint) { delete static_cast<std::vector<T>*>(hint); },
+        owner.get(), &buffer);
+  }
+  if (status == napi_ok) {
+    owner.release();  // the finalizer owns it now
+  } else {
+    // Hosts that forbid external memory (Electron), and empty arrays: copy.
+    void* data = nullptr;
+    if (napi_create_arraybuffer(env, bytes, &data, &buffer) != napi_ok) return nullptr;
+    if (bytes > 0) std::memcpy(data, owner->data(), bytes);
+  }
+  napi_value array = nullptr;
+  if (napi_create_typedarray(env, type, count, buffer, 0, &array) != napi_ok) return nullptr;
+  return array;
+}
+
+}  // namespace
+
+Result<TextList> to_texts(const Napi::Value& value) {
+  if (!value.IsArray()) return expected("an array of strings", "texts");
+  const auto array = value.As<Napi::Array>();
+  const napi_env env = value.Env();
+  const uint32_t count = array.Length();
+  TextList texts;
+  texts.offsets.reserve(size_t{count} + 1);
+  for (uint32_t i = 0; i < count; ++i) {
+    // A scope a text: handles of a million texts would pile up.
+    const Napi::HandleScope scope(env);
+    napi_value text = nullptr;
+    size_t length = 0;
+    if (napi_get_element(env, array, i, &text) != napi_ok ||
+        napi_get_value_string_utf8(env, text, nullptr, 0, &length) != napi_ok) {
+      return expected("strings", "texts");
+    }
+    const size_t begin = texts.bytes.size();
+    // Node writes a terminating zero too.
+    texts.bytes.resize(begin + length + 1);
+    size_t written = 0;
+    if (napi_get_value_string_utf8(env, text, texts.bytes.data() + begin, length + 1, &written) !=
+        napi_ok) {
+      return expected("strings", "texts");
+    }
+    texts.bytes.resize(begin + written);
+    texts.offsets.push_back(texts.bytes.size());
+  }
+  return texts;
+}
+
+Result<std::string> to_string(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsString()) return expected("a string", key);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+Result<bool> to_bool(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsBoolean()) return expected("a boolean", key);
+  return value.As<Napi::Boolean>().Value();
+}
+
+Result<int64_t> to_int(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsNumber()) return expected("an integer", key);
+  const double number = value.As<Napi::Number>().DoubleValue();
+  constexpr double kMaxSafeInteger = 9007199254740991.0;  // 2^53 - 1
+  if (!(std::fabs(number) <= kMaxSafeInteger) || number != std::floor(number)) {
+    return expected("an integer", key);
+  }
+  return static_cast<int64_t>(number);
+}
+
+Result<std::vector<int32_t>> to_int32s(const Napi::Value& value, const char* name) {
+  if (!value.IsTypedArray() ||
+      value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    return expected("an Int32Array", name);
+  }
+  const auto array = value.As<Napi::Int32Array>();
+  return std::vector<int32_t>(array.Data(), array.Data() + array.ElementLength());
+}
+
+Result<TokenizerSpec> to_tokenizer_spec(const Napi::Value& value) {
+  if (!value.IsObject()) return expected("an object", "spec");
+  const auto object = value.As<Napi::Object>();
+  TokenizerSpec spec;
+  FUSEBERT_ASSIGN(spec.vocab, to_vocab(object));
+  FUSEBERT_ASSIGN(spec.unk_token, to_string(object, "unk_token"));
+  FUSEBERT_ASSIGN(spec.continuing_subword_prefix, to_string(object, "continuing_subword_prefix"));
+  FUSEBERT_ASSIGN(spec.max_input_chars_per_word, to_int(object, "max_input_chars_per_word"));
+  FUSEBERT_ASSIGN(spec.clean_text, to_bool(object, "clean_text"));
+  FUSEBERT_ASSIGN(spec.handle_chinese_chars, to_bool(object, "handle_chinese_chars"));
+  if (!object.Get("strip_accents").IsNull()) {
+    bool strip_accents = false;
+    FUSEBERT_ASSIGN(strip_accents, to_bool(object, "strip_accents"));
+    spec.strip_accents = strip_accents;
+  }
+  FUSEBERT_ASSIGN(spec.lowercase, to_bool(object, "lowercase"));
+  const Napi::Value added = object.Get("added_tokens");
+  if (!added.IsArray()) return expected("an array", "added_tokens");
+  const auto added_array = added.As<Napi::Array>();
+  for (uint32_t i = 0; i < added_array.Length(); ++i) {
+    AddedToken token;
+    FUSEBERT_ASSIGN(token, to_added_token(added_array.Get(i)));
+    spec.added_tokens.push_back(std::move(token));
+  }
+  FUSEBERT_ASSIGN(spec.single_template, to_template(object, "single_template"));
+  FUSEBERT_ASSIGN(spec.pair_template, to_template(object, "pair_template"));
+  return spec;
+}
+
+Result<EncodeOptions> to_encode_options(const Napi::Value& value) {
+  if (!value.IsObject()) return expected("an object", "options");
+  const auto object = value.As<Napi::Object>();
+  EncodeOptions options;
+  if (!object.Get("truncation").IsNull()) {
+    std::string strategy;
+    FUSEBERT_ASSIGN(strategy, to_string(object, "truncation"));
+    if (strategy == "longest_first") options.truncation = Truncation::kLongestFirst;
+    else if (strategy == "only_first") options.truncation = Truncation::kOnlyFirst;
+    else if (strategy == "only_second") options.truncation = Truncation::kOnlySecond;
+    else return expected("'longest_first', 'only_first' or 'only_second'", "truncation");
+  }
+  FUSEBERT_ASSIGN(options.max_length, to_int(object, "max_length"));
+  FUSEBERT_ASSIGN(options.add_special_tokens, to_bool(object, "add_special_tokens"));
+  FUSEBERT_ASSIGN(options.special_tokens_mask, to_bool(object, "special_tokens_mask"));
+  std::string offsets;
+  FUSEBERT_ASSIGN(offsets, to_string(object, "offsets"));
+  if (offsets == "utf16") options.offsets = OffsetUnit::kUtf16;
+  else if (offsets == "code_point") options.offsets = OffsetUnit::kCodePoint;
+  else if (offsets != "none") return expected("'none', 'utf16' or 'code_point'", "offsets");
+  return options;
+}
+
+Result<OutputOptions> to_output_options(const Napi::Value& value) {
+  if (!value.IsObject()) return expected("an object", "output");
+  const auto object = value.As<Napi::Object>();
+  OutputOptions options;
+  std::string pooling;
+  FUSEBERT_ASSIGN(pooling, to_string(object, "pooling"));
+  if (pooling == "mean") options.pooling = Pooling::kMean;
+  else if (pooling == "cls") options.pooling = Pooling::kCls;
+  else if (pooling == "max") options.pooling = Pooling::kMax;
+  else if (pooling != "none") return expected("'none', 'mean', 'cls' or 'max'", "pooling");
+  FUSEBERT_ASSIGN(options.normalize, to_bool(object, "normalize"));
+  FUSEBERT_ASSIGN(options.hidden_states, to_bool(object, "hidden_states"));
+  FUSEBERT_ASSIGN(options.pooler_output, to_bool(object, "pooler_output"));
+  return options;
+}
+
+Result<Geometry> to_geometry(const Napi::Value& value) {
+  if (!value.IsObject()) return expected("an object", "geometry");
+  const auto object = value.As<Napi::Object>();
+  Geometry geometry;
+  FUSEBERT_ASSIGN(geometry.vocab_size, to_int(object, "vocab_size"));
+  FUSEBERT_ASSIGN(geometry.hidden_size, to_int(object, "hidden_size"));
+  FUSEBERT_ASSIGN(geometry.num_hidden_layers, to_int(object, "num_hidden_layers"));
+  FUSEBERT_ASSIGN(geometry.num_attention_heads, to_int(object, "num_attention_heads"));
+  FUSEBERT_ASSIGN(geometry.intermediate_size, to_int(object, "intermediate_size"));
+  FUSEBERT_ASSIGN(geometry.max_position_embeddings, to_int(object, "max_position_embeddings"));
+  FUSEBERT_ASSIGN(geometry.type_vocab_size, to_int(object, "type_vocab_size"));
+  const Napi::Value eps = object.Get("layer_norm_eps");
+  if (!eps.IsNumber()) return expected("a number", "layer_norm_eps");
+  geometry.layer_norm_eps = eps.As<Napi::Number>().FloatValue();
+  FUSEBERT_ASSIGN(geometry.has_pooler, to_bool(object, "has_pooler"));
+  std::string activation;
+  FUSEBERT_ASSIGN(activation, to_string(object, "hidden_act"));
+  if (activation == "gelu") geometry.hidden_act = Activation::kGelu;
+  else if (activation == "gelu_tanh") geometry.hidden_act = Activation::kGeluTanh;
+  else if (activation == "relu") geometry.hidden_act = Activation::kRelu;
+  else return expected("'gelu', 'gelu_tanh' or 'relu'", "hidden_act");
+  return geometry;
+}
+
+Result<std::vector<FileEntry>> to_files(const Napi::Value& value) {
+  if (!value.IsArray()) return expected("an array", "files");
+  const auto array = value.As<Napi::Array>();
+  std::vector<FileEntry> files;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsObject()) return expected("an array of objects", "files");
+    FileEntry file;
+    FUSEBERT_ASSIGN(file.path, to_string(item.As<Napi::Object>(), "path"));
+    FUSEBERT_ASSIGN(file.size_bytes, to_int(item.As<Napi::Object>(), "size_bytes"));
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+Result<std::vector<TensorEntry>> to_tensors(const Napi::Value& value) {
+  if (!value.IsArray()) return expected("an array", "tensors");
+  const auto array = value.As<Napi::Array>();
+  std::vector<TensorEntry> tensors;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsObject()) return expected("an array of objects", "tensors");
+    const auto object = item.As<Napi::Object>();
+    TensorEntry tensor;
+    std::string dtype;
+    FUSEBERT_ASSIGN(tensor.name, to_string(object, "name"));
+    FUSEBERT_ASSIGN(dtype, to_string(object, "dtype"));
+    if (!is_dtype(dtype, tensor.dtype)) {
+      return Status(StatusCode::kTensorDtype, "Expected F32, F16 or BF16 for tensor " +
+                                                  tensor.name + " but received " + dtype + ".");
+    }
+    FUSEBERT_ASSIGN(tensor.shape, to_sizes(object, "shape"));
+    FUSEBERT_ASSIGN(tensor.strides, to_sizes(object, "strides"));
+    FUSEBERT_ASSIGN(tensor.file_index, to_int(object, "file_index"));
+    FUSEBERT_ASSIGN(tensor.offset_bytes, to_int(object, "offset_bytes"));
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+napi_value take_floats(napi_env env, std::vector<float> values) {
+  return take_vector(env, std::move(values), napi_float32_array);
+}
+
+napi_value take_ints(napi_env env, std::vector<int32_t> values) {
+  return take_vector(env, std::move(values), napi_int32_array);
+}
+
+napi_value take_bytes(napi_env env, std::vector<uint8_t> values) {
+  return take_vector(env, std::move(values), napi_uint8_array);
+}
+
+}  // namespace fusebert::node

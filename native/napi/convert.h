@@ -1,0 +1,38 @@
+// Between JavaScript values and the structs of the native code. Everything that comes from
+// JavaScript is checked; what does not fit is kInvalidArgument.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "engine/request.h"
+#include "model/geometry.h"
+#include "model/weights.h"
+#include "tokenizer/tokenizer.h"
+
+namespace fusebert::node {
+
+Result<TextList> to_texts(const Napi::Value& value);
+Result<std::string> to_string(const Napi::Object& object, const char* key);
+Result<bool> to_bool(const Napi::Object& object, const char* key);
+Result<int64_t> to_int(const Napi::Object& object, const char* key);
+Result<std::vector<int32_t>> to_int32s(const Napi::Value& value, const char* name);
+
+Result<TokenizerSpec> to_tokenizer_spec(const Napi::Value& value);
+Result<EncodeOptions> to_encode_options(const Napi::Value& value);
+Result<OutputOptions> to_output_options(const Napi::Value& value);
+Result<Geometry> to_geometry(const Napi::Value& value);
+Result<std::vector<FileEntry>> to_files(const Napi::Value& value);
+Result<std::vector<TensorEntry>> to_tensors(const Napi::Value& value);
+
+// Typed arrays that take over a vector's memory where the host allows it, else a copy; null when
+// the environment is ending.
+napi_value take_floats(napi_env env, std::vector<float> values);
+napi_value take_ints(napi_env env, std::vector<int32_t> values);
+napi_value take_bytes(napi_env env, std::vector<uint8_t> values);
+
+}  // namespace fusebert::node

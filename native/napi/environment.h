@@ -1,0 +1,53 @@
+// What the addon keeps for one JavaScript environment (the main thread, or a worker): its poster,
+// its engines and its calls under way. Ends with the environment, before Node tears it down.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <unordered_set>
+
+#include "engine/engine.h"
+#include "napi/poster.h"
+
+namespace fusebert::node {
+
+// A promise that waits for an engine, and the model object that must outlive it. Made and destroyed
+// on the JavaScript thread.
+struct PendingCall {
+  napi_deferred deferred = nullptr;
+  Napi::ObjectReference model;
+};
+
+using EngineSet = std::unordered_set<std::shared_ptr<Engine>>;
+
+class Environment {
+ public:
+  // Creates the environment's data; null when Node refuses.
+  static Environment* create(Napi::Env env);
+  static Environment* get(Napi::Env env) { return env.GetInstanceData<Environment>(); }
+  ~Environment();
+
+  const std::shared_ptr<Poster>& poster() const { return poster_; }
+
+  // JavaScript thread. Engines in this set are stopped when the environment ends. Shared, because
+  // model objects may be finalised before or after this.
+  const std::shared_ptr<EngineSet>& engines() const { return engines_; }
+
+  // JavaScript thread. The pending call keeps the process and the model object alive.
+  PendingCall* begin_call(napi_env env, napi_deferred deferred, Napi::Object model);
+  void end_call(napi_env env, PendingCall* call);
+
+  Napi::FunctionReference tokenizer_constructor;
+  Napi::FunctionReference model_constructor;
+
+ private:
+  static void on_cleanup(void* data);
+
+  std::shared_ptr<Poster> poster_;
+  std::shared_ptr<EngineSet> engines_ = std::make_shared<EngineSet>();
+  std::unordered_set<PendingCall*> calls_;
+  napi_env env_ = nullptr;
+};
+
+}  // namespace fusebert::node

@@ -1,0 +1,34 @@
+// From a Status to a JavaScript Error with a `code`, and the guard at the edge of native code.
+#pragma once
+
+#include <node_api.h>
+
+#include <new>
+
+#include "core/status.h"
+
+namespace fusebert::node {
+
+// An Error with `code`, or null when the environment is ending.
+napi_value make_error(napi_env env, const Status& status);
+
+// Throws it into JavaScript; the caller returns to JavaScript at once.
+void throw_error(napi_env env, const Status& status);
+
+// Settles a promise; failures (the environment is ending) are ignored.
+void resolve(napi_env env, napi_deferred deferred, napi_value value);
+void reject(napi_env env, napi_deferred deferred, const Status& status);
+
+// Runs `body`, which returns a Status, and turns what escapes it into one.
+template <typename Body>
+Status guarded(const Body& body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::kOutOfMemory, "Not enough memory.");
+  } catch (...) {
+    return Status(StatusCode::kInternal, "An unexpected native exception.");
+  }
+}
+
+}  // namespace fusebert::node

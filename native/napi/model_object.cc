@@ -1,0 +1,278 @@
+// JavaScript's NativeModel over fusebert::Engine.
+#include "napi/model_object.h"
+
+#include <utility>
+
+#include "napi/background.h"
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "napi/errors.h"
+#include "napi/tokenizer_object.h"
+
+namespace fusebert::node {
+namespace {
+
+struct LoadSpec {
+  Geometry geometry;
+  std::vector<FileEntry> files;
+  std::vector<TensorEntry> tensors;
+  BackendOptions options;
+};
+
+Result<LoadSpec> to_load_spec(const Napi::Value& value) {
+  if (!value.IsObject()) return Status(StatusCode::kInvalidArgument, "Expected an object.");
+  const auto object = value.As<Napi::Object>();
+  LoadSpec spec;
+  auto geometry = to_geometry(object.Get("geometry"));
+  if (!geometry.ok()) return geometry.status();
+  spec.geometry = geometry.value();
+  auto files = to_files(object.Get("files"));
+  if (!files.ok()) return files.status();
+  spec.files = std::move(files.value());
+  auto tensors = to_tensors(object.Get("tensors"));
+  if (!tensors.ok()) return tensors.status();
+  spec.tensors = std::move(tensors.value());
+  auto device = to_string(object, "device");
+  if (!device.ok()) return device.status();
+  spec.options.device = device.value();
+  auto threads = to_int(object, "threads");
+  if (!threads.ok()) return threads.status();
+  spec.options.threads = static_cast<int>(threads.value());
+  auto max_batch_tokens = to_int(object, "max_batch_tokens");
+  if (!max_batch_tokens.ok()) return max_batch_tokens.status();
+  spec.options.max_batch_tokens = max_batch_tokens.value();
+  return spec;
+}
+
+// The result of a request as JavaScript sees it; null when the environment is ending.
+napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& output) {
+  napi_value object = nullptr;
+  napi_value null = nullptr;
+  napi_value truncated = nullptr;
+  if (napi_create_object(env, &object) != napi_ok || napi_get_null(env, &null) != napi_ok ||
+      napi_create_int64(env, result.truncated, &truncated) != napi_ok) {
+    return nullptr;
+  }
+  const auto set = [env, object](const char* key, napi_value value) {
+    return value != nullptr && napi_set_named_property(env, object, key, value) == napi_ok;
+  };
+  const auto floats = [env, null](bool wanted, std::vector<float>& values) {
+    return wanted ? take_floats(env, std::move(values)) : null;
+  };
+  const bool complete =
+      set("hidden_states", floats(output.wants_hidden_states(), result.hidden_states)) &&
+      set("pooled", floats(output.wants_pooled(), result.pooled)) &&
+      set("pooler_output", floats(output.pooler_output, result.pooler_output)) &&
+      set("cu_seqlens", take_ints(env, std::move(result.cu_seqlens))) &&
+      set("truncated", truncated);
+  return complete ? object : nullptr;
+}
+
+void settle(napi_env env, PendingCall* call, EncodeResult result, const OutputOptions& output) {
+  if (result.status.ok()) {
+    resolve(env, call->deferred, result_to_js(env, std::move(result), output));
+  } else {
+    reject(env, call->deferred, result.status);
+  }
+  if (Environment* data = Environment::get(env)) data->end_call(env, call);
+}
+
+}  // namespace
+
+Napi::Function ModelObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeModel",
+                     {InstanceMethod<&ModelObject::encode_texts>("encodeTexts"),
+                      InstanceMethod<&ModelObject::encode_ids>("encodeIds"),
+                      InstanceMethod<&ModelObject::cancel>("cancel"),
+                      InstanceMethod<&ModelObject::dispose>("dispose"),
+                      InstanceAccessor<&ModelObject::info>("info")});
+}
+
+ModelObject::ModelObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelObject>(info) {
+  Environment* data = Environment::get(info.Env());
+  if (info.Length() != 1 || !info[0].IsExternal() || data == nullptr) {
+    throw_error(info.Env(), Status(StatusCode::kInvalidArgument, "Use loadModel()."));
+    return;
+  }
+  const Loaded& loaded = *info[0].As<Napi::External<Loaded>>().Data();
+  engine_ = loaded.engine;
+  reason_ = loaded.reason;
+  description_ = engine_->backend().describe();
+  engines_ = data->engines();
+  engines_->insert(engine_);
+}
+
+// A collected model has no call under way (a pending call refers to it), so its thread is idle and
+// stopping it is quick.
+ModelObject::~ModelObject() {
+  if (engine_ != nullptr) release_engine();
+}
+
+std::shared_ptr<Engine> ModelObject::release_engine() {
+  engines_->erase(engine_);
+  return std::exchange(engine_, nullptr);
+}
+
+Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto spec = to_load_spec(info[0]);
+  if (!spec.ok()) {
+    throw_error(env, spec.status());
+    return env.Undefined();
+  }
+  auto shared_spec = std::make_shared<LoadSpec>(std::move(spec.value()));
+  auto loaded = std::make_shared<Loaded>();
+  const auto work = [shared_spec, loaded]() -> Status {
+    auto table = WeightTable::open(std::move(shared_spec->files), std::move(shared_spec->tensors));
+    if (!table.ok()) return table.status();
+    auto selected = load_backend(shared_spec->options, shared_spec->geometry, *table.value());
+    if (!selected.ok()) return selected.status();
+    loaded->reason = std::move(selected.value().reason);
+    loaded->engine = std::make_shared<Engine>(std::move(selected.value().backend));
+    return Status();
+  };
+  const auto make_result = [loaded](napi_env result_env) -> napi_value {
+    Environment* data = Environment::get(result_env);
+    napi_value external = nullptr;
+    napi_value object = nullptr;
+    if (data == nullptr ||
+        napi_create_external(result_env, loaded.get(), nullptr, nullptr, &external) != napi_ok) {
+      return nullptr;
+    }
+    const napi_value constructor = data->model_constructor.Value();
+    return napi_new_instance(result_env, constructor, 1, &external, &object) == napi_ok ? object
+                                                                                        : nullptr;
+  };
+  return Napi::Value(env, run_in_background(env, "fusebert:loadModel", work, make_result));
+}
+
+Napi::Value ModelObject::encode_texts(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  EncodeRequest request;
+  const Status status = guarded([&]() -> Status {
+    request.tokenizer = TokenizerObject::unwrap(info[0]);
+    if (request.tokenizer == nullptr) {
+      return Status(StatusCode::kInvalidArgument, "Expected a tokenizer of this addon.");
+    }
+    auto texts = to_texts(info[1]);
+    if (!texts.ok()) return texts.status();
+    request.texts = std::move(texts.value());
+    auto options = to_encode_options(info[2]);
+    if (!options.ok()) return options.status();
+    request.tokenizer_options = options.value();
+    auto output = to_output_options(info[3]);
+    if (!output.ok()) return output.status();
+    request.output = output.value();
+    return Status();
+  });
+  if (!status.ok()) {
+    throw_error(env, status);
+    return env.Undefined();
+  }
+  return submit(env, std::move(request));
+}
+
+Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  EncodeRequest request;
+  const Status status = guarded([&]() -> Status {
+    auto input_ids = to_int32s(info[0], "input_ids");
+    if (!input_ids.ok()) return input_ids.status();
+    auto token_type_ids = to_int32s(info[1], "token_type_ids");
+    if (!token_type_ids.ok()) return token_type_ids.status();
+    auto cu_seqlens = to_int32s(info[2], "cu_seqlens");
+    if (!cu_seqlens.ok()) return cu_seqlens.status();
+    auto output = to_output_options(info[3]);
+    if (!output.ok()) return output.status();
+    request.encoded.input_ids = std::move(input_ids.value());
+    request.encoded.token_type_ids = std::move(token_type_ids.value());
+    request.encoded.cu_seqlens = std::move(cu_seqlens.value());
+    request.output = output.value();
+    return Status();
+  });
+  if (!status.ok()) {
+    throw_error(env, status);
+    return env.Undefined();
+  }
+  return submit(env, std::move(request));
+}
+
+Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request) {
+  Environment* data = Environment::get(env);
+  if (engine_ == nullptr || data == nullptr) {
+    throw_error(env, Status(StatusCode::kDisposed, "The model has been disposed."));
+    return env.Undefined();
+  }
+  if (request.output.pooler_output && !engine_->backend().geometry().has_pooler) {
+    throw_error(env, Status(StatusCode::kTensorMissing, "This checkpoint has no pooler."));
+    return env.Undefined();
+  }
+  napi_deferred deferred = nullptr;
+  napi_value promise = nullptr;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return env.Undefined();
+  PendingCall* call = data->begin_call(env, deferred, Value());
+  const OutputOptions output = request.output;
+  const std::shared_ptr<Poster> poster = data->poster();
+  // On the engine's thread. The posted task owns the result; std::function wants it copyable.
+  const auto completion = [poster, call, output](EncodeResult result) {
+    auto shared = std::make_shared<EncodeResult>(std::move(result));
+    poster->post([call, output, shared](napi_env js_env) {
+      settle(js_env, call, std::move(*shared), output);
+    });
+  };
+  auto id = engine_->submit(std::move(request), completion);
+  if (!id.ok()) {
+    reject(env, deferred, id.status());
+    data->end_call(env, call);
+  }
+  Napi::Object handle = Napi::Object::New(env);
+  handle.Set("id", Napi::Number::New(env, id.ok() ? static_cast<double>(id.value()) : 0));
+  handle.Set("promise", Napi::Value(env, promise));
+  return handle;
+}
+
+Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
+  if (engine_ != nullptr && info[0].IsNumber()) {
+    engine_->cancel(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) {
+    Napi::Promise::Deferred done = Napi::Promise::Deferred::New(env);
+    done.Resolve(env.Undefined());
+    return done.Promise();
+  }
+  auto engine = std::make_shared<std::shared_ptr<Engine>>(release_engine());
+  const auto work = [engine]() -> Status {
+    (*engine)->stop();
+    engine->reset();
+    return Status();
+  };
+  const auto make_result = [](napi_env result_env) -> napi_value {
+    napi_value undefined = nullptr;
+    napi_get_undefined(result_env, &undefined);
+    return undefined;
+  };
+  return Napi::Value(env, run_in_background(env, "fusebert:dispose", work, make_result));
+}
+
+Napi::Value ModelObject::info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("device", description_.device);
+  object.Set("name", description_.name);
+  object.Set("isa", description_.isa);
+  object.Set("dtype", description_.dtype);
+  object.Set("threads", Napi::Number::New(env, description_.threads));
+  object.Set("weight_bytes",
+             Napi::Number::New(env, static_cast<double>(description_.weight_bytes)));
+  object.Set("max_batch_tokens",
+             Napi::Number::New(env, static_cast<double>(description_.max_batch_tokens)));
+  object.Set("reason", reason_);
+  return object;
+}
+
+}  // namespace fusebert::node

@@ -1,0 +1,273 @@
+// The engine over a backend whose output says which tokens went in: batching, order, cancellation,
+// failure and shutdown, from several threads at once.
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <thread>
+
+namespace fusebert {
+namespace {
+
+constexpr int64_t kHidden = 2;
+
+// hidden_states[t] = {id, position}; pooled[s] = {sum of ids, length}.
+class FakeBackend : public Backend {
+ public:
+  struct Log {
+    std::mutex mutex;
+    std::vector<int64_t> batch_tokens;
+    std::vector<int64_t> batch_sequences;
+    std::chrono::milliseconds delay{0};
+    Status failure;
+  };
+
+  FakeBackend(std::shared_ptr<Log> log, int64_t max_batch_tokens) : log_(std::move(log)) {
+    description_.max_batch_tokens = max_batch_tokens;
+    geometry_.vocab_size = 1000;
+    geometry_.hidden_size = kHidden;
+    geometry_.type_vocab_size = 2;
+    geometry_.max_position_embeddings = 64;
+  }
+
+  const BackendDescription& describe() const override { return description_; }
+  const Geometry& geometry() const override { return geometry_; }
+
+  Status encode(const PackedBatch& batch, const EncodeOutput& output,
+                const std::atomic<bool>& cancelled) override {
+    {
+      std::lock_guard lock(log_->mutex);
+      log_->batch_tokens.push_back(batch.total_tokens());
+      log_->batch_sequences.push_back(batch.batch_size());
+    }
+    const auto end = std::chrono::steady_clock::now() + log_->delay;
+    do {
+      if (cancelled.load()) return Status(StatusCode::kAborted, "cancelled");
+      if (log_->delay.count() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    } while (std::chrono::steady_clock::now() < end);
+    if (!log_->failure.ok()) return log_->failure;
+    for (int64_t s = 0; s < batch.batch_size(); ++s) {
+      float sum = 0;
+      const int32_t begin = batch.cu_seqlens[static_cast<size_t>(s)];
+      const int32_t finish = batch.cu_seqlens[static_cast<size_t>(s) + 1];
+      for (int32_t t = begin; t < finish; ++t) {
+        const float id = static_cast<float>(batch.input_ids[static_cast<size_t>(t)]);
+        sum += id;
+        if (output.hidden_states != nullptr) {
+          output.hidden_states[t * kHidden] = id;
+          output.hidden_states[t * kHidden + 1] = static_cast<float>(t - begin);
+        }
+      }
+      if (output.pooled != nullptr) {
+        output.pooled[s * kHidden] = sum;
+        output.pooled[s * kHidden + 1] = static_cast<float>(finish - begin);
+      }
+    }
+    return Status();
+  }
+
+ private:
+  std::shared_ptr<Log> log_;
+  BackendDescription description_;
+  Geometry geometry_;
+};
+
+// A request of sequences with the given lengths; ids count up from `first_id`.
+EncodeRequest make_request(const std::vector<int32_t>& lengths, int32_t first_id,
+                           Pooling pooling = Pooling::kMean) {
+  EncodeRequest request;
+  for (int32_t length : lengths) {
+    for (int32_t i = 0; i < length; ++i) {
+      request.encoded.input_ids.push_back(first_id++ % 1000);
+      request.encoded.token_type_ids.push_back(0);
+    }
+    request.encoded.cu_seqlens.push_back(request.encoded.cu_seqlens.back() + length);
+  }
+  request.output.pooling = pooling;
+  request.output.hidden_states = true;
+  return request;
+}
+
+struct Fixture {
+  std::shared_ptr<FakeBackend::Log> log = std::make_shared<FakeBackend::Log>();
+  std::unique_ptr<Engine> engine;
+
+  explicit Fixture(int64_t max_batch_tokens = 32, int delay_ms = 0) {
+    log->delay = std::chrono::milliseconds(delay_ms);
+    engine = std::make_unique<Engine>(std::make_unique<FakeBackend>(log, max_batch_tokens));
+  }
+
+  // Submits and returns the id; the result arrives in the future.
+  uint64_t submit(EncodeRequest request, std::future<EncodeResult>& result) {
+    auto promise = std::make_shared<std::promise<EncodeResult>>();
+    result = promise->get_future();
+    auto id = engine->submit(std::move(request), [promise](EncodeResult r) {
+      promise->set_value(std::move(r));
+    });
+    EXPECT_TRUE(id.ok()) << id.status().message();
+    return id.ok() ? id.value() : 0;
+  }
+};
+
+TEST(Engine, GivesOneRowPerSequenceInOrderOverManyBatches) {
+  Fixture fixture(16);
+  std::vector<int32_t> lengths;
+  for (int32_t i = 0; i < 100; ++i) lengths.push_back(1 + i % 13);
+  std::future<EncodeResult> future;
+  fixture.submit(make_request(lengths, 1), future);
+  const EncodeResult result = future.get();
+  ASSERT_TRUE(result.status.ok());
+  ASSERT_EQ(result.pooled.size(), lengths.size() * kHidden);
+  int32_t id = 1;
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    float sum = 0;
+    for (int32_t i = 0; i < lengths[s]; ++i) sum += static_cast<float>(id++ % 1000);
+    EXPECT_EQ(result.pooled[s * kHidden], sum) << s;
+    EXPECT_EQ(result.pooled[s * kHidden + 1], static_cast<float>(lengths[s])) << s;
+  }
+  for (int64_t tokens : fixture.log->batch_tokens) EXPECT_LE(tokens, 16);
+}
+
+TEST(Engine, ReturnsHiddenStatesOfEveryTokenWithoutPooling) {
+  Fixture fixture(8);
+  std::future<EncodeResult> future;
+  fixture.submit(make_request({3, 5, 1, 7}, 10, Pooling::kNone), future);
+  const EncodeResult result = future.get();
+  ASSERT_TRUE(result.status.ok());
+  ASSERT_EQ(result.hidden_states.size(), 16u * kHidden);
+  EXPECT_EQ(result.cu_seqlens, (std::vector<int32_t>{0, 3, 8, 9, 16}));
+  for (size_t t = 0; t < 16; ++t) {
+    EXPECT_EQ(result.hidden_states[t * kHidden], static_cast<float>(10 + t));
+  }
+}
+
+TEST(Engine, ASequenceLongerThanTheBudgetGetsABatchOfItsOwn) {
+  Fixture fixture(4);
+  std::future<EncodeResult> future;
+  fixture.submit(make_request({2, 20, 2}, 0), future);
+  ASSERT_TRUE(future.get().status.ok());
+  EXPECT_EQ(fixture.log->batch_tokens, (std::vector<int64_t>{2, 20, 2}));
+}
+
+TEST(Engine, NoSequencesGiveAnEmptyResult) {
+  Fixture fixture;
+  std::future<EncodeResult> future;
+  fixture.submit(make_request({}, 0), future);
+  const EncodeResult result = future.get();
+  EXPECT_TRUE(result.status.ok());
+  EXPECT_TRUE(result.pooled.empty());
+}
+
+TEST(Engine, RequestsShareBatches) {
+  Fixture fixture(32, 20);
+  std::vector<std::future<EncodeResult>> futures(17);
+  for (size_t i = 0; i < futures.size(); ++i) {
+    fixture.submit(make_request({2}, static_cast<int32_t>(i)), futures[i]);
+  }
+  for (size_t i = 0; i < futures.size(); ++i) {
+    EXPECT_EQ(futures[i].get().pooled[0], static_cast<float>(2 * i + 1)) << i;
+  }
+  // The first may go alone; those that came while it ran fit into one batch.
+  EXPECT_LE(fixture.log->batch_tokens.size(), 3u);
+}
+
+TEST(Engine, AShortRequestDoesNotWaitForAWholeLongOne) {
+  Fixture fixture(8, 5);
+  std::future<EncodeResult> long_result;
+  std::future<EncodeResult> short_result;
+  fixture.submit(make_request(std::vector<int32_t>(200, 8), 0), long_result);
+  fixture.submit(make_request({1}, 7), short_result);
+  EXPECT_TRUE(short_result.get().status.ok());
+  EXPECT_EQ(long_result.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  EXPECT_TRUE(long_result.get().status.ok());
+}
+
+TEST(Engine, CancelEndsARequestUnderWayAndLeavesOthersAlone) {
+  Fixture fixture(8, 50);
+  std::future<EncodeResult> first;
+  std::future<EncodeResult> second;
+  const uint64_t id = fixture.submit(make_request(std::vector<int32_t>(1000, 8), 0), first);
+  fixture.submit(make_request({3}, 1), second);
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  fixture.engine->cancel(id);
+  EXPECT_EQ(first.get().status.code(), StatusCode::kAborted);
+  const EncodeResult result = second.get();
+  EXPECT_TRUE(result.status.ok());
+  EXPECT_EQ(result.pooled[0], 6.0f);
+  fixture.engine->cancel(id);  // has ended: nothing happens
+  fixture.engine->cancel(9999);
+}
+
+TEST(Engine, StopDisposesOfWhatWaitsAndOfWhatRuns) {
+  Fixture fixture(8, 10000);
+  std::vector<std::future<EncodeResult>> futures(5);
+  for (auto& future : futures) fixture.submit(make_request({8}, 0), future);
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto begin = std::chrono::steady_clock::now();
+  fixture.engine->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  for (auto& future : futures) EXPECT_EQ(future.get().status.code(), StatusCode::kDisposed);
+  auto late = fixture.engine->submit(make_request({1}, 0), [](EncodeResult) { FAIL(); });
+  EXPECT_EQ(late.status().code(), StatusCode::kDisposed);
+  fixture.engine->stop();
+}
+
+TEST(Engine, AFailureReachesEveryRequestOfTheBatch) {
+  Fixture fixture;
+  fixture.log->failure = Status(StatusCode::kOutOfMemory, "no room");
+  std::future<EncodeResult> future;
+  fixture.submit(make_request({1, 2}, 0), future);
+  EXPECT_EQ(future.get().status.code(), StatusCode::kOutOfMemory);
+}
+
+TEST(Engine, RefusesIdsOutsideTheTablesAndLengthsOutsideTheLimit) {
+  Fixture fixture;
+  const auto code = [&fixture](EncodeRequest request) {
+    return fixture.engine->submit(std::move(request), [](EncodeResult) { FAIL(); }).status().code();
+  };
+  EncodeRequest negative = make_request({2}, 0);
+  negative.encoded.input_ids[1] = -1;
+  EXPECT_EQ(code(std::move(negative)), StatusCode::kInputToken);
+  EncodeRequest large = make_request({2}, 0);
+  large.encoded.input_ids[0] = 1000;
+  EXPECT_EQ(code(std::move(large)), StatusCode::kInputToken);
+  EncodeRequest type = make_request({2}, 0);
+  type.encoded.token_type_ids[0] = 2;
+  EXPECT_EQ(code(std::move(type)), StatusCode::kInputToken);
+  EXPECT_EQ(code(make_request({65}, 0)), StatusCode::kInputTooLong);
+  EXPECT_EQ(code(make_request({1, 0}, 0)), StatusCode::kInvalidArgument);
+  EncodeRequest decreasing = make_request({4}, 0);
+  decreasing.encoded.cu_seqlens = {0, 3, 2, 4};
+  EXPECT_EQ(code(std::move(decreasing)), StatusCode::kInvalidArgument);
+  EncodeRequest beyond = make_request({4}, 0);
+  beyond.encoded.cu_seqlens = {0, 400};
+  EXPECT_EQ(code(std::move(beyond)), StatusCode::kInvalidArgument);
+}
+
+TEST(Engine, ManyThreadsSubmitAndCancelAtOnce) {
+  Fixture fixture(16);
+  std::atomic<int> completions{0};
+  std::atomic<int> submissions{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < 200; ++i) {
+        auto id = fixture.engine->submit(make_request({1 + i % 7, 3}, thread),
+                                         [&completions](EncodeResult) { ++completions; });
+        if (!id.ok()) continue;
+        ++submissions;
+        if (i % 3 == 0) fixture.engine->cancel(id.value());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  fixture.engine->stop();
+  EXPECT_EQ(completions.load(), submissions.load());
+  EXPECT_EQ(submissions.load(), 800);
+}
+
+}  // namespace
+}  // namespace fusebert

@@ -1,0 +1,31 @@
+// Test projects: `unit` is fast and is what `npm run check` runs; `slow` builds, installs, fuzzes
+// and kills processes. Both print a summary that names every skipped test.
+import { defineConfig } from 'vitest/config'
+
+const SLOW = [
+  'test/native/**/*.test.ts',
+  'test/package/**/*.test.ts',
+  'test/lifecycle/**/*.test.ts',
+  'test/**/oracle.test.ts',
+]
+
+export default defineConfig({
+  test: {
+    reporters: ['default', './test/support/summary-reporter.ts'],
+    // Two projects of processes on two cores: a test that times out must be really stuck.
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: SLOW },
+      },
+      {
+        extends: true,
+        test: { name: 'slow', include: SLOW, testTimeout: 900_000, hookTimeout: 900_000 },
+      },
+    ],
+  },
+})
