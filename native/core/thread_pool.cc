@@ -1,0 +1,196 @@
+// Fork-join with atomics: a region is announced by a counter that the workers watch, and its end by
+// a count of workers that are still in it. Everybody watches for a moment, because the next region
+// of an encoder comes within microseconds, and then sleeps.
+//
+// Sleeping and waking cannot miss each other: a sleeper first says that it sleeps and then looks at
+// the counter once more; a waker first moves the counter and then looks for sleepers; all four are
+// sequentially consistent.
+#include "core/thread_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "core/thread_count.h"
+
+namespace fusebert {
+namespace {
+
+// How long a thread watches before it sleeps. Waking a sleeper costs about as much, so that this
+// at most doubles the cost of a wait.
+constexpr std::chrono::microseconds kSpinTime{40};
+// Pauses between two looks at the clock.
+constexpr int kSpinsPerClock = 32;
+
+constexpr size_t kCacheLineBytes = 64;
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Watches until done() or, if `spin`, for kSpinTime; says whether done() was seen.
+template <class Done>
+bool watch(bool spin, const Done& done) {
+  if (done()) return true;
+  if (!spin) return false;
+  const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
+  do {
+    for (int i = 0; i < kSpinsPerClock; ++i) {
+      pause();
+      if (done()) return true;
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  return false;
+}
+
+// CPUs that this process really has; where a pool is larger, watching would steal a thread's time
+// from the one it waits for.
+int available_cpus() {
+  static const int count = default_thread_count(read_thread_limits());
+  return count;
+}
+
+}  // namespace
+
+struct ThreadPool::State {
+  std::vector<std::thread> workers;
+  int size = 1;
+  bool spin = false;
+
+  std::mutex region_mutex;  // held by the caller whose region runs
+
+  // Written before `region` moves, read after.
+  const std::function<void(int64_t)>* task = nullptr;
+  int64_t count = 0;
+
+  alignas(kCacheLineBytes) std::atomic<uint64_t> region{0};
+  alignas(kCacheLineBytes) std::atomic<int> working{0};  // workers still in the region
+  std::atomic<bool> stopping{false};
+
+  std::mutex sleep_mutex;
+  std::condition_variable region_begun;
+  std::condition_variable region_ended;
+  std::atomic<int> sleeping_workers{0};
+  std::atomic<bool> caller_sleeps{false};
+
+  void work(int worker);
+  void run_share(int worker);
+  void begin_region();
+  void leave_region();
+  void wait_for_end();
+};
+
+// Worker w of n: indices [count·w/n, count·(w+1)/n). With count ≤ n no share has more than one.
+void ThreadPool::State::run_share(int worker) {
+  const int64_t end = count * (worker + 1) / size;
+  for (int64_t i = count * worker / size; i < end; ++i) (*task)(i);
+}
+
+void ThreadPool::State::work(int worker) {
+  uint64_t seen = 0;
+  const auto moved = [&] { return region.load() != seen || stopping.load(); };
+  for (;;) {
+    if (!watch(spin, moved)) {
+      std::unique_lock<std::mutex> lock(sleep_mutex);
+      ++sleeping_workers;
+      region_begun.wait(lock, moved);
+      --sleeping_workers;
+    }
+    if (stopping.load()) return;
+    // No region can begin before this worker has left the current one, so none is skipped.
+    seen = region.load();
+    run_share(worker);
+    leave_region();
+  }
+}
+
+void ThreadPool::State::begin_region() {
+  working.store(size - 1);
+  ++region;
+  if (sleeping_workers.load() == 0) return;
+  // Taking the mutex waits for a worker between its last look and its sleep.
+  { const std::lock_guard<std::mutex> lock(sleep_mutex); }
+  region_begun.notify_all();
+}
+
+void ThreadPool::State::leave_region() {
+  if (--working != 0 || !caller_sleeps.load()) return;
+  { const std::lock_guard<std::mutex> lock(sleep_mutex); }
+  region_ended.notify_one();
+}
+
+void ThreadPool::State::wait_for_end() {
+  const auto ended = [&] { return working.load() == 0; };
+  if (watch(spin, ended)) return;
+  std::unique_lock<std::mutex> lock(sleep_mutex);
+  caller_sleeps = true;
+  region_ended.wait(lock, ended);
+  caller_sleeps = false;
+}
+
+std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
+  // Leaked: the process may exit while workers run, and static destructors must not meet them.
+  static auto* const mutex = new std::mutex;
+  static auto* const pools = new std::map<int, std::weak_ptr<ThreadPool>>;
+  threads = std::max(threads, 1);
+  const std::lock_guard<std::mutex> lock(*mutex);
+  std::weak_ptr<ThreadPool>& entry = (*pools)[threads];
+  std::shared_ptr<ThreadPool> pool = entry.lock();
+  if (pool == nullptr) {
+    pool = std::make_shared<ThreadPool>(threads);
+    entry = pool;
+  }
+  return pool;
+}
+
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  State& state = *state_;
+  threads = std::max(threads, 1);
+  state.spin = threads <= available_cpus();
+  // Workers read `size` in their first region, which begins after this constructor.
+  state.workers.reserve(static_cast<size_t>(threads) - 1);
+  for (int worker = 1; worker < threads; ++worker) {
+    try {
+      state.workers.emplace_back([&state, worker] { state.work(worker); });
+    } catch (const std::system_error&) {
+      break;  // the system allows no more threads: fewer do the same work
+    }
+  }
+  state.size = static_cast<int>(state.workers.size()) + 1;
+}
+
+ThreadPool::~ThreadPool() {
+  state_->stopping = true;
+  { const std::lock_guard<std::mutex> lock(state_->sleep_mutex); }
+  state_->region_begun.notify_all();
+  for (std::thread& worker : state_->workers) worker.join();
+}
+
+int ThreadPool::size() const { return state_->size; }
+
+void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) {
+  if (count <= 0) return;
+  State& state = *state_;
+  const std::lock_guard<std::mutex> lock(state.region_mutex);
+  if (state.size == 1 || count == 1) {
+    for (int64_t i = 0; i < count; ++i) task(i);
+    return;
+  }
+  state.task = &task;
+  state.count = count;
+  state.begin_region();
+  state.run_share(0);
+  state.wait_for_end();
+}
+
+}  // namespace fusebert

@@ -1,0 +1,244 @@
+// The forward pass of BERT's encoder (post-LayerNorm, absolute positions), as transformers'
+// BertModel computes it, on packed tokens.
+#include "cpu/encoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <new>
+#include <utility>
+
+#include "cpu/work_split.h"
+
+namespace fusebert::cpu {
+namespace {
+
+// Every table's panels are a divisor of this wide, so whole panels fit into a row.
+constexpr int64_t kWidestPanel = 32;
+
+// Rows an odd number of cache lines apart spread over all sets of a cache; powers of two would
+// put the rows of a tile into the same one.
+int64_t row_stride(int64_t columns) { return round_up(columns, kWidestPanel) + kCacheLineFloats; }
+
+Epilogue epilogue_of(Activation activation) {
+  switch (activation) {
+    case Activation::kGelu:
+      return Epilogue::kGelu;
+    case Activation::kGeluTanh:
+      return Epilogue::kGeluTanh;
+    case Activation::kRelu:
+      return Epilogue::kRelu;
+  }
+  return Epilogue::kGelu;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Encoder>> Encoder::create(const Geometry& geometry, const Kernels& kernels,
+                                                 const EncoderWeights& weights,
+                                                 std::shared_ptr<ThreadPool> pool,
+                                                 int64_t max_tokens) {
+  std::unique_ptr<Encoder> encoder(new Encoder(geometry, kernels, weights, std::move(pool)));
+  FUSEBERT_RETURN_IF_ERROR(encoder->plan(max_tokens));
+  return encoder;
+}
+
+Status Encoder::plan(int64_t max_tokens) {
+  const int64_t hidden = geometry_.hidden_size;
+  const std::pair<Matrix*, int64_t> matrices[] = {{&hidden_, hidden},
+                                                  {&query_key_value_, 3 * hidden},
+                                                  {&context_, hidden},
+                                                  {&projection_, hidden},
+                                                  {&intermediate_, geometry_.intermediate_size}};
+  int64_t floats = 0;
+  for (const auto& [matrix, columns] : matrices) floats += max_tokens * row_stride(columns);
+  auto memory = AlignedBuffer::allocate(floats);
+  if (!memory.ok()) return memory.status();
+  memory_ = std::move(memory.value());
+  float* next = memory_.data();
+  for (const auto& [matrix, columns] : matrices) {
+    *matrix = {next, row_stride(columns)};
+    next += max_tokens * matrix->stride;
+  }
+  scratch_floats_ = round_up(kernels_.attention_scratch_floats(geometry_.max_position_embeddings,
+                                                               geometry_.head_dim()),
+                             kCacheLineFloats);
+  auto scratch = AlignedBuffer::allocate(scratch_floats_ * pool_->size());
+  if (!scratch.ok()) return scratch.status();
+  scratch_ = std::move(scratch.value());
+  positions_.reset(new (std::nothrow) int32_t[static_cast<size_t>(max_tokens)]);
+  if (positions_ == nullptr) {
+    return Status(StatusCode::kOutOfMemory, "Expected memory for the positions of a batch.");
+  }
+  return Status();
+}
+
+template <class Task>
+void Encoder::parallel(int64_t parts, const Task& task) {
+  // A reference fits into std::function without an allocation; the task itself may not.
+  pool_->run(parts, std::cref(task));
+}
+
+template <class Task>
+void Encoder::parallel_ranges(int64_t count, const Task& task) {
+  const int64_t parts = std::min<int64_t>(pool_->size(), count);
+  parallel(parts,
+           [&](int64_t part) { task(count * part / parts, count * (part + 1) / parts); });
+}
+
+Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
+                    const std::atomic<bool>& cancelled) {
+  const Status aborted(StatusCode::kAborted, "The request was cancelled.");
+  embed(batch);
+  for (const LayerWeights& weights : weights_.layers) {
+    layer(weights, batch, cancelled);
+    if (cancelled.load(std::memory_order_relaxed)) return aborted;
+  }
+  if (output.hidden_states != nullptr) {
+    write_hidden_states(batch.total_tokens(), output.normalize && output.pooling == Pooling::kNone,
+                        output.hidden_states);
+  }
+  if (output.pooled != nullptr) write_pooled(batch, output);
+  if (output.pooler_output != nullptr) {
+    write_pooler_output(batch, output.pooler_output, cancelled);
+    if (cancelled.load(std::memory_order_relaxed)) return aborted;
+  }
+  return Status();
+}
+
+void Encoder::embed(const PackedBatch& batch) {
+  for (int64_t i = 0; i < batch.batch_size(); ++i) {
+    const auto sequence = static_cast<size_t>(i);
+    const int32_t begin = batch.cu_seqlens[sequence];
+    const int32_t end = batch.cu_seqlens[sequence + 1];
+    for (int32_t token = begin; token < end; ++token) positions_[token] = token - begin;
+  }
+  EmbeddingArguments arguments;
+  arguments.input_ids = batch.input_ids.data();
+  arguments.token_type_ids = batch.token_type_ids.data();
+  arguments.positions = positions_.get();
+  arguments.words = weights_.word_embeddings;
+  arguments.types = weights_.token_type_embeddings;
+  arguments.position_table = weights_.position_embeddings;
+  arguments.norm = {nullptr,
+                    hidden_.data,
+                    weights_.embedding_norm.gamma,
+                    weights_.embedding_norm.beta,
+                    geometry_.hidden_size,
+                    0,
+                    hidden_.stride,
+                    geometry_.layer_norm_eps};
+  parallel_ranges(batch.total_tokens(), [&](int64_t begin, int64_t end) {
+    kernels_.embed(arguments, begin, end);
+  });
+}
+
+// Stops between operations once cancelled; what is in the workspace then is never read.
+void Encoder::layer(const LayerWeights& w, const PackedBatch& batch,
+                    const std::atomic<bool>& cancelled) {
+  const int64_t rows = batch.total_tokens();
+  const Matrix none;
+  multiply(w.query_key_value, hidden_, rows, Epilogue::kNone, none, query_key_value_, cancelled);
+  if (cancelled.load(std::memory_order_relaxed)) return;
+  attend(batch);
+  multiply(w.attention_output, context_, rows, Epilogue::kResidual, hidden_, projection_,
+           cancelled);
+  if (cancelled.load(std::memory_order_relaxed)) return;
+  normalize(w.attention_norm, projection_, hidden_, rows);
+  multiply(w.intermediate, hidden_, rows, epilogue_of(geometry_.hidden_act), none, intermediate_,
+           cancelled);
+  if (cancelled.load(std::memory_order_relaxed)) return;
+  multiply(w.output, intermediate_, rows, Epilogue::kResidual, hidden_, projection_, cancelled);
+  if (cancelled.load(std::memory_order_relaxed)) return;
+  normalize(w.output_norm, projection_, hidden_, rows);
+}
+
+void Encoder::multiply(const Linear& linear, const Matrix& in, int64_t rows, Epilogue epilogue,
+                       const Matrix& residual, const Matrix& out,
+                       const std::atomic<bool>& cancelled) {
+  const GemmArguments arguments = {in.data,       linear.panels, linear.bias,     residual.data,
+                                   out.data,      linear.inputs, in.stride,       residual.stride,
+                                   out.stride,    epilogue};
+  const int64_t tile_rows = kernels_.gemm_tile_rows;
+  const GemmSplit split =
+      split_gemm((rows + tile_rows - 1) / tile_rows, linear.panel_count, pool_->size());
+  parallel(split.row_parts * split.panel_parts, [&](int64_t part) {
+    const GemmRange share = gemm_share(split, part, rows, tile_rows, linear.panel_count);
+    for_each_row_block(share, tile_rows, kernels_.gemm_block_rows, [&](const GemmRange& block) {
+      if (!cancelled.load(std::memory_order_relaxed)) kernels_.gemm(arguments, block);
+    });
+  });
+}
+
+void Encoder::attend(const PackedBatch& batch) {
+  const int64_t parts = pool_->size();
+  parallel(parts, [&](int64_t part) {
+    float* scratch = scratch_.data() + part * scratch_floats_;
+    for_each_attention(
+        batch.cu_seqlens.data(), batch.batch_size(), geometry_.num_attention_heads,
+        kernels_.gemm_tile_rows, part, parts,
+        [&](int64_t sequence, int64_t head, int64_t row_begin, int64_t row_end) {
+          const int64_t begin = batch.cu_seqlens[static_cast<size_t>(sequence)];
+          const int64_t end = batch.cu_seqlens[static_cast<size_t>(sequence) + 1];
+          const AttentionArguments arguments = {
+              query_key_value_.row(begin), context_.row(begin),     end - begin,
+              geometry_.hidden_size,       geometry_.head_dim(),    query_key_value_.stride,
+              context_.stride};
+          kernels_.attention(arguments, head, row_begin, row_end, scratch);
+        });
+  });
+}
+
+void Encoder::normalize(const LayerNorm& norm, const Matrix& in, const Matrix& out, int64_t rows) {
+  const LayerNormArguments arguments = {
+      in.data,   out.data,   norm.gamma, norm.beta, geometry_.hidden_size,
+      in.stride, out.stride, geometry_.layer_norm_eps};
+  parallel_ranges(rows, [&](int64_t begin, int64_t end) {
+    kernels_.layer_norm(arguments, begin, end);
+  });
+}
+
+void Encoder::write_hidden_states(int64_t rows, bool normalize, float* out) {
+  const int64_t hidden = geometry_.hidden_size;
+  parallel_ranges(rows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      std::copy_n(hidden_.row(row), hidden, out + row * hidden);
+      if (normalize) kernels_.l2_normalize(out + row * hidden, hidden);
+    }
+  });
+}
+
+void Encoder::write_pooled(const PackedBatch& batch, const EncodeOutput& output) {
+  const int64_t hidden = geometry_.hidden_size;
+  parallel_ranges(batch.batch_size(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = batch.cu_seqlens[static_cast<size_t>(i)];
+      const int64_t length = batch.cu_seqlens[static_cast<size_t>(i) + 1] - first;
+      float* out = output.pooled + i * hidden;
+      if (output.pooling == Pooling::kMean || output.pooling == Pooling::kMax) {
+        const Reduction reduction =
+            output.pooling == Pooling::kMean ? Reduction::kMean : Reduction::kMax;
+        kernels_.reduce_rows(hidden_.row(first), length, hidden, hidden_.stride, reduction, out);
+      } else {
+        std::copy_n(hidden_.row(first), hidden, out);
+      }
+      if (output.normalize) kernels_.l2_normalize(out, hidden);
+    }
+  });
+}
+
+// Only the first row of each sequence goes through the pooler. context_ and projection_ are free.
+void Encoder::write_pooler_output(const PackedBatch& batch, float* out,
+                                  const std::atomic<bool>& cancelled) {
+  const int64_t hidden = geometry_.hidden_size;
+  const int64_t rows = batch.batch_size();
+  for (int64_t i = 0; i < rows; ++i) {
+    std::copy_n(hidden_.row(batch.cu_seqlens[static_cast<size_t>(i)]), hidden, context_.row(i));
+  }
+  multiply(weights_.pooler, context_, rows, Epilogue::kTanh, Matrix(), projection_, cancelled);
+  for (int64_t i = 0; i < rows; ++i) {
+    std::copy_n(projection_.row(i), hidden, out + i * hidden);
+  }
+}
+
+}  // namespace fusebert::cpu

@@ -1,0 +1,191 @@
+// C[m, n] = epilogue(A[m, k] · W[n, k]ᵀ + bias[n]), fp32.
+//
+// Layout: A is row-major with a stride that is an odd number of cache lines, so that the rows of a
+//   tile do not fall into the same cache set. W is packed in panels [k][kPanelWidth], in the order
+//   in which the innermost loop reads it.
+// Work: 2·m·n·k FLOP. For each tile of kTileRows rows and one panel, k steps of kTileRows
+//   broadcasts and kTileVectors loads for kTileRows·kTileVectors multiply-adds.
+// Limiter: the multiply-add units. Blocks of k keep a panel (≤ kMaxBlockK·kPanelWidth floats,
+//   96 KiB for 32 columns) and a block of A's rows in the L2, from which both stream at a few bytes
+//   a cycle. The next panel is prefetched while this one is used, spread over its tiles, so that
+//   weights come from memory at an even pace; with few rows they are what limits.
+//
+// An element of C is one chain of multiply-adds over k, starting at zero, whatever the tile's
+// height: between blocks of k it waits in C, which loses nothing. Then epilogue(chain + bias).
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/kernels/kernels.h"
+#include "cpu/kernels/vector/vector_math.h"
+
+namespace fusebert::cpu {
+namespace {
+
+inline constexpr int64_t kMaxBlockK = 768;
+
+template <class V>
+inline constexpr int64_t kPanelWidth = V::kWidth* V::kTileVectors;
+
+// What a tile needs, beside its height.
+struct TileArguments {
+  const float* a;         // [rows, k], rows a_stride apart
+  const float* panel;     // [k][kPanelWidth]
+  const float* prefetch;  // to be brought into the L2, prefetch_bytes further every step of k
+  float* c;               // [rows, kPanelWidth], rows c_stride apart
+  int64_t k;
+  int64_t a_stride;
+  int64_t c_stride;
+  int64_t prefetch_bytes;
+  bool accumulate;  // start from c instead of zero
+};
+
+template <class V, int kRows>
+__attribute__((noinline)) void gemm_tile(const TileArguments& t) {
+  constexpr int kVectors = V::kTileVectors;
+  // Three rows share a pointer: x86 addresses base, base + 4·stride and base + 8·stride directly.
+  constexpr int kGroups = (kRows + 2) / 3;
+  const int64_t stride = t.a_stride;
+  V acc[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      acc[r][j] = t.accumulate ? V::load(t.c + r * t.c_stride + j * V::kWidth) : V::zero();
+    }
+  }
+  const float* a[kGroups];
+#pragma GCC unroll 8
+  for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * stride;
+  const float* b = t.panel;
+  const char* prefetch = reinterpret_cast<const char*>(t.prefetch);
+  const int64_t prefetch_bytes = t.prefetch_bytes;
+#pragma GCC unroll 2
+  for (int64_t i = 0; i < t.k; ++i) {
+    V w[kVectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) w[j] = V::load(b + j * V::kWidth);
+    __builtin_prefetch(prefetch, 0, 2);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const V x = V::broadcast(a[r / 3][(r % 3) * stride]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) acc[r][j] = fma(x, w[j], acc[r][j]);
+    }
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) ++a[g];
+    b += kPanelWidth<V>;
+    prefetch += prefetch_bytes;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) acc[r][j].store(t.c + r * t.c_stride + j * V::kWidth);
+  }
+}
+
+// gemm_tile of the height that only run time knows, 1 ≤ rows ≤ kTileRows.
+template <class V, int kRows = V::kTileRows>
+inline void run_tile(int64_t rows, const TileArguments& t) {
+  if constexpr (kRows == 1) {
+    gemm_tile<V, 1>(t);
+  } else {
+    if (rows == kRows) return gemm_tile<V, kRows>(t);
+    run_tile<V, kRows - 1>(rows, t);
+  }
+}
+
+// c[rows, kPanelWidth] = function(c + bias, row, vector index).
+template <class V, class Function>
+inline void update_tile(int64_t rows, float* c, int64_t c_stride, const float* bias,
+                        const Function& function) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int j = 0; j < V::kTileVectors; ++j) {
+      float* p = c + r * c_stride + j * V::kWidth;
+      function(V::load(p) + V::load(bias + j * V::kWidth), r, j).store(p);
+    }
+  }
+}
+
+template <class V>
+inline void apply_epilogue(const GemmArguments& g, int64_t row, int64_t rows, int64_t column) {
+  float* c = g.c + row * g.c_stride + column;
+  const float* bias = g.bias + column;
+  switch (g.epilogue) {
+    case Epilogue::kNone:
+      return update_tile<V>(rows, c, g.c_stride, bias, [](V x, int64_t, int) { return x; });
+    case Epilogue::kGelu:
+      return update_tile<V>(rows, c, g.c_stride, bias, [](V x, int64_t, int) { return gelu(x); });
+    case Epilogue::kGeluTanh:
+      return update_tile<V>(rows, c, g.c_stride, bias,
+                            [](V x, int64_t, int) { return gelu_tanh(x); });
+    case Epilogue::kRelu:
+      return update_tile<V>(rows, c, g.c_stride, bias,
+                            [](V x, int64_t, int) { return max(x, V::zero()); });
+    case Epilogue::kTanh:
+      return update_tile<V>(rows, c, g.c_stride, bias, [](V x, int64_t, int) { return tanh(x); });
+    case Epilogue::kResidual: {
+      const float* residual = g.residual + row * g.residual_stride + column;
+      const int64_t stride = g.residual_stride;
+      return update_tile<V>(rows, c, g.c_stride, bias, [residual, stride](V x, int64_t r, int j) {
+        return x + V::load(residual + r * stride + j * V::kWidth);
+      });
+    }
+  }
+}
+
+template <class V>
+inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
+  constexpr int64_t kFloatBytes = sizeof(float);
+  const int64_t k_blocks = (g.k + kMaxBlockK - 1) / kMaxBlockK;
+  const int64_t block_k = (g.k + k_blocks - 1) / k_blocks;
+  const int64_t tiles = (range.row_end - range.row_begin + V::kTileRows - 1) / V::kTileRows;
+  for (int64_t k_begin = 0; k_begin < g.k; k_begin += block_k) {
+    const int64_t k = g.k - k_begin < block_k ? g.k - k_begin : block_k;
+    const bool last = k_begin + k == g.k;
+    for (int64_t panel = range.panel_begin; panel < range.panel_end; ++panel) {
+      TileArguments t;
+      t.panel = g.panels + (panel * g.k + k_begin) * kPanelWidth<V>;
+      // The next panel of this block of k, or the first of the next block.
+      const float* next = panel + 1 < range.panel_end ? t.panel + g.k * kPanelWidth<V>
+                          : last ? t.panel
+                                 : g.panels + (range.panel_begin * g.k + k_begin + k) *
+                                                  kPanelWidth<V>;
+      t.k = k;
+      t.a_stride = g.a_stride;
+      t.c_stride = g.c_stride;
+      t.prefetch_bytes = kPanelWidth<V> * kFloatBytes / tiles;
+      t.accumulate = k_begin > 0;
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t row = range.row_begin + tile * V::kTileRows;
+        const int64_t left = range.row_end - row;
+        const int64_t rows = left < V::kTileRows ? left : V::kTileRows;
+        t.a = g.a + row * g.a_stride + k_begin;
+        t.c = g.c + row * g.c_stride + panel * kPanelWidth<V>;
+        t.prefetch = next + tile * t.prefetch_bytes * k / kFloatBytes;
+        run_tile<V>(rows, t);
+        if (last) apply_epilogue<V>(g, row, rows, panel * kPanelWidth<V>);
+      }
+    }
+  }
+}
+
+// rows[width, k], row_stride apart, as a panel [k][kPanelWidth]; columns from `width` on are zero.
+template <class V>
+inline void pack_rows(const float* rows, int64_t row_stride, int64_t width, int64_t k,
+                      float* panel) {
+  // A cache line's worth of every row at a time.
+  constexpr int64_t kBlock = 16;
+  for (int64_t begin = 0; begin < k; begin += kBlock) {
+    const int64_t end = begin + kBlock < k ? begin + kBlock : k;
+    for (int64_t r = 0; r < width; ++r) {
+      for (int64_t i = begin; i < end; ++i) panel[i * kPanelWidth<V> + r] = rows[r * row_stride + i];
+    }
+    for (int64_t r = width; r < kPanelWidth<V>; ++r) {
+      for (int64_t i = begin; i < end; ++i) panel[i * kPanelWidth<V> + r] = 0.0f;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fusebert::cpu

@@ -1,0 +1,254 @@
+// Puts the stages together: checks a specification once, then encodes texts and pairs.
+#include "tokenizer/tokenizer.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "tokenizer/sequence_encoder.h"
+#include "tokenizer/template.h"
+#include "tokenizer/truncation.h"
+
+namespace fusebert {
+
+namespace {
+
+// Bounds on what an untrusted file can ask for, far above any real vocabulary.
+constexpr size_t kMaxVocabSize = size_t{1} << 24;
+constexpr size_t kMaxVocabBytes = size_t{1} << 28;
+constexpr size_t kMaxTokenBytes = 4096;      // bounds the work at one place of a text
+constexpr size_t kMaxTemplatePieces = 64;    // bounds what a template repeats
+constexpr int64_t kMaxTokens = std::numeric_limits<int32_t>::max();
+constexpr size_t kMaxTextBytes = std::numeric_limits<int32_t>::max();
+
+Status format_error(std::string message) {
+  return Status(StatusCode::kTokenizerFormat, std::move(message));
+}
+
+bool token_before(const Trie::Entry& a, const Trie::Entry& b) { return a.key < b.key; }
+
+// The vocabulary's tokens, sorted; an error when one is there twice or is too long.
+Result<std::vector<Trie::Entry>> sort_vocab(const std::vector<std::string>& vocab) {
+  if (vocab.empty() || vocab.size() > kMaxVocabSize) {
+    return format_error("Expected 1 to " + std::to_string(kMaxVocabSize) +
+                        " tokens in the vocabulary but received " +
+                        std::to_string(vocab.size()) + ".");
+  }
+  std::vector<Trie::Entry> entries;
+  size_t bytes = 0;
+  for (size_t id = 0; id < vocab.size(); ++id) {
+    bytes += vocab[id].size();
+    if (vocab[id].size() > kMaxTokenBytes || bytes > kMaxVocabBytes) {
+      return format_error("Expected tokens of at most " + std::to_string(kMaxTokenBytes) +
+                          " bytes and " + std::to_string(kMaxVocabBytes) +
+                          " in all, but the one with id " + std::to_string(id) + " exceeds that.");
+    }
+    if (!vocab[id].empty()) entries.push_back({vocab[id], static_cast<int32_t>(id)});
+  }
+  std::sort(entries.begin(), entries.end(), token_before);
+  for (size_t i = 1; i < entries.size(); ++i) {
+    if (entries[i].key != entries[i - 1].key) continue;
+    return format_error("Expected each token once in the vocabulary but ids " +
+                        std::to_string(entries[i - 1].id) + " and " +
+                        std::to_string(entries[i].id) + " are the same token.");
+  }
+  return entries;
+}
+
+// Ids of added tokens are their ids in the vocabulary, or new ones. Adds the new ones to `vocab`.
+Status merge_added_tokens(const std::vector<AddedToken>& added, const WordPiece& model,
+                          std::vector<std::string>& vocab) {
+  for (const AddedToken& token : added) {
+    const std::string id = std::to_string(token.id);
+    if (token.content.empty() || token.content.size() > kMaxTokenBytes) {
+      return format_error("Expected added tokens of 1 to " + std::to_string(kMaxTokenBytes) +
+                          " bytes but the one with id " + id + " is not.");
+    }
+    if (token.id < 0 || static_cast<size_t>(token.id) >= kMaxVocabSize) {
+      return format_error("Expected ids from 0 to " + std::to_string(kMaxVocabSize - 1) +
+                          " for added tokens but received " + id + ".");
+    }
+    const auto index = static_cast<size_t>(token.id);
+    const int32_t known = model.token_to_id(token.content);
+    if (known >= 0 && known != token.id) {
+      return format_error("Expected id " + std::to_string(known) +
+                          ", as in the vocabulary, for an added token but received " + id + ".");
+    }
+    if (index >= vocab.size()) vocab.resize(index + 1);
+    if (!vocab[index].empty() && vocab[index] != token.content) {
+      return format_error("Expected one token for id " + id + " but there are two.");
+    }
+    vocab[index] = token.content;
+  }
+  return Status();
+}
+
+Status check_template(const std::vector<TemplatePiece>& pieces, bool pair,
+                      const std::vector<std::string>& vocab) {
+  if (pieces.size() > kMaxTemplatePieces) {
+    return format_error("Expected at most " + std::to_string(kMaxTemplatePieces) +
+                        " pieces in a template but received " + std::to_string(pieces.size()) +
+                        ".");
+  }
+  for (const TemplatePiece& piece : pieces) {
+    if (piece.type_id < 0) return format_error("Expected token types of at least 0 in a template.");
+    if (!pair && piece.kind == TemplatePiece::Kind::kSequenceB) {
+      return format_error("Expected no second text in the template for a single text.");
+    }
+    if (piece.kind != TemplatePiece::Kind::kSpecialToken) continue;
+    const auto index = static_cast<size_t>(piece.id);
+    if (piece.id < 0 || index >= vocab.size() || vocab[index].empty()) {
+      return format_error("Expected special tokens of the vocabulary in a template but there is " +
+                          ("no token with id " + std::to_string(piece.id)) + ".");
+    }
+  }
+  return Status();
+}
+
+std::string normalize(const Normalizer& normalizer, std::string_view text) {
+  std::string normalized;
+  Cursor cursor;
+  normalizer.run(text, cursor, [&](char32_t c, Span) {
+    char encoded[utf8::kMaxBytes];
+    normalized.append(encoded, static_cast<size_t>(utf8::encode(c, encoded)));
+    return true;
+  });
+  return normalized;
+}
+
+// The finder of those added tokens whose `normalized` flag is as given.
+Result<AddedTokenFinder> make_finder(const std::vector<AddedToken>& added, bool normalized,
+                                     const Normalizer& normalizer) {
+  std::vector<AddedToken> tokens;
+  std::vector<std::string> patterns;
+  for (const AddedToken& token : added) {
+    if (token.normalized != normalized) continue;
+    patterns.push_back(normalized ? normalize(normalizer, token.content) : token.content);
+    tokens.push_back(token);
+  }
+  return AddedTokenFinder::create(std::move(tokens), patterns);
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  TokenizerParts parts;
+  std::vector<std::string> vocab;            // token of an id
+  std::vector<Trie::Entry> added;            // sorted; keys are in `vocab`
+  std::vector<TemplatePiece> single_template;
+  std::vector<TemplatePiece> pair_template;
+
+  const std::vector<TemplatePiece>& pieces(bool pair) const {
+    return pair ? pair_template : single_template;
+  }
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::~Tokenizer() = default;
+
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
+  Result<std::vector<Trie::Entry>> entries = sort_vocab(spec.vocab);
+  if (!entries.ok()) return entries.status();
+  const Trie::Entry unk{spec.unk_token, 0};
+  const auto found =
+      std::lower_bound(entries.value().begin(), entries.value().end(), unk, token_before);
+  if (found == entries.value().end() || found->key != unk.key) {
+    return format_error("Expected the unknown token in the vocabulary but it is not there.");
+  }
+  if (spec.continuing_subword_prefix.size() > kMaxTokenBytes ||
+      spec.max_input_chars_per_word < 0) {
+    return format_error("Expected max_input_chars_per_word of at least 0 and a prefix of at most " +
+                        std::to_string(kMaxTokenBytes) + " bytes.");
+  }
+  auto impl = std::make_unique<Impl>();
+  TokenizerParts& parts = impl->parts;
+  parts.normalizer = Normalizer({spec.clean_text, spec.handle_chinese_chars,
+                                 spec.strip_accents.value_or(spec.lowercase), spec.lowercase});
+  parts.model = WordPiece(entries.value(), spec.continuing_subword_prefix, found->id);
+  parts.max_input_chars_per_word = spec.max_input_chars_per_word;
+  for (const bool normalized : {false, true}) {
+    auto finder = make_finder(spec.added_tokens, normalized, parts.normalizer);
+    if (!finder.ok()) return finder.status();
+    (normalized ? parts.added_normalized : parts.added) = std::move(finder.value());
+  }
+  impl->vocab = std::move(spec.vocab);
+  FUSEBERT_RETURN_IF_ERROR(merge_added_tokens(spec.added_tokens, parts.model, impl->vocab));
+  FUSEBERT_RETURN_IF_ERROR(check_template(spec.single_template, false, impl->vocab));
+  FUSEBERT_RETURN_IF_ERROR(check_template(spec.pair_template, true, impl->vocab));
+  for (const AddedToken& token : spec.added_tokens) {
+    impl->added.push_back({impl->vocab[static_cast<size_t>(token.id)], token.id});
+  }
+  std::sort(impl->added.begin(), impl->added.end(), token_before);
+  impl->single_template = std::move(spec.single_template);
+  impl->pair_template = std::move(spec.pair_template);
+  return std::shared_ptr<const Tokenizer>(new Tokenizer(std::move(impl)));
+}
+
+Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
+                         const EncodeOptions& options, PackedEncoding& out) const {
+  const std::vector<TemplatePiece>& pieces = impl_->pieces(pair.has_value());
+  const int64_t special = options.add_special_tokens ? count_special_tokens(pieces) : 0;
+  if (options.max_length < 0 || (options.max_length > 0 && options.max_length < special)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected at least " + std::to_string(special) +
+                      ", the number of special tokens, for max_length but received " +
+                      std::to_string(options.max_length) + ".");
+  }
+  if (std::max(text.size(), pair.value_or("").size()) > kMaxTextBytes) {
+    return Status(StatusCode::kInputTooLong, "Expected texts of less than 2 GiB.");
+  }
+  const bool limited = options.max_length > 0;
+  const int64_t limit = limited ? options.max_length : kMaxTokens;
+  const bool keep_first = options.truncation == Truncation::kOnlySecond;
+  const bool utf16 = options.offsets == OffsetUnit::kUtf16;
+  const SequenceTokens first =
+      encode_sequence(impl_->parts, text, keep_first ? kMaxTokens : limit, utf16);
+  SequenceTokens second;
+  if (pair) second = encode_sequence(impl_->parts, *pair, limit, utf16);
+  Kept kept{static_cast<int64_t>(first.tokens.size()), static_cast<int64_t>(second.tokens.size())};
+  if (limited && options.truncation != Truncation::kNone) {
+    const auto result = truncate(options.truncation, first.counted,
+                                 pair ? std::optional(second.counted) : std::nullopt,
+                                 options.max_length - special);
+    if (!result.ok()) return result.status();
+    kept = result.value();
+  }
+  const int64_t total = count_tokens(pieces, kept.first, kept.second, options.add_special_tokens);
+  if (limited && options.truncation == Truncation::kNone && total > options.max_length) {
+    return Status(StatusCode::kInputTooLong,
+                  "Expected a text of at most " + std::to_string(options.max_length) +
+                      " tokens but received a longer one. Use truncation: true or a shorter text.");
+  }
+  if (total + static_cast<int64_t>(out.input_ids.size()) > kMaxTokens) {
+    return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
+  }
+  const auto take = [](const SequenceTokens& sequence, int64_t count) {
+    return std::span<const Token>(sequence.tokens).first(static_cast<size_t>(count));
+  };
+  append_sequence(pieces, take(first, kept.first), take(second, kept.second), options, out);
+  if (take(first, kept.first).size() < first.tokens.size() ||
+      take(second, kept.second).size() < second.tokens.size()) {
+    ++out.truncated;
+  }
+  return Status();
+}
+
+int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(impl_->vocab.size()); }
+
+int32_t Tokenizer::token_to_id(std::string_view token) const {
+  const auto& added = impl_->added;
+  const auto found = std::lower_bound(added.begin(), added.end(), Trie::Entry{token, 0},
+                                      token_before);
+  if (found != added.end() && found->key == token) return found->id;
+  return impl_->parts.model.token_to_id(token);
+}
+
+std::string_view Tokenizer::id_to_token(int32_t id) const {
+  if (id < 0 || static_cast<size_t>(id) >= impl_->vocab.size()) return {};
+  return impl_->vocab[static_cast<size_t>(id)];
+}
+
+int64_t Tokenizer::special_token_count(bool pair) const {
+  return count_special_tokens(impl_->pieces(pair));
+}
+
+}  // namespace fusebert

@@ -1,0 +1,166 @@
+// The package as others get it: packed, installed into an empty project without a network, built
+// from source there, used through import and require, and built through binding.gyp.
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { available, GOLDEN_MODEL, ROOT } from '../support/require.js'
+
+const work = mkdtempSync(join(tmpdir(), 'fusebert-package-'))
+const project = join(work, 'project')
+const installed = join(project, 'node_modules/fusebert')
+
+interface Run {
+  status: number | null
+  stdout: string
+  stderr: string
+}
+
+function run(cwd: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): Run {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  })
+  return { status, stdout, stderr }
+}
+
+/** A script that embeds one text and prints the shape and the first number. */
+const program = (load: string): string => `
+${load}
+async function main() {
+  const embed = await fusebert.pipeline('feature-extraction', ${JSON.stringify(GOLDEN_MODEL)})
+  const tensor = await embed('Hello, world.', { pooling: 'mean' })
+  console.log(JSON.stringify([tensor.dims, tensor.data.every(Number.isFinite)]))
+}
+main()
+`
+
+beforeAll(() => {
+  mkdirSync(project, { recursive: true })
+  const packed = run(ROOT, 'npm', ['pack', '--ignore-scripts', '--pack-destination', work])
+  expect(packed.status, packed.stderr).toBe(0)
+  writeFileSync(join(project, 'package.json'), '{ "private": true }\n')
+  const tarball = join(work, packed.stdout.trim().split('\n').at(-1) ?? '')
+  // The dependencies come from the registry; our own script runs later, without a network.
+  const install = run(project, 'npm', ['install', '--ignore-scripts', '--prefer-offline', tarball])
+  expect(install.status, install.stderr).toBe(0)
+})
+
+afterAll(() => rmSync(work, { recursive: true, force: true }))
+
+describe('package', () => {
+  test('holds what a user needs and nothing of the workshop', () => {
+    for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'LICENSE',
+      'README.md', 'CHANGELOG.md', 'CMakeLists.txt', 'binding.gyp', 'scripts/install.mjs',
+      'native/napi/addon.cc']) {
+      expect(existsSync(join(installed, file)), file).toBe(true)
+    }
+    for (const file of ['test', 'bench', 'lib', 'docs', 'build', '.ci', 'node_modules/typescript']) {
+      expect(existsSync(join(installed, file)), file).toBe(false)
+    }
+  })
+
+  test('one message says what to install when there is no compiler and no CMake', () => {
+    const bin = join(work, 'bin')
+    mkdirSync(bin)
+    symlinkSync(process.execPath, join(bin, 'node'))
+    const { status, stdout, stderr } = run(installed, process.execPath, ['scripts/install.mjs'], {
+      PATH: bin, CXX: '',
+    })
+    expect(status).toBe(1)
+    expect(stdout).toBe('')
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toMatch(/C\+\+20 compiler.*CMake/)
+  })
+
+  test('says how to build when the addon is not there', () => {
+    const { status, stderr } = run(project, process.execPath, ['-e', program(
+      "const fusebert = require('fusebert')")])
+    expect(status).not.toBe(0)
+    expect(stderr).toMatch(/ERR_ADDON_LOAD/)
+    expect(stderr).toMatch(/npm rebuild fusebert/)
+  })
+
+  describe.skipIf(!available('unshare'))('built without a network', () => {
+    const home = join(work, 'home')
+
+    beforeAll(() => {
+      mkdirSync(home)
+      const build = run(project, 'unshare', ['-rn', process.execPath,
+        'node_modules/fusebert/scripts/install.mjs'],
+      { HOME: home, npm_config_cache: join(home, 'cache'), XDG_CACHE_HOME: join(home, 'xdg') })
+      expect(build.status, build.stdout + build.stderr).toBe(0)
+    })
+
+    test('nothing was fetched into the home folder', () => {
+      expect(existsSync(join(home, '.cmake-js'))).toBe(false)
+    })
+
+    test('import works', () => {
+      writeFileSync(join(project, 'main.mjs'), program("import * as fusebert from 'fusebert'"))
+      const { stdout, stderr } = run(project, process.execPath, ['main.mjs'])
+      expect(stderr).toBe('')
+      expect(JSON.parse(stdout)).toEqual([[1, expect.any(Number)], true])
+    })
+
+    test('require works', () => {
+      writeFileSync(join(project, 'main.cjs'), program("const fusebert = require('fusebert')"))
+      const { stdout, stderr } = run(project, process.execPath, ['main.cjs'])
+      expect(stderr).toBe('')
+      expect(JSON.parse(stdout)).toEqual([[1, expect.any(Number)], true])
+    })
+
+    test('the command is there', () => {
+      const { stdout } = run(project, join(project, 'node_modules/.bin/fusebert'), ['--version'])
+      const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+        version: string
+      }
+      expect(stdout.trim()).toBe(version)
+    })
+
+    test('a second build compiles nothing', () => {
+      const addon = join(installed, 'build/Release/fusebert.node')
+      const before = statSync(addon).mtimeMs
+      const { status, stdout } = run(installed, process.execPath,
+        ['scripts/install.mjs', '--from-source'])
+      expect(status).toBe(0)
+      expect(stdout).not.toMatch(/Building CXX/)
+      expect(statSync(addon).mtimeMs).toBe(before)
+    })
+  })
+
+  test('binding.gyp builds the same addon through node-gyp, as prebuildify calls it', () => {
+    const copy = join(work, 'gyp')
+    cpSync(installed, copy, {
+      recursive: true,
+      filter: (path) => !path.startsWith(join(installed, 'build')),
+    })
+    symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'))
+    // Node's own headers lie beside its binary; without them node-gyp would download some.
+    const prefix = dirname(dirname(process.execPath))
+    expect(existsSync(join(prefix, 'include/node/node.h'))).toBe(true)
+    const { status, stdout, stderr } = run(copy, process.execPath, [
+      join(ROOT, 'node_modules/prebuildify/bin.js'), '--napi', '--no-strip',
+      '--target', process.versions.node,
+    ], { npm_config_nodedir: prefix, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env['PATH']}` })
+    expect(status, stdout + stderr).toBe(0)
+    const folder = join(copy, 'prebuilds', `${process.platform}-${process.arch}`)
+    const addon = join(folder, 'fusebert.node')
+    expect(existsSync(addon)).toBe(true)
+    rmSync(join(copy, 'build'), { recursive: true })
+    const load = run(copy, process.execPath, ['-e', 'console.log(require(process.argv[1]).version)',
+      addon])
+    expect(load.stderr).toBe('')
+    // With the prebuilt addon in place, the install script builds nothing.
+    const again = run(copy, process.execPath, ['scripts/install.mjs'])
+    expect(again.status).toBe(0)
+    expect(existsSync(join(copy, 'build'))).toBe(false)
+  })
+})
