@@ -61,7 +61,11 @@ export function describe(value: unknown): string {
 }
 
 /** ERR_INVALID_ARGUMENT in the house form. `received` is described, never printed whole. */
-export function invalidArgument(expected: string, subject: string, received: unknown): FusebertError {
+export function invalidArgument(
+  expected: string,
+  subject: string,
+  received: unknown,
+): FusebertError {
   return new FusebertError(
     'ERR_INVALID_ARGUMENT',
     `Expected ${expected} for ${subject} but received ${describe(received)}.`,
@@ -74,7 +78,8 @@ export function invalidChoice(
   subject: string,
   received: unknown,
 ): FusebertError {
-  const shown = typeof received === 'string' ? JSON.stringify(received.slice(0, 64)) : describe(received)
+  const shown =
+    typeof received === 'string' ? JSON.stringify(received.slice(0, 64)) : describe(received)
   return new FusebertError(
     'ERR_INVALID_ARGUMENT',
     `Expected ${choices.map((choice) => `'${choice}'`).join(', ')} for ${subject} ` +

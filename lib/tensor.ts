@@ -38,7 +38,8 @@ export class Tensor {
     if (dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0) || size !== data.length) {
       throw new FusebertError(
         'ERR_INVALID_ARGUMENT',
-        `Expected dims whose product is ${data.length} for a Tensor but received [${dims.join(', ')}].`,
+        `Expected dims whose product is ${data.length} for a Tensor ` +
+          `but received [${dims.join(', ')}].`,
       )
     }
     this.type = type

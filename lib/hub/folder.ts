@@ -32,8 +32,8 @@ export class ModelFolder {
     if (info === undefined || !info.isDirectory()) {
       throw new FusebertError(
         'ERR_FILE_NOT_FOUND',
-        `Expected a folder with a model at ${absolute} but there is ${info ? 'a file' : 'nothing'}. ` +
-          'Give the folder that holds config.json.',
+        `Expected a folder with a model at ${absolute} but there is ` +
+          `${info ? 'a file' : 'nothing'}. Give the folder that holds config.json.`,
       )
     }
     return new ModelFolder(absolute)

@@ -16,7 +16,7 @@ export type IntegerMatrix = Tensor | readonly (readonly (number | bigint)[])[]
 export interface ModelInputs {
   /** Token ids [batch, S]. */
   input_ids: IntegerMatrix
-  /** 1 for tokens, then 0 for padding [batch, S]; default: all ones. A mask with holes is refused. */
+  /** 1 for tokens, then 0 for padding [batch, S]; default: all ones. Holes are refused. */
   attention_mask?: IntegerMatrix
   /** Token types [batch, S]; default: zeros. */
   token_type_ids?: IntegerMatrix
@@ -45,6 +45,7 @@ export interface BertModel {
 interface Matrix {
   rows: number
   columns: number
+  /** NaN for what is not a number. */
   at(row: number, column: number): number
 }
 
@@ -66,7 +67,11 @@ function toMatrix(value: unknown, name: string): Matrix {
   if (nested.some((row) => row.length !== columns)) {
     throw invalidArgument('rows of equal length (pad them)', name, value)
   }
-  return { rows: nested.length, columns, at: (row, column) => Number(nested[row]?.[column]) }
+  const at = (row: number, column: number): number => {
+    const item: unknown = nested[row]?.[column]
+    return typeof item === 'number' || typeof item === 'bigint' ? Number(item) : NaN
+  }
+  return { rows: nested.length, columns, at }
 }
 
 /** The number of leading ones of a mask's row, which must be followed by zeros only. */

@@ -173,7 +173,7 @@ export interface NativeModel {
   ): NativeRequest
   /** The request rejects with ERR_ABORTED soon; nothing happens when it has ended already. */
   cancel(id: number): void
-  /** Rejects what is waiting with ERR_DISPOSED and frees the weights; resolves when they are free. */
+  /** Rejects what waits with ERR_DISPOSED and frees the weights; resolves when they are free. */
   dispose(): Promise<void>
 }
 

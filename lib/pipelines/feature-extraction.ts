@@ -21,7 +21,10 @@ export interface FeatureExtractionOptions {
    * sentence-transformers folder says, else 'none'.
    */
   pooling?: Pooling
-  /** Divide each vector by its L2 norm. Default: what a sentence-transformers folder says, else false. */
+  /**
+   * Divide each vector by its L2 norm. Default: what a sentence-transformers folder says, else
+   * false.
+   */
   normalize?: boolean
   /**
    * Cut texts that are longer than max_length tokens (default). false: refuse them with
@@ -88,7 +91,9 @@ const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
 
 function checkTexts(texts: unknown): readonly string[] {
   if (typeof texts === 'string') return [texts]
-  if (!Array.isArray(texts)) throw invalidArgument('a string or an array of strings', 'texts', texts)
+  if (!Array.isArray(texts)) {
+    throw invalidArgument('a string or an array of strings', 'texts', texts)
+  }
   const list = texts as unknown[]
   for (let i = 0; i < list.length; i += 1) {
     if (typeof list[i] !== 'string') throw invalidArgument('a string', `texts[${i}]`, list[i])

@@ -12,8 +12,8 @@ const TASKS = ['feature-extraction'] as const
  * Loads a model for a task.
  *
  * @param task - 'feature-extraction'
- * @param model - a folder with config.json, tokenizer files and a checkpoint, as on the Hugging Face
- * hub; a sentence-transformers folder sets pooling, normalize and max_length
+ * @param model - a folder with config.json, tokenizer files and a checkpoint, as on the Hugging
+ * Face hub; a sentence-transformers folder sets pooling, normalize and max_length
  * @throws ERR_INVALID_ARGUMENT, ERR_FILE_NOT_FOUND and the codes of what is wrong with the folder
  */
 export async function pipeline(

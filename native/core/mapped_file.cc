@@ -1,6 +1,6 @@
 // Mapping of files that may shrink under us. POSIX raises SIGBUS for a page past the end of the
 // file; a handler that is installed only while mappings exist puts a page of zeros there, marks the
-// mapping damaged and lets the read go on. Faults elsewhere go to the handler that was there before.
+// mapping damaged and lets the read go on. Other faults go to the handler that was there before.
 #include "core/mapped_file.h"
 
 #include <fcntl.h>

@@ -27,17 +27,20 @@ Result<AlignedBuffer> AlignedBuffer::allocate(int64_t floats) {
   // again and again; 2 MiB pages cure both. Small buffers would waste most of one.
   const bool huge = bytes >= 2 * kHugePageBytes;
   const int64_t alignment = huge ? kHugePageBytes : kCacheLineBytes;
-  void* data = floats > kMaxFloats ? nullptr
-                                   : std::aligned_alloc(static_cast<size_t>(alignment),
-                                                        static_cast<size_t>(bytes));
+  void* data = nullptr;
+  if (floats <= kMaxFloats) {
+    // aligned_alloc takes only multiples of the alignment; the last page may stay untouched.
+    data = std::aligned_alloc(static_cast<size_t>(alignment),
+                              static_cast<size_t>(round_up(bytes, alignment)));
+  }
   if (data == nullptr) {
     return Status(StatusCode::kOutOfMemory, "Expected memory for " + std::to_string(floats) +
                                                 " floats but the system has none left.");
   }
 #if defined(__linux__)
   // Whole huge pages only, so that rounding up costs no memory. A refusal is no loss.
-  if (huge) madvise(data, static_cast<size_t>(bytes / kHugePageBytes * kHugePageBytes),
-                    MADV_HUGEPAGE);
+  const auto whole = static_cast<size_t>(bytes / kHugePageBytes * kHugePageBytes);
+  if (huge) madvise(data, whole, MADV_HUGEPAGE);
 #endif
   buffer.data_.reset(static_cast<float*>(data));
   buffer.size_ = floats;

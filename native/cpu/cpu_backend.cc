@@ -20,8 +20,10 @@ namespace {
 // BERT-Base batch (31 KiB a token) stay in a last-level cache of 32 MiB.
 constexpr int64_t kDefaultMaxBatchTokens = 1024;
 
-// More is never of use, and a typing error should not start a million threads.
+// More is never of use, and a typing error should not start a million threads or ask for
+// terabytes.
 constexpr int kMaxThreads = 1024;
+constexpr int64_t kMaxMaxBatchTokens = int64_t{1} << 20;
 
 class CpuBackend final : public Backend {
  public:
@@ -112,17 +114,21 @@ Status CpuBackend::encode_part(const PackedBatch& batch, int64_t begin, int64_t 
   return encoder_->run(part, out, cancelled);
 }
 
+Status check_range(const std::string& name, int64_t value, int64_t most) {
+  if (value >= 0 && value <= most) return Status();
+  return Status(StatusCode::kInvalidArgument,
+                "Expected a whole number from 0 (the default) to " + std::to_string(most) +
+                    " for " + name + " but received " + std::to_string(value) + ".");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Backend>> load_cpu_backend(const BackendOptions& options,
                                                   const Geometry& geometry,
                                                   const WeightTable& weights) {
-  if (options.threads < 0 || options.threads > kMaxThreads || options.max_batch_tokens < 0) {
-    return Status(StatusCode::kInvalidArgument,
-                  "Expected 0 ≤ threads ≤ " + std::to_string(kMaxThreads) +
-                      " and max_batch_tokens ≥ 0 but received " + std::to_string(options.threads) +
-                      " and " + std::to_string(options.max_batch_tokens) + ".");
-  }
+  FUSEBERT_RETURN_IF_ERROR(check_range("threads", options.threads, kMaxThreads));
+  FUSEBERT_RETURN_IF_ERROR(
+      check_range("max_batch_tokens", options.max_batch_tokens, kMaxMaxBatchTokens));
   const auto kernels = select_kernels();
   if (!kernels.ok()) return kernels.status();
   const int threads =

@@ -74,16 +74,21 @@ Status Encoder::plan(int64_t max_tokens) {
 }
 
 template <class Task>
-void Encoder::parallel(int64_t parts, const Task& task) {
-  // A reference fits into std::function without an allocation; the task itself may not.
-  pool_->run(parts, std::cref(task));
+void Encoder::parallel(int64_t units, const Task& task) {
+  queue_.reset(units);
+  const auto work = [&](int64_t thread) {
+    queue_.work(thread, [&](int64_t unit) { task(unit, thread); });
+  };
+  // A reference fits into std::function without an allocation; the closure itself does not.
+  pool_->run(std::min<int64_t>(units, pool_->size()), std::cref(work));
 }
 
 template <class Task>
 void Encoder::parallel_ranges(int64_t count, const Task& task) {
-  const int64_t parts = std::min<int64_t>(pool_->size(), count);
-  parallel(parts,
-           [&](int64_t part) { task(count * part / parts, count * (part + 1) / parts); });
+  const int64_t units = std::min(count, pool_->size() * kUnitsPerThread);
+  parallel(units, [&](int64_t unit, int64_t) {
+    task(count * unit / units, count * (unit + 1) / units);
+  });
 }
 
 Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
@@ -159,21 +164,17 @@ void Encoder::multiply(const Linear& linear, const Matrix& in, int64_t rows, Epi
   const GemmArguments arguments = {in.data,       linear.panels, linear.bias,     residual.data,
                                    out.data,      linear.inputs, in.stride,       residual.stride,
                                    out.stride,    epilogue};
-  const int64_t tile_rows = kernels_.gemm_tile_rows;
-  const GemmSplit split =
-      split_gemm((rows + tile_rows - 1) / tile_rows, linear.panel_count, pool_->size());
-  parallel(split.row_parts * split.panel_parts, [&](int64_t part) {
-    const GemmRange share = gemm_share(split, part, rows, tile_rows, linear.panel_count);
-    for_each_row_block(share, tile_rows, kernels_.gemm_block_rows, [&](const GemmRange& block) {
-      if (!cancelled.load(std::memory_order_relaxed)) kernels_.gemm(arguments, block);
-    });
+  const GemmGrid grid = cut_gemm(rows, linear.panel_count, pool_->size(), kernels_);
+  parallel(grid.units(), [&](int64_t unit, int64_t) {
+    if (!cancelled.load(std::memory_order_relaxed)) kernels_.gemm(arguments, grid.unit(unit));
   });
 }
 
 void Encoder::attend(const PackedBatch& batch) {
-  const int64_t parts = pool_->size();
-  parallel(parts, [&](int64_t part) {
-    float* scratch = scratch_.data() + part * scratch_floats_;
+  const int64_t parts =
+      attention_parts(batch.batch_size(), geometry_.num_attention_heads, pool_->size());
+  parallel(parts, [&](int64_t part, int64_t thread) {
+    float* scratch = scratch_.data() + thread * scratch_floats_;
     for_each_attention(
         batch.cu_seqlens.data(), batch.batch_size(), geometry_.num_attention_heads,
         kernels_.gemm_tile_rows, part, parts,

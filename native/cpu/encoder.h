@@ -13,6 +13,7 @@
 #include "cpu/aligned_buffer.h"
 #include "cpu/encoder_weights.h"
 #include "cpu/kernels/kernels.h"
+#include "cpu/work_queue.h"
 #include "model/geometry.h"
 
 namespace fusebert::cpu {
@@ -42,7 +43,11 @@ class Encoder {
  private:
   Encoder(const Geometry& geometry, const Kernels& kernels, const EncoderWeights& weights,
           std::shared_ptr<ThreadPool> pool)
-      : geometry_(geometry), kernels_(kernels), weights_(weights), pool_(std::move(pool)) {}
+      : geometry_(geometry),
+        kernels_(kernels),
+        weights_(weights),
+        pool_(std::move(pool)),
+        queue_(pool_->size()) {}
 
   Status plan(int64_t max_tokens);
   void embed(const PackedBatch& batch);
@@ -57,10 +62,10 @@ class Encoder {
   void write_pooler_output(const PackedBatch& batch, float* out,
                            const std::atomic<bool>& cancelled);
 
-  // task(part) for `parts` parts at once, without an allocation.
+  // task(unit, thread) for every unit of [0, units), on all threads, without an allocation.
   template <class Task>
-  void parallel(int64_t parts, const Task& task);
-  // task(begin, end) for equal shares of [0, count) on all threads.
+  void parallel(int64_t units, const Task& task);
+  // task(begin, end) for shares that together are [0, count).
   template <class Task>
   void parallel_ranges(int64_t count, const Task& task);
 
@@ -68,9 +73,10 @@ class Encoder {
   const Kernels& kernels_;
   const EncoderWeights& weights_;
   const std::shared_ptr<ThreadPool> pool_;
+  WorkQueue queue_;
 
-  AlignedBuffer memory_;             // the matrices
-  AlignedBuffer scratch_;            // [threads][scratch_floats_], for attention
+  AlignedBuffer memory_;                  // the matrices
+  AlignedBuffer scratch_;                 // [threads][scratch_floats_], for attention
   std::unique_ptr<int32_t[]> positions_;  // [max_tokens]
   int64_t scratch_floats_ = 0;
   Matrix hidden_;           // [max_tokens, hidden_size]

@@ -1,64 +1,54 @@
-// How operations are cut into one static share a thread. Nothing here changes a result; it decides
-// only who computes what.
+// How operations are cut into units of work. Nothing here changes a result.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "cpu/kernels/kernels.h"
 
 namespace fusebert::cpu {
 
-// A grid of row_parts × panel_parts shares over the tiles of a matrix product.
-struct GemmSplit {
-  int64_t row_parts = 1;
-  int64_t panel_parts = 1;
+// Units a thread should get: enough to even out what the system takes away from a thread, few
+// enough that a unit is worth its start.
+inline constexpr int64_t kUnitsPerThread = 8;
+
+// A grid over the rows and panels of a matrix product. Unit u covers row block u / panel_groups and
+// panel group u % panel_groups: consecutive units share the rows of A and go through W in order.
+struct GemmGrid {
+  int64_t rows = 0;
+  int64_t tile_rows = 1;
+  int64_t panels = 0;
+  int64_t row_blocks = 1;
+  int64_t panel_groups = 1;
+
+  int64_t units() const { return row_blocks * panel_groups; }
+  GemmRange unit(int64_t index) const {
+    const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
+    const int64_t block = index / panel_groups;
+    const int64_t group = index % panel_groups;
+    return {tiles * block / row_blocks * tile_rows,
+            std::min(rows, tiles * (block + 1) / row_blocks * tile_rows),
+            panels * group / panel_groups, panels * (group + 1) / panel_groups};
+  }
 };
 
-// The grid of at most `threads` shares whose largest share is smallest; with few rows that cuts
-// panels, so that short inputs use every thread.
-inline GemmSplit split_gemm(int64_t row_tiles, int64_t panels, int64_t threads) {
-  GemmSplit best;
-  int64_t least = row_tiles * panels;
-  for (int64_t row_parts = 1; row_parts <= threads && row_parts <= row_tiles; ++row_parts) {
-    const int64_t wanted = threads / row_parts;
-    const int64_t panel_parts = wanted < panels ? wanted : panels;
-    const int64_t largest = ((row_tiles + row_parts - 1) / row_parts) *
-                            ((panels + panel_parts - 1) / panel_parts);
-    if (largest >= least) continue;
-    least = largest;
-    best = {row_parts, panel_parts};
-  }
-  return best;
-}
-
-// The share of `part` in a grid over `rows` rows in tiles and `panels` panels.
-inline GemmRange gemm_share(const GemmSplit& split, int64_t part, int64_t rows, int64_t tile_rows,
-                            int64_t panels) {
-  const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
-  const int64_t row_part = part / split.panel_parts;
-  const int64_t panel_part = part % split.panel_parts;
-  const int64_t row_end = tiles * (row_part + 1) / split.row_parts * tile_rows;
-  return {tiles * row_part / split.row_parts * tile_rows, row_end < rows ? row_end : rows,
-          panels * panel_part / split.panel_parts,
-          panels * (panel_part + 1) / split.panel_parts};
-}
-
-// Calls f(range) for consecutive blocks of at most block_rows rows, about equally high, cut at
-// multiples of tile_rows.
-template <class Function>
-void for_each_row_block(const GemmRange& share, int64_t tile_rows, int64_t block_rows,
-                        const Function& f) {
-  const int64_t rows = share.row_end - share.row_begin;
-  const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
-  const int64_t block_tiles = block_rows / tile_rows;
-  const int64_t blocks = (tiles + block_tiles - 1) / block_tiles;
-  for (int64_t block = 0; block < blocks; ++block) {
-    GemmRange range = share;
-    range.row_begin = share.row_begin + tiles * block / blocks * tile_rows;
-    const int64_t end = share.row_begin + tiles * (block + 1) / blocks * tile_rows;
-    range.row_end = end < share.row_end ? end : share.row_end;
-    f(range);
-  }
+// Row blocks as high as the kernel likes them, and about equally high; panels in groups so that
+// there are units enough for all threads. More threads than panels cut the rows further.
+inline GemmGrid cut_gemm(int64_t rows, int64_t panels, int64_t threads, const Kernels& kernels) {
+  // A block of A is read again for every group when it does not stay in the L2.
+  constexpr int64_t kMaxPanelsPerGroup = 8;
+  GemmGrid grid;
+  grid.rows = rows;
+  grid.tile_rows = kernels.gemm_tile_rows;
+  grid.panels = panels;
+  const int64_t tiles = (rows + grid.tile_rows - 1) / grid.tile_rows;
+  const int64_t block_tiles = kernels.gemm_block_rows / grid.tile_rows;
+  grid.row_blocks = (tiles + block_tiles - 1) / block_tiles;
+  const int64_t wanted = threads * kUnitsPerThread;
+  grid.panel_groups = std::clamp((wanted + grid.row_blocks - 1) / grid.row_blocks,
+                                 (panels + kMaxPanelsPerGroup - 1) / kMaxPanelsPerGroup, panels);
+  if (grid.units() < threads) grid.row_blocks = std::min(tiles, (threads + panels - 1) / panels);
+  return grid;
 }
 
 // Attention's work lies on a line: sequence after sequence, head after head, query row after query
@@ -91,6 +81,12 @@ void for_each_attention(const int32_t* cu_seqlens, int64_t batch_size, int64_t h
       if (row_begin < row_end) f(i, head, row_begin, row_end);
     }
   }
+}
+
+// Pieces to cut attention into: as many as there are heads to go through, up to what evens out the
+// threads; a cut inside a head makes two threads pack the same keys, so only as a last resort.
+inline int64_t attention_parts(int64_t batch_size, int64_t heads, int64_t threads) {
+  return std::clamp(batch_size * heads, threads, threads * kUnitsPerThread);
 }
 
 }  // namespace fusebert::cpu

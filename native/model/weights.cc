@@ -32,7 +32,7 @@ Status outside(const TensorEntry& tensor) {
                     " to lie inside its file but it does not. Download the checkpoint again.");
 }
 
-// Every reachable element must lie inside the file: the last one does, and strides are not negative.
+// Every element must lie inside the file: the last one does, and strides are not negative.
 Status check_bounds(const TensorEntry& tensor, int64_t file_bytes) {
   if (tensor.shape.size() > kMaxDimensions || tensor.shape.size() != tensor.strides.size() ||
       tensor.offset_bytes < 0 || tensor.offset_bytes > file_bytes) {

@@ -10,7 +10,8 @@ namespace fusebert::node {
 namespace {
 
 Status expected(const char* what, const std::string& key) {
-  return Status(StatusCode::kInvalidArgument, std::string("Expected ") + what + " for " + key + ".");
+  return Status(StatusCode::kInvalidArgument,
+                std::string("Expected ") + what + " for " + key + ".");
 }
 
 bool is_dtype(const std::string& name, DType& dtype) {

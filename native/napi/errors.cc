@@ -1,4 +1,4 @@
-// Errors and promises on plain Node-API, whose failures at the end of an environment can be ignored.
+// Errors and promises on plain Node-API, whose failures can be ignored when an environment ends.
 #include "napi/errors.h"
 
 namespace fusebert::node {

@@ -136,7 +136,8 @@ class Normalizer {
     if (c - unicode::kHangulSyllables < unicode::kHangulSyllableCount) {
       const char32_t syllable = c - unicode::kHangulSyllables;
       const char32_t trail = syllable % unicode::kHangulTrailCount;
-      const char32_t vowel = syllable % unicode::kHangulVowelTrailCount / unicode::kHangulTrailCount;
+      const char32_t vowel =
+          syllable % unicode::kHangulVowelTrailCount / unicode::kHangulTrailCount;
       const char32_t lead = syllable / unicode::kHangulVowelTrailCount;
       return order(unicode::kHangulLeads + lead, true, span, marks, sink) &&
              order(unicode::kHangulVowels + vowel, false, span, marks, sink) &&

@@ -19,7 +19,7 @@ namespace fusebert {
 struct AddedToken {
   std::string content;
   int32_t id = 0;
-  bool special = false;      // counted in special_tokens_mask
+  bool special = false;      // left out by decoders; the mask counts the template's tokens only
   bool single_word = false;  // only where no word character touches it
   bool lstrip = false;       // takes the white space to its left with it
   bool rstrip = false;
@@ -53,7 +53,7 @@ enum class OffsetUnit { kNone, kUtf16, kCodePoint };
 
 struct EncodeOptions {
   Truncation truncation = Truncation::kNone;
-  int64_t max_length = 0;  // tokens, special ones included; used unless truncation is kNone
+  int64_t max_length = 0;  // tokens, special ones included; 0: no limit
   bool add_special_tokens = true;
   OffsetUnit offsets = OffsetUnit::kNone;
   bool special_tokens_mask = false;
@@ -65,7 +65,7 @@ struct PackedEncoding {
   std::vector<int32_t> token_type_ids;   // [total_tokens]
   std::vector<int32_t> cu_seqlens{0};    // [sequences + 1]
   std::vector<int32_t> offsets;          // [total_tokens, 2] start, end; when asked for
-  std::vector<uint8_t> special_tokens_mask;  // [total_tokens]; when asked for
+  std::vector<uint8_t> special_tokens_mask;  // [total_tokens], 1: of the template; when asked for
   int64_t truncated = 0;                 // sequences that lost tokens
 };
 

@@ -69,12 +69,12 @@ inline int encode(char32_t code_point, char* out) {
 
 // The code point that ends right before `position` (> 0).
 inline Decoded decode_before(std::string_view text, size_t position) {
-  const size_t furthest = position > kMaxBytes ? position - kMaxBytes : 0;
-  for (size_t start = position - 1;; --start) {
+  // The longest first: a continuation byte alone would be taken for a malformed sequence.
+  for (size_t start = position > kMaxBytes ? position - kMaxBytes : 0; start < position; ++start) {
     const Decoded candidate = decode(text, start);
     if (start + static_cast<size_t>(candidate.bytes) == position) return candidate;
-    if (start == furthest) return {unicode::kReplacement, 1};
   }
+  return {unicode::kReplacement, 1};
 }
 
 }  // namespace fusebert::utf8

@@ -52,3 +52,7 @@ export function available(part: Part): boolean {
   }
   return false
 }
+
+/** A tiny model in MentalBERT's layout, in the repository. */
+export const GOLDEN = `${ROOT}test/golden`
+export const GOLDEN_MODEL = `${GOLDEN}/mental-bert-like`

@@ -85,7 +85,8 @@ describe('tidy', () => {
 
   test('napi.h is included in native/napi only', () => {
     const found = files.filter(
-      (file) => !file.startsWith('native/napi/') && /#include <(napi|node_api)\.h>/.test(read(file)),
+      (file) =>
+        !file.startsWith('native/napi/') && /#include <(napi|node_api)\.h>/.test(read(file)),
     )
     expect(found).toEqual([])
   })

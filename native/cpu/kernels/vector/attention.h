@@ -81,7 +81,7 @@ inline void pack_values(const float* values, int64_t row_stride, int64_t sequenc
   }
 }
 
-// scores[count] = exp(scale·(scores - max)); returns their sum.
+// scores[count] = 2^(scale·(scores - max)); returns their sum.
 template <class V>
 inline float exponentials(float* scores, int64_t count, float scale) {
   const int64_t whole = count / V::kWidth * V::kWidth;
@@ -97,12 +97,12 @@ inline float exponentials(float* scores, int64_t count, float scale) {
   const V factor = V::broadcast(scale);
   V total = V::zero();
   for (int64_t i = 0; i < whole; i += V::kWidth) {
-    const V e = exp((V::load(scores + i) - shift) * factor);
+    const V e = exp2((V::load(scores + i) - shift) * factor);
     e.store(scores + i);
     total = total + e;
   }
   if (rest > 0) {
-    const V e = exp((V::load_partial(scores + whole, rest) - shift) * factor).first(rest);
+    const V e = exp2((V::load_partial(scores + whole, rest) - shift) * factor).first(rest);
     e.store_partial(scores + whole, rest);
     total = total + e;
   }
@@ -148,7 +148,10 @@ inline void attend(const AttentionArguments& g, int64_t head, int64_t row_begin,
   const float* query = g.qkv + head * g.head_dim;
   const float* key = query + g.hidden_size;
   const float* value = key + g.hidden_size;
-  const float scale = 1.0f / sum(sqrt(V::broadcast(static_cast<float>(g.head_dim)).first(1)));
+  // e^(x/√d) = 2^(x·log2(e)/√d): one multiplication for both.
+  constexpr float kLog2E = 1.44269502f;
+  const float root = sum(sqrt(V::broadcast(static_cast<float>(g.head_dim)).first(1)));
+  const float scale = kLog2E / root;
 
   for (int64_t p = 0; p < plan.key_panels; ++p) {
     const int64_t first = p * kPanelWidth<V>;

@@ -146,11 +146,14 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
     for (int64_t panel = range.panel_begin; panel < range.panel_end; ++panel) {
       TileArguments t;
       t.panel = g.panels + (panel * g.k + k_begin) * kPanelWidth<V>;
-      // The next panel of this block of k, or the first of the next block.
-      const float* next = panel + 1 < range.panel_end ? t.panel + g.k * kPanelWidth<V>
-                          : last ? t.panel
-                                 : g.panels + (range.panel_begin * g.k + k_begin + k) *
-                                                  kPanelWidth<V>;
+      // The next panel of this block of k, then the first of the next block; after the last, what
+      // lies behind, which as a rule is the panel that this thread gets next.
+      const float* next = t.panel + k * kPanelWidth<V>;
+      if (panel + 1 < range.panel_end) {
+        next = t.panel + g.k * kPanelWidth<V>;
+      } else if (!last) {
+        next = g.panels + (range.panel_begin * g.k + k_begin + k) * kPanelWidth<V>;
+      }
       t.k = k;
       t.a_stride = g.a_stride;
       t.c_stride = g.c_stride;

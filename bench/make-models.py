@@ -1,0 +1,355 @@
+#!/usr/bin/env python3
+"""Writes the benchmarks' models into models/: each once as a Hugging Face folder for fusebert and
+once, with the same weights, as an ONNX file whose graph is fused the way onnxruntime's own
+transformer optimizer fuses BERT: one Attention and one BiasGelu node a layer. Each file is loaded
+in onnxruntime, checked against a NumPy forward pass, and recorded in models/manifest.json.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import struct
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+HERE = Path(__file__).resolve().parent
+MODELS = HERE / "models"
+MINILM = HERE.parent.parent / "shared" / "models" / "all-minilm-l6-v2"
+
+BERT_BASE = {
+    "architectures": ["BertModel"],
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "hidden_size": 768,
+    "initializer_range": 0.02,
+    "intermediate_size": 3072,
+    "layer_norm_eps": 1e-12,
+    "max_position_embeddings": 512,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+    "pad_token_id": 0,
+    "position_embedding_type": "absolute",
+    "type_vocab_size": 2,
+    "vocab_size": 30522,
+}
+SEED = 20_240_229
+# The operators of com.microsoft that a fused layer is made of, and how many of each it has.
+PER_LAYER = {"Attention": 1, "BiasGelu": 1, "SkipLayerNormalization": 2, "MatMul": 3}
+# Positions of bert-base-uncased's special tokens, for a generated vocabulary.
+SPECIAL_TOKENS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
+# float32 against float64, as a maximum over all hidden states.
+TOLERANCE = 5e-5
+
+Weights = dict[str, np.ndarray]
+
+
+def random_weights(config: dict) -> Weights:
+    """Seeded weights of BERT's initializer; biases and LayerNorms are not left at 0 and 1, so that
+    an implementation that forgets one is caught."""
+    rng = np.random.default_rng(SEED)
+    std = np.float32(config["initializer_range"])
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    weights: Weights = {}
+
+    def normal(name: str, *shape: int) -> None:
+        weights[name] = rng.standard_normal(shape, dtype=np.float32) * std
+
+    def linear(name: str, rows: int, columns: int) -> None:
+        normal(f"{name}.weight", rows, columns)
+        normal(f"{name}.bias", rows)
+
+    def layer_norm(name: str) -> None:
+        normal(f"{name}.weight", hidden)
+        weights[f"{name}.weight"] += np.float32(1)
+        normal(f"{name}.bias", hidden)
+
+    normal("embeddings.word_embeddings.weight", config["vocab_size"], hidden)
+    normal("embeddings.position_embeddings.weight", config["max_position_embeddings"], hidden)
+    normal("embeddings.token_type_embeddings.weight", config["type_vocab_size"], hidden)
+    layer_norm("embeddings.LayerNorm")
+    for i in range(config["num_hidden_layers"]):
+        layer = f"encoder.layer.{i}"
+        for part in ("query", "key", "value"):
+            linear(f"{layer}.attention.self.{part}", hidden, hidden)
+        linear(f"{layer}.attention.output.dense", hidden, hidden)
+        layer_norm(f"{layer}.attention.output.LayerNorm")
+        linear(f"{layer}.intermediate.dense", inner, hidden)
+        linear(f"{layer}.output.dense", hidden, inner)
+        layer_norm(f"{layer}.output.LayerNorm")
+    return weights
+
+
+def write_safetensors(path: Path, weights: Weights) -> None:
+    """The safetensors format: a little-endian length, a JSON header, the tensors end to end."""
+    header: dict = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, tensor in weights.items():
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + tensor.nbytes],
+        }
+        offset += tensor.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in weights.values():
+            file.write(np.ascontiguousarray(tensor, dtype="<f4").data)
+
+
+def read_safetensors(path: Path) -> Weights:
+    """The float32 tensors of a file."""
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    (length,) = struct.unpack("<Q", data[:8].tobytes())
+    header = json.loads(data[8 : 8 + length].tobytes())
+    weights: Weights = {}
+    for name, entry in header.items():
+        if name == "__metadata__" or entry["dtype"] != "F32":
+            continue
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        weights[name] = data[begin:end].view("<f4").reshape(entry["shape"])
+    return weights
+
+
+def write_vocabulary(folder: Path, size: int) -> None:
+    """bert-base-uncased's vocabulary where the real model is at hand, else one of made-up words."""
+    source = MINILM / "vocab.txt"
+    if source.exists() and size == 30522:
+        (folder / "vocab.txt").write_bytes(source.read_bytes())
+        return
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = [SPECIAL_TOKENS.get(i, f"[unused{i}]") for i in range(999)]
+    tokens += list("!\"#$%&'()*+,-./0123456789:;<=>?@[\\]^_`" + letters + "{|}~")
+    tokens += [f"##{letter}" for letter in letters]
+    number = 0
+    while len(tokens) < size:
+        word, rest = "", number + 26
+        while rest:
+            rest, letter = divmod(rest, 26)
+            word += letters[letter]
+        tokens.append(f"##{word}" if number % 4 == 3 else word)
+        number += 1
+    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+
+
+def write_folder(folder: Path, config: dict, weights: Weights) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    tokenizer = {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 512}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
+    write_vocabulary(folder, config["vocab_size"])
+    write_safetensors(folder / "model.safetensors", weights)
+
+
+class Graph:
+    """Collects nodes and initializers of an ONNX graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        tensor = np.ascontiguousarray(value, dtype=np.float32)
+        self.initializers.append(numpy_helper.from_array(tensor, name))
+        return name
+
+    def add(
+        self, kind: str, inputs: list[str], output: str, domain: str = "com.microsoft", **attrs
+    ) -> str:
+        # The name is the output's: unique, and readable in a profile.
+        node = helper.make_node(kind, inputs, [output], name=output, domain=domain, **attrs)
+        self.nodes.append(node)
+        return output
+
+
+def add_layer(graph: Graph, config: dict, weights: Weights, i: int, hidden: str) -> str:
+    prefix = f"encoder.layer.{i}"
+
+    def bias(name: str) -> str:
+        return graph.constant(f"{prefix}.{name}.bias", weights[f"{prefix}.{name}.bias"])
+
+    def matmul(name: str, source: str) -> str:
+        weight = weights[f"{prefix}.{name}.weight"].T
+        matrix = graph.constant(f"{prefix}.{name}.weight", weight)
+        return graph.add("MatMul", [source, matrix], f"{prefix}.{name}", domain="")
+
+    def add_and_norm(name: str, source: str, residual: str) -> str:
+        norm = f"{prefix}.{name}.LayerNorm"
+        gamma = graph.constant(f"{norm}.weight", weights[f"{norm}.weight"])
+        beta = graph.constant(f"{norm}.bias", weights[f"{norm}.bias"])
+        inputs = [source, residual, gamma, beta, bias(f"{name}.dense")]
+        epsilon = config["layer_norm_eps"]
+        return graph.add("SkipLayerNormalization", inputs, norm, epsilon=epsilon)
+
+    parts = [f"{prefix}.attention.self.{part}" for part in ("query", "key", "value")]
+    qkv = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)
+    qkv_bias = np.concatenate([weights[f"{part}.bias"] for part in parts])
+    inputs = [
+        hidden,
+        graph.constant(f"{prefix}.attention.qkv.weight", qkv),
+        graph.constant(f"{prefix}.attention.qkv.bias", qkv_bias),
+        "attention_mask",
+    ]
+    heads = config["num_attention_heads"]
+    context = graph.add("Attention", inputs, f"{prefix}.attention.self", num_heads=heads)
+    projected = matmul("attention.output.dense", context)
+    attended = add_and_norm("attention.output", projected, hidden)
+    inner = matmul("intermediate.dense", attended)
+    inner = graph.add("BiasGelu", [inner, bias("intermediate.dense")], f"{prefix}.gelu")
+    return add_and_norm("output", matmul("output.dense", inner), attended)
+
+
+def build_onnx(config: dict, weights: Weights) -> onnx.ModelProto:
+    graph = Graph()
+    embeddings = ("word_embeddings", "position_embeddings", "token_type_embeddings", "LayerNorm")
+    tables = [
+        graph.constant(f"embeddings.{name}.weight", weights[f"embeddings.{name}.weight"])
+        for name in embeddings
+    ]
+    beta = graph.constant("embeddings.LayerNorm.bias", weights["embeddings.LayerNorm.bias"])
+    node = helper.make_node(
+        "EmbedLayerNormalization",
+        ["input_ids", "token_type_ids", *tables, beta],
+        ["embeddings", ""],
+        name="embeddings",
+        domain="com.microsoft",
+        epsilon=config["layer_norm_eps"],
+    )
+    graph.nodes.append(node)
+    hidden = "embeddings"
+    for i in range(config["num_hidden_layers"]):
+        hidden = add_layer(graph, config, weights, i, hidden)
+    graph.nodes[-1].output[0] = "last_hidden_state"
+
+    axes = ["batch", "sequence"]
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT32, axes) for name in names]
+    dims = [*axes, config["hidden_size"]]
+    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, dims)
+    proto = helper.make_graph(graph.nodes, "bert", inputs, [output], graph.initializers)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(proto, opset_imports=opsets, ir_version=8)
+
+
+def layer_norm(x: np.ndarray, weights: Weights, name: str, epsilon: float) -> np.ndarray:
+    centred = x - x.mean(-1, keepdims=True)
+    scaled = centred / np.sqrt((centred * centred).mean(-1, keepdims=True) + epsilon)
+    return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def reference(config: dict, weights: Weights, ids: np.ndarray) -> np.ndarray:
+    """BertModel's forward pass for one text without padding, in float64: [S] → [S, hidden]."""
+    epsilon, heads = config["layer_norm_eps"], config["num_attention_heads"]
+    erf = np.vectorize(math.erf)
+
+    def linear(x: np.ndarray, name: str) -> np.ndarray:
+        return x @ weights[f"{name}.weight"].astype(np.float64).T + weights[f"{name}.bias"]
+
+    def split(x: np.ndarray) -> np.ndarray:
+        return x.reshape(len(x), heads, -1).swapaxes(0, 1)
+
+    x = weights["embeddings.word_embeddings.weight"][ids].astype(np.float64)
+    x = x + weights["embeddings.position_embeddings.weight"][: len(ids)]
+    x = x + weights["embeddings.token_type_embeddings.weight"][0]
+    x = layer_norm(x, weights, "embeddings.LayerNorm", epsilon)
+    for i in range(config["num_hidden_layers"]):
+        layer = f"encoder.layer.{i}"
+        q, k, v = (
+            split(linear(x, f"{layer}.attention.self.{part}")) for part in ("query", "key", "value")
+        )
+        scores = q @ k.swapaxes(1, 2) / math.sqrt(q.shape[-1])
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        scores /= scores.sum(-1, keepdims=True)
+        context = (scores @ v).swapaxes(0, 1).reshape(x.shape)
+        name = f"{layer}.attention.output"
+        x = layer_norm(x + linear(context, f"{name}.dense"), weights, f"{name}.LayerNorm", epsilon)
+        inner = linear(x, f"{layer}.intermediate.dense")
+        inner = inner * 0.5 * (1 + erf(inner / math.sqrt(2)))
+        name = f"{layer}.output"
+        x = layer_norm(x + linear(inner, f"{name}.dense"), weights, f"{name}.LayerNorm", epsilon)
+    return x
+
+
+def verify(path: Path, config: dict, weights: Weights) -> tuple[dict[str, int], float]:
+    """Runs the file in onnxruntime on two texts of different lengths, padded, and compares.
+
+    Returns the operator counts of the graph as onnxruntime runs it, after its own optimization, and
+    the maximum absolute difference from the float64 reference."""
+    lengths = (23, 9)
+    rng = np.random.default_rng(SEED + 1)
+    rows = [rng.integers(1000, config["vocab_size"], length) for length in lengths]
+    ids = np.zeros((len(rows), max(lengths)), np.int32)
+    mask = np.zeros_like(ids)
+    for row, values in enumerate(rows):
+        ids[row, : len(values)], mask[row, : len(values)] = values, 1
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = f"{folder}/optimized.onnx"
+        options.log_severity_level = 3  # It warns that the optimized file is for this machine.
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        optimized = onnx.load(options.optimized_model_filepath, load_external_data=False)
+    counts = dict(sorted(Counter(node.op_type for node in optimized.graph.node).items()))
+    (output,) = session.run(["last_hidden_state"], inputs)
+    difference = max(
+        float(np.abs(output[row, : len(values)] - reference(config, weights, values)).max())
+        for row, values in enumerate(rows)
+    )
+    return counts, difference
+
+
+def make(name: str, config: dict, weights: Weights) -> dict:
+    """Writes and verifies models/<name>.onnx. Returns the manifest's entry for it."""
+    path = MODELS / f"{name}.onnx"
+    onnx.save_model(build_onnx(config, weights), path)
+    counts, difference = verify(path, config, weights)
+    layers = config["num_hidden_layers"]
+    for kind, count in PER_LAYER.items():
+        if counts.get(kind, 0) != layers * count:
+            raise SystemExit(f"{path.name}: {counts.get(kind, 0)} {kind} for {layers} layers")
+    if not difference <= TOLERANCE:
+        raise SystemExit(f"{path.name}: differs from the reference by {difference:.2e}")
+    print(f"{path.name}: {layers} layers, {counts}, max difference {difference:.1e}")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "sha256": digest,
+        "num_hidden_layers": layers,
+        "operators": counts,
+        "max_difference": difference,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minilm", type=Path, default=MINILM, help="folder of all-MiniLM-L6-v2")
+    arguments = parser.parse_args()
+    MODELS.mkdir(exist_ok=True)
+    versions = {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+    manifest: dict = {"versions": {"numpy": np.__version__, **versions}, "models": {}}
+
+    weights = random_weights(BERT_BASE)
+    write_folder(MODELS / "bert-base", BERT_BASE, weights)
+    manifest["models"]["bert-base"] = make("bert-base", BERT_BASE, weights)
+
+    if (arguments.minilm / "model.safetensors").exists():
+        config = json.loads((arguments.minilm / "config.json").read_text())
+        weights = read_safetensors(arguments.minilm / "model.safetensors")
+        manifest["models"]["minilm"] = make("minilm", config, weights)
+    else:
+        print(f"no all-MiniLM-L6-v2 at {arguments.minilm}: minilm.onnx is left out")
+    (MODELS / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+// The command line as a function: arguments in, exit code out.
+
+import { readFileSync } from 'node:fs'
+
+import { Command, CommanderError } from 'commander'
+
+import { EXIT_OK, EXIT_USAGE, report, type Context } from './context.js'
+import { addEmbed, type LoadPipeline } from './embed.js'
+
+function version(): string {
+  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(file) as { version: string }).version
+}
+
+function buildProgram(context: Context, load: LoadPipeline | undefined): Command {
+  const program = new Command('fusebert')
+    .description('BERT-family encoders: text in, vectors out.')
+    .version(version(), '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeErr: (text) => context.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'fusebert: ')),
+    })
+    .showHelpAfterError('(fusebert embed --help lists the options)')
+    .addHelpText('after', '\nfusebert embed --help shows examples.')
+  // Commands copy the settings above when they are made.
+  addEmbed(program, context, load)
+  return program
+}
+
+/**
+ * @param args - without the program's own name
+ * @returns the exit code; what went wrong has been said on stderr
+ */
+export async function runProgram(
+  args: readonly string[],
+  context: Context,
+  load?: LoadPipeline,
+): Promise<number> {
+  try {
+    await buildProgram(context, load).parseAsync([...args], { from: 'user' })
+    return EXIT_OK
+  } catch (error) {
+    // commander has said it already; its own exit codes tell help and failure apart only.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    return report(error, context.stderr)
+  }
+}

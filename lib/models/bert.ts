@@ -1,0 +1,157 @@
+// The tensors that a BERT encoder reads, under the names that checkpoints give them. Canonical names
+// are those of transformers' BertModel; checkpoints of models with heads put `bert.` before them,
+// some trainers `module.`, and checkpoints from before 2019 call LayerNorm's weight and bias gamma
+// and beta. Tensors beyond those are ignored.
+
+import type { StoredTensor, TensorTable, WeightDtype } from '../checkpoint/tensor-table.js'
+import { FusebertError } from '../errors.js'
+import type { NativeTensor } from '../native/addon.js'
+import type { ModelConfig } from './config.js'
+
+export interface BertTensors {
+  /** In the order of use, by canonical name. */
+  tensors: NativeTensor[]
+  /** pooler.dense.{weight,bias} are among them. */
+  has_pooler: boolean
+}
+
+interface Requirement {
+  readonly name: string
+  readonly shape: readonly number[]
+}
+
+interface Found extends Requirement {
+  readonly storedName: string
+  readonly tensor: StoredTensor
+}
+
+/** The first is preferred when two fit equally well: transformers looks for it first, too. */
+const PREFIXES = ['bert.', '', 'module.bert.', 'module.'] as const
+/** Missing tensors that a message names. */
+const MAX_NAMED = 4
+
+function requirements(geometry: ModelConfig['geometry']): Requirement[] {
+  const { hidden_size: hidden, intermediate_size: intermediate } = geometry
+  const norm = (name: string): Requirement[] => [
+    { name: `${name}.weight`, shape: [hidden] },
+    { name: `${name}.bias`, shape: [hidden] },
+  ]
+  const dense = (name: string, rows: number, columns: number): Requirement[] => [
+    { name: `${name}.weight`, shape: [rows, columns] },
+    { name: `${name}.bias`, shape: [rows] },
+  ]
+  const table = (name: string, rows: number): Requirement => ({
+    name: `embeddings.${name}.weight`,
+    shape: [rows, hidden],
+  })
+  const layer = (index: number): Requirement[] => {
+    const prefix = `encoder.layer.${index}`
+    return [
+      ...dense(`${prefix}.attention.self.query`, hidden, hidden),
+      ...dense(`${prefix}.attention.self.key`, hidden, hidden),
+      ...dense(`${prefix}.attention.self.value`, hidden, hidden),
+      ...dense(`${prefix}.attention.output.dense`, hidden, hidden),
+      ...norm(`${prefix}.attention.output.LayerNorm`),
+      ...dense(`${prefix}.intermediate.dense`, intermediate, hidden),
+      ...dense(`${prefix}.output.dense`, hidden, intermediate),
+      ...norm(`${prefix}.output.LayerNorm`),
+    ]
+  }
+  return [
+    table('word_embeddings', geometry.vocab_size),
+    table('position_embeddings', geometry.max_position_embeddings),
+    table('token_type_embeddings', geometry.type_vocab_size),
+    ...norm('embeddings.LayerNorm'),
+    ...Array.from({ length: geometry.num_hidden_layers }, (_, index) => layer(index)).flat(),
+  ]
+}
+
+function poolerRequirements(hidden: number): Requirement[] {
+  return [
+    { name: 'pooler.dense.weight', shape: [hidden, hidden] },
+    { name: 'pooler.dense.bias', shape: [hidden] },
+  ]
+}
+
+function find(table: TensorTable, prefix: string, requirement: Requirement): Found | undefined {
+  const { name } = requirement
+  // Today's name wins where both are there.
+  const older = name
+    .replace(/LayerNorm\.weight$/, 'LayerNorm.gamma')
+    .replace(/LayerNorm\.bias$/, 'LayerNorm.beta')
+  for (const storedName of [prefix + name, prefix + older]) {
+    const tensor = table.tensors.get(storedName)
+    if (tensor !== undefined) return { ...requirement, storedName, tensor }
+  }
+  return undefined
+}
+
+/**
+ * The encoder's tensors. One prefix holds for all of them: the one under which most are found, so
+ * that tensors of two models in one checkpoint are never mixed.
+ * @throws ERR_TENSOR_MISSING, ERR_TENSOR_SHAPE, ERR_TENSOR_DTYPE
+ */
+export function bertTensors(table: TensorTable, config: ModelConfig): BertTensors {
+  const required = requirements(config.geometry)
+  let prefix: string = PREFIXES[0]
+  let most = -1
+  for (const candidate of PREFIXES) {
+    const count = required.filter((entry) => find(table, candidate, entry) !== undefined).length
+    if (count > most) [prefix, most] = [candidate, count]
+  }
+  const pooler = poolerRequirements(config.geometry.hidden_size)
+  const has_pooler = pooler.some((entry) => find(table, prefix, entry) !== undefined)
+  const found: Found[] = []
+  const missing: string[] = []
+  for (const requirement of has_pooler ? [...required, ...pooler] : required) {
+    const entry = find(table, prefix, requirement)
+    if (entry === undefined) missing.push(prefix + requirement.name)
+    else found.push(entry)
+  }
+  if (missing.length > 0) throw missingTensors(missing, found.length)
+  return { tensors: found.map(toNative), has_pooler }
+}
+
+function missingTensors(missing: readonly string[], found: number): FusebertError {
+  const named = missing.slice(0, MAX_NAMED).join(', ')
+  const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : ''
+  return new FusebertError(
+    'ERR_TENSOR_MISSING',
+    `Expected ${found + missing.length} tensors of a BERT encoder in the checkpoint but ${named}` +
+      `${more} are missing. Check that config.json belongs to this checkpoint.`,
+  )
+}
+
+function isWeightDtype(dtype: string): dtype is WeightDtype {
+  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16'
+}
+
+function toNative({ name, shape, storedName, tensor }: Found): NativeTensor {
+  const same =
+    tensor.shape.length === shape.length &&
+    shape.every((size, axis) => size === tensor.shape[axis])
+  if (!same) {
+    throw new FusebertError(
+      'ERR_TENSOR_SHAPE',
+      `Expected shape [${shape.join(', ')}], as config.json says, for ${storedName} but received ` +
+        `[${tensor.shape.slice(0, 8).join(', ')}]. ` +
+        'Check that config.json belongs to this checkpoint.',
+    )
+  }
+  const { dtype } = tensor
+  if (!isWeightDtype(dtype)) {
+    throw new FusebertError(
+      'ERR_TENSOR_DTYPE',
+      `Expected F32, F16 or BF16 for ${storedName} but received ${dtype}. ` +
+        'Convert the checkpoint to one of them.',
+    )
+  }
+  return {
+    name,
+    dtype,
+    shape: tensor.shape,
+    strides: tensor.strides,
+    file_index: tensor.fileIndex,
+    offset_bytes: tensor.offsetBytes,
+  }
+}

@@ -1,0 +1,183 @@
+// config.json → the geometry of an encoder. Fields that are missing have BertConfig's defaults;
+// features that fusebert does not compute are refused by name, never ignored.
+
+import { FusebertError, type ErrorCode } from '../errors.js'
+import { isObject, type ModelFolder } from '../hub/folder.js'
+import type { NativeGeometry } from '../native/addon.js'
+
+const CONFIG_NAME = 'config.json'
+
+export interface ModelConfig {
+  readonly geometry: Readonly<Omit<NativeGeometry, 'has_pooler'>>
+  /** null when the model has none. */
+  readonly pad_token_id: number | null
+  /** Class names in transformers, such as BertForMaskedLM; may be empty. */
+  readonly architectures: readonly string[]
+  readonly model_type: 'bert'
+}
+
+/** The bounds of native/model/geometry.h. */
+const MAX_VOCAB_SIZE = 2 ** 24
+const MAX_HIDDEN_SIZE = 2 ** 14
+const MAX_LAYERS = 256
+const MAX_INTERMEDIATE_SIZE = 2 ** 16
+const MAX_POSITIONS = 2 ** 16
+const MAX_TYPE_VOCAB_SIZE = 1024
+const MIN_HEAD_DIM = 16
+const MAX_HEAD_DIM = 128
+
+/** transformers' names of activations that are computed here. */
+const ACTIVATIONS: Readonly<Record<string, NativeGeometry['hidden_act']>> = {
+  gelu: 'gelu',
+  gelu_new: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  relu: 'relu',
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+/** A value of a config, short enough for a message. */
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = JSON.stringify(value)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+function failure(code: ErrorCode, where: string, expected: string, field: string, value: unknown) {
+  const next =
+    code === 'ERR_CONFIG'
+      ? 'Download the file again, or correct it.'
+      : 'Choose a model that needs nothing else.'
+  return new FusebertError(
+    code,
+    `Expected ${expected} for ${field} in ${where} but received ${show(value)}. ${next}`,
+  )
+}
+
+/**
+ * Reads config.json of a model folder.
+ * @throws ERR_FILE_NOT_FOUND, ERR_FILE_READ, ERR_CONFIG, ERR_UNSUPPORTED_MODEL
+ */
+export async function readConfig(folder: ModelFolder): Promise<ModelConfig> {
+  const where = `${CONFIG_NAME} of ${folder.path}`
+  return parseConfig(await folder.readJson(CONFIG_NAME, 'ERR_CONFIG'), where)
+}
+
+/**
+ * @param value - a parsed config.json
+ * @param where - names the file in messages
+ * @throws ERR_CONFIG, ERR_UNSUPPORTED_MODEL
+ */
+export function parseConfig(value: unknown, where = CONFIG_NAME): ModelConfig {
+  if (!isObject(value)) {
+    throw new FusebertError(
+      'ERR_CONFIG',
+      `Expected a JSON object in ${where} but received another value. Download the file again.`,
+    )
+  }
+  const architectures = readArchitectures(value, where)
+  checkArchitecture(value, architectures, where)
+  const geometry = readGeometry(value, where)
+  return Object.freeze({
+    geometry: Object.freeze(geometry),
+    pad_token_id: readPadTokenId(value, geometry.vocab_size, where),
+    architectures,
+    model_type: 'bert' as const,
+  })
+}
+
+function readArchitectures(config: Json, where: string): readonly string[] {
+  const value = config['architectures'] ?? []
+  if (Array.isArray(value) && value.every((name) => typeof name === 'string')) {
+    return Object.freeze([...value])
+  }
+  throw failure('ERR_CONFIG', where, 'a list of names', 'architectures', value)
+}
+
+/** Everything that would make another computation of the same geometry. */
+function checkArchitecture(config: Json, architectures: readonly string[], where: string): void {
+  const unsupported = (expected: string, field: string, value: unknown) =>
+    failure('ERR_UNSUPPORTED_MODEL', where, expected, field, value)
+  const type = config['model_type']
+  if (type !== undefined && type !== null && type !== 'bert') {
+    throw unsupported("'bert'", 'model_type', type)
+  }
+  // Old BERT checkpoints do not name their type; the class that they were saved from tells.
+  const untyped = type === undefined || type === null
+  if (untyped && architectures.length > 0 && !architectures.some((n) => n.startsWith('Bert'))) {
+    throw unsupported('a class of BERT', 'architectures', architectures)
+  }
+  const positions = config['position_embedding_type'] ?? 'absolute'
+  if (positions !== 'absolute') {
+    throw unsupported("'absolute'", 'position_embedding_type', positions)
+  }
+  for (const field of ['is_decoder', 'add_cross_attention']) {
+    const flag = config[field] ?? false
+    if (flag !== false) throw unsupported('false (an encoder)', field, flag)
+  }
+  for (const field of ['quantization_config', 'pruned_heads']) {
+    const feature = config[field] ?? {}
+    const empty = isObject(feature) && Object.keys(feature).length === 0
+    if (!empty) throw unsupported('nothing', field, feature)
+  }
+}
+
+function readGeometry(config: Json, where: string): ModelConfig['geometry'] {
+  const integer = (field: string, fallback: number, max: number): number => {
+    const value = config[field] === undefined ? fallback : config[field]
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) {
+      return value
+    }
+    throw failure('ERR_CONFIG', where, `an integer from 1 to ${max}`, field, value)
+  }
+  const hidden_size = integer('hidden_size', 768, MAX_HIDDEN_SIZE)
+  const num_attention_heads = integer('num_attention_heads', 12, hidden_size)
+  const head_dim = hidden_size / num_attention_heads
+  if (!Number.isInteger(head_dim) || head_dim < MIN_HEAD_DIM || head_dim > MAX_HEAD_DIM) {
+    throw new FusebertError(
+      'ERR_CONFIG',
+      `Expected an integer from ${MIN_HEAD_DIM} to ${MAX_HEAD_DIM} for hidden_size divided by ` +
+        `num_attention_heads in ${where} but received ${hidden_size} / ${num_attention_heads}. ` +
+        'Choose a model with such heads.',
+    )
+  }
+  return {
+    vocab_size: integer('vocab_size', 30522, MAX_VOCAB_SIZE),
+    hidden_size,
+    num_hidden_layers: integer('num_hidden_layers', 12, MAX_LAYERS),
+    num_attention_heads,
+    intermediate_size: integer('intermediate_size', 3072, MAX_INTERMEDIATE_SIZE),
+    max_position_embeddings: integer('max_position_embeddings', 512, MAX_POSITIONS),
+    type_vocab_size: integer('type_vocab_size', 2, MAX_TYPE_VOCAB_SIZE),
+    layer_norm_eps: readEpsilon(config, where),
+    hidden_act: readActivation(config, where),
+  }
+}
+
+function readEpsilon(config: Json, where: string): number {
+  const field = 'layer_norm_eps'
+  const value = config[field] === undefined ? 1e-12 : config[field]
+  // Native code keeps it in fp32, where it must still be more than 0.
+  if (typeof value === 'number' && Math.fround(value) > 0 && value <= 1) return value
+  throw failure('ERR_CONFIG', where, 'a number above 0 and at most 1', field, value)
+}
+
+function readActivation(config: Json, where: string): NativeGeometry['hidden_act'] {
+  const field = 'hidden_act'
+  const value = config[field] === undefined ? 'gelu' : config[field]
+  if (typeof value !== 'string') throw failure('ERR_CONFIG', where, 'a name', field, value)
+  const known = Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined
+  if (known !== undefined) return known
+  const names = Object.keys(ACTIVATIONS).map((name) => `'${name}'`)
+  throw failure('ERR_UNSUPPORTED_MODEL', where, names.join(', '), field, value)
+}
+
+function readPadTokenId(config: Json, vocabSize: number, where: string): number | null {
+  const field = 'pad_token_id'
+  const value = config[field] === undefined ? 0 : config[field]
+  if (value === null) return null
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < vocabSize) {
+    return value
+  }
+  throw failure('ERR_CONFIG', where, `null or an id below ${vocabSize}`, field, value)
+}

@@ -1,0 +1,119 @@
+// The pool: every index once, static shares, callers one after another, sharing and destruction.
+#include "core/thread_pool.h"
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace fusebert {
+namespace {
+
+TEST(ThreadPool, CallsEveryIndexOnce) {
+  for (const int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.size(), threads);
+    for (const int64_t count : {0, 1, 2, 3, 7, 8, 9, 1000}) {
+      std::vector<std::atomic<int>> calls(static_cast<size_t>(count));
+      pool.run(count, [&](int64_t i) { ++calls[static_cast<size_t>(i)]; });
+      for (const auto& call : calls) ASSERT_EQ(call.load(), 1);
+    }
+  }
+}
+
+TEST(ThreadPool, WhatTasksWroteIsSeenByTheCallerAndTheNextRegion) {
+  ThreadPool pool(4);
+  std::vector<int64_t> values(64, 0);  // plain memory: the regions order the accesses
+  for (int round = 0; round < 2000; ++round) {
+    pool.run(64, [&](int64_t i) {
+      // Reads what another thread wrote in the region before.
+      const auto index = static_cast<size_t>(round % 2 == 0 ? i : 63 - i);
+      values[index] += static_cast<int64_t>(index) + 1;
+    });
+  }
+  for (size_t i = 0; i < 64; ++i) EXPECT_EQ(values[i], 2000 * (static_cast<int64_t>(i) + 1));
+}
+
+TEST(ThreadPool, UpToItsSizeEveryIndexHasAThread) {
+  ThreadPool pool(4);
+  for (const int64_t count : {2, 3, 4}) {
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+    pool.run(count, [&](int64_t) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      threads.insert(std::this_thread::get_id());
+    });
+    EXPECT_EQ(static_cast<int64_t>(threads.size()), count);
+  }
+}
+
+TEST(ThreadPool, SharesAreContiguous) {
+  ThreadPool pool(3);
+  std::vector<std::thread::id> owner(100);
+  pool.run(100, [&](int64_t i) { owner[static_cast<size_t>(i)] = std::this_thread::get_id(); });
+  int changes = 0;
+  for (size_t i = 1; i < owner.size(); ++i) changes += owner[i] != owner[i - 1];
+  EXPECT_EQ(changes, 2);
+}
+
+TEST(ThreadPool, WorkersThatFellAsleepWakeUp) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 5; ++round) {
+    std::atomic<int> calls{0};
+    pool.run(3, [&](int64_t) { ++calls; });
+    EXPECT_EQ(calls.load(), 3);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+TEST(ThreadPool, ACallerWaitsForASlowWorker) {
+  ThreadPool pool(2);
+  int slow = 0;
+  pool.run(2, [&](int64_t i) {
+    if (i == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    slow = 1;
+  });
+  EXPECT_EQ(slow, 1);
+}
+
+TEST(ThreadPool, RegionsOfSeveralCallersFollowOneAnother) {
+  ThreadPool pool(3);
+  int inside = 0;  // plain: regions exclude each other
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        pool.run(3, [&](int64_t i) {
+          if (i == 0) ++inside;
+        });
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(inside, 4 * 200);
+}
+
+TEST(ThreadPool, IsSharedByThreadCount) {
+  const auto two = ThreadPool::shared(2);
+  EXPECT_EQ(two.get(), ThreadPool::shared(2).get());
+  EXPECT_NE(two.get(), ThreadPool::shared(3).get());
+  EXPECT_EQ(ThreadPool::shared(0)->size(), 1);
+}
+
+TEST(ThreadPool, DiesWithItsLastOwner) {
+  std::weak_ptr<ThreadPool> pool = ThreadPool::shared(7);
+  EXPECT_TRUE(pool.expired());
+  const auto again = ThreadPool::shared(7);
+  EXPECT_EQ(again->size(), 7);
+}
+
+TEST(ThreadPool, CanBeCreatedAndDestroyedAtOnce) {
+  for (int round = 0; round < 50; ++round) ThreadPool pool(4);
+}
+
+}  // namespace
+}  // namespace fusebert
