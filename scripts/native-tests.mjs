@@ -5,7 +5,7 @@
 //   plain  every test, on this processor; and no file of an instruction set may define a symbol
 //          that the linker could choose for everyone
 //   asan   every test under AddressSanitizer and UndefinedBehaviorSanitizer
-//   tsan   the thread pool's and the engine's tests under ThreadSanitizer
+//   tsan   the tests with threads (pool, engine, a backend's batch) under ThreadSanitizer
 //   qemu   the kernels' tests on emulated processors without AVX-512 and without AVX
 //
 // Exits with 0 when all passed, 77 when nothing failed but something was skipped because
@@ -21,6 +21,7 @@ const SKIPPED = 77
 
 // The kernels' and the small backend tests: what depends on the instruction set.
 const KERNEL_TESTS = '*Kernels.*:*Kernels/*:Dispatch.*:CpuInfo.*:*/CpuBackend.*'
+const THREAD_TESTS = 'ThreadPool*:Engine*:*/CpuBackend.ASequenceAlone*'
 const EMULATED = [
   { cpu: 'Westmere', isas: ['scalar'] },
   { cpu: 'Haswell', isas: ['avx2', 'scalar'] },
@@ -29,7 +30,7 @@ const EMULATED = [
 const KINDS = {
   plain: { sanitize: '', run: runPlain },
   asan: { sanitize: 'address,undefined', run: (binary) => runTests(binary, '*') },
-  tsan: { sanitize: 'thread', run: (binary) => runTests(binary, 'ThreadPool*:Engine*') },
+  tsan: { sanitize: 'thread', run: (binary) => runTests(binary, THREAD_TESTS) },
   qemu: { sanitize: '', run: runEmulated },
 }
 

@@ -3,6 +3,7 @@
 
 import type { Writable } from 'node:stream'
 
+import { withSignal } from '../abort.js'
 import { FusebertError } from '../errors.js'
 import { Tensor } from '../tensor.js'
 import { makeChunks, POOLED_LIMITS, TOKEN_LIMITS, type ChunkLimits } from './chunks.js'
@@ -191,21 +192,8 @@ class Flights {
   }
 }
 
-/** Settles as `promise` does, or rejects with the signal's reason as soon as it aborts. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let listener: () => void = () => undefined
-  const aborted = new Promise<never>((_, reject) => {
-    listener = () => reject(signal.reason as Error)
-    if (signal.aborted) listener()
-    else signal.addEventListener('abort', listener, { once: true })
-  })
-  promise.catch(() => undefined)
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', listener)
-  }
-}
+/** What waits here is told to stop elsewhere: the pipeline has the signal, the sink is aborted. */
+const nothing = (): void => undefined
 
 interface Job {
   flights: Flights
@@ -217,10 +205,10 @@ interface Job {
 
 async function transfer({ flights, sink, input, signal, summary }: Job, options: EmbedFileOptions) {
   for (;;) {
-    const done = await untilAborted(flights.next(), signal)
+    const done = await withSignal(flights.next(), signal, nothing)
     if (done === null) break
     const { chunk, answer } = done
-    await untilAborted(sink.write(chunk, answer.vectors), signal)
+    await withSignal(sink.write(chunk, answer.vectors), signal, nothing)
     summary.records += chunk.records.length
     summary.invalid += chunk.records.length - chunk.texts.length
     summary.tokens += answer.usage.tokens

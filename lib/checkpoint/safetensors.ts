@@ -138,6 +138,13 @@ function checkCoverage(source: ByteSource, entries: readonly Entry[], dataBytes:
         `${quote(entry.name)} from byte ${entry.begin}`,
       )
     }
+    if (entry.end > dataBytes) {
+      throw formatError(
+        source,
+        `tensor ${quote(entry.name)} inside ${dataBytes} bytes of data`,
+        `the range from ${entry.begin} to ${entry.end}`,
+      )
+    }
     end = entry.end
   }
   if (end !== dataBytes) {

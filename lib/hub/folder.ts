@@ -2,10 +2,11 @@
 // whole. A Hugging Face cache snapshot, whose files are symlinks to blobs elsewhere, is such a
 // folder: the folder's own entries may be links, names that files mention may not climb out.
 
-import { open, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
 import { basename, isAbsolute, join, normalize, resolve, sep } from 'node:path'
 
 import { FusebertError, invalidArgument, type ErrorCode } from '../errors.js'
+import { close, fstat, open, read, stat } from './files.js'
 
 /** No JSON file of a model comes near this. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024
@@ -73,11 +74,13 @@ export class ModelFolder {
    */
   async readBytes(name: string, maxBytes = MAX_JSON_BYTES): Promise<Buffer> {
     const path = this.resolve(name)
-    const handle = await open(path, 'r').catch((cause: unknown) => {
+    // Not to wait for the other end of a pipe.
+    const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+    const fd = await open(path, flags).catch((cause: unknown) => {
       throw new FusebertError('ERR_FILE_NOT_FOUND', `Expected a readable file at ${path}.`, { cause })
     })
     try {
-      const info = await handle.stat()
+      const info = await fstat(fd)
       if (!info.isFile() || info.size > maxBytes) {
         throw new FusebertError(
           'ERR_FILE_READ',
@@ -85,12 +88,12 @@ export class ModelFolder {
             (info.isFile() ? `${info.size} bytes.` : 'something that is not a file.'),
         )
       }
-      return await handle.readFile()
+      return await read(fd, 0, info.size)
     } catch (error) {
       if (error instanceof FusebertError) throw error
       throw new FusebertError('ERR_FILE_READ', `Could not read ${path}.`, { cause: error })
     } finally {
-      await handle.close()
+      await close(fd)
     }
   }
 

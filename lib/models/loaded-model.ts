@@ -1,6 +1,7 @@
 // A model in native memory: loading it from a folder, and the life cycle of its calls (abort,
 // dispose). AutoModel and the pipelines are built on this.
 
+import { withSignal } from '../abort.js'
 import { openCheckpoint } from '../checkpoint/checkpoint.js'
 import { FusebertError } from '../errors.js'
 import type { ModelFolder } from '../hub/folder.js'
@@ -35,32 +36,6 @@ export interface LoadOptions {
 
 const MAX_THREADS = 1024
 const MAX_BATCH_TOKENS = 1 << 20
-
-/** Rejects with the signal's reason as soon as it aborts, else settles as `promise` does. */
-export async function withSignal<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-  onAbort: () => void,
-): Promise<T> {
-  if (signal === undefined) return promise
-  let listener: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    listener = () => {
-      onAbort()
-      reject(signal.reason as Error)
-    }
-    if (signal.aborted) listener()
-    else signal.addEventListener('abort', listener, { once: true })
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    if (listener !== undefined) signal.removeEventListener('abort', listener)
-    // Whichever lost must not surface as an unhandled rejection.
-    promise.catch(() => undefined)
-    aborted.catch(() => undefined)
-  }
-}
 
 export class LoadedModel {
   readonly config: ModelConfig

@@ -39,8 +39,7 @@ class CpuBackend final : public Backend {
     description_.threads = pool->size();
     description_.weight_bytes = weights_.bytes();
     description_.max_batch_tokens = max_batch_tokens;
-    auto encoder =
-        Encoder::create(geometry_, kernels, weights_, std::move(pool), max_batch_tokens);
+    auto encoder = Encoder::create(geometry_, kernels, weights_, std::move(pool), max_batch_tokens);
     if (!encoder.ok()) return encoder.status();
     encoder_ = std::move(encoder.value());
     return Status();
@@ -71,9 +70,8 @@ class CpuBackend final : public Backend {
   int64_t part_end(const PackedBatch& batch, int64_t begin) const {
     const int64_t first = batch.cu_seqlens[static_cast<size_t>(begin)];
     int64_t end = begin + 1;
-    while (end < batch.batch_size() &&
-           batch.cu_seqlens[static_cast<size_t>(end) + 1] - first <=
-               description_.max_batch_tokens) {
+    while (end < batch.batch_size() && batch.cu_seqlens[static_cast<size_t>(end) + 1] - first <=
+                                           description_.max_batch_tokens) {
       ++end;
     }
     return end;
@@ -116,9 +114,9 @@ Status CpuBackend::encode_part(const PackedBatch& batch, int64_t begin, int64_t 
 
 Status check_range(const std::string& name, int64_t value, int64_t most) {
   if (value >= 0 && value <= most) return Status();
-  return Status(StatusCode::kInvalidArgument,
-                "Expected a whole number from 0 (the default) to " + std::to_string(most) +
-                    " for " + name + " but received " + std::to_string(value) + ".");
+  return Status(StatusCode::kInvalidArgument, "Expected a whole number from 0 (the default) to " +
+                                                  std::to_string(most) + " for " + name +
+                                                  " but received " + std::to_string(value) + ".");
 }
 
 }  // namespace

@@ -48,9 +48,9 @@ Result<const Kernels*> select_kernels(const char* forced) {
     if (!names.empty()) names += ", ";
     names += table->isa;
   }
-  return Status(StatusCode::kDeviceUnavailable, std::string("Expected one of ") + names + " for " +
-                                                    kIsaVariable + " on this processor but received " +
-                                                    wish + ". Unset it to use the best one.");
+  return Status(StatusCode::kDeviceUnavailable,
+                std::string("Expected one of ") + names + " for " + kIsaVariable +
+                    " on this processor but received " + wish + ". Unset it to use the best one.");
 }
 
 Result<const Kernels*> select_kernels() { return select_kernels(std::getenv(kIsaVariable)); }

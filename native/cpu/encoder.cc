@@ -60,9 +60,9 @@ Status Encoder::plan(int64_t max_tokens) {
     *matrix = {next, row_stride(columns)};
     next += max_tokens * matrix->stride;
   }
-  scratch_floats_ = round_up(kernels_.attention_scratch_floats(geometry_.max_position_embeddings,
-                                                               geometry_.head_dim()),
-                             kCacheLineFloats);
+  scratch_floats_ = round_up(
+      kernels_.attention_scratch_floats(geometry_.max_position_embeddings, geometry_.head_dim()),
+      kCacheLineFloats);
   auto scratch = AlignedBuffer::allocate(scratch_floats_ * pool_->size());
   if (!scratch.ok()) return scratch.status();
   scratch_ = std::move(scratch.value());
@@ -86,9 +86,8 @@ void Encoder::parallel(int64_t units, const Task& task) {
 template <class Task>
 void Encoder::parallel_ranges(int64_t count, const Task& task) {
   const int64_t units = std::min(count, pool_->size() * kUnitsPerThread);
-  parallel(units, [&](int64_t unit, int64_t) {
-    task(count * unit / units, count * (unit + 1) / units);
-  });
+  parallel(units,
+           [&](int64_t unit, int64_t) { task(count * unit / units, count * (unit + 1) / units); });
 }
 
 Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
@@ -133,9 +132,8 @@ void Encoder::embed(const PackedBatch& batch) {
                     0,
                     hidden_.stride,
                     geometry_.layer_norm_eps};
-  parallel_ranges(batch.total_tokens(), [&](int64_t begin, int64_t end) {
-    kernels_.embed(arguments, begin, end);
-  });
+  parallel_ranges(batch.total_tokens(),
+                  [&](int64_t begin, int64_t end) { kernels_.embed(arguments, begin, end); });
 }
 
 // Stops between operations once cancelled; what is in the workspace then is never read.
@@ -161,9 +159,9 @@ void Encoder::layer(const LayerWeights& w, const PackedBatch& batch,
 void Encoder::multiply(const Linear& linear, const Matrix& in, int64_t rows, Epilogue epilogue,
                        const Matrix& residual, const Matrix& out,
                        const std::atomic<bool>& cancelled) {
-  const GemmArguments arguments = {in.data,       linear.panels, linear.bias,     residual.data,
-                                   out.data,      linear.inputs, in.stride,       residual.stride,
-                                   out.stride,    epilogue};
+  const GemmArguments arguments = {in.data,    linear.panels, linear.bias, residual.data,
+                                   out.data,   linear.inputs, in.stride,   residual.stride,
+                                   out.stride, epilogue};
   const GemmGrid grid = cut_gemm(rows, linear.panel_count, pool_->size(), kernels_);
   parallel(grid.units(), [&](int64_t unit, int64_t) {
     if (!cancelled.load(std::memory_order_relaxed)) kernels_.gemm(arguments, grid.unit(unit));
@@ -175,28 +173,34 @@ void Encoder::attend(const PackedBatch& batch) {
       attention_parts(batch.batch_size(), geometry_.num_attention_heads, pool_->size());
   parallel(parts, [&](int64_t part, int64_t thread) {
     float* scratch = scratch_.data() + thread * scratch_floats_;
-    for_each_attention(
-        batch.cu_seqlens.data(), batch.batch_size(), geometry_.num_attention_heads,
-        kernels_.gemm_tile_rows, part, parts,
-        [&](int64_t sequence, int64_t head, int64_t row_begin, int64_t row_end) {
-          const int64_t begin = batch.cu_seqlens[static_cast<size_t>(sequence)];
-          const int64_t end = batch.cu_seqlens[static_cast<size_t>(sequence) + 1];
-          const AttentionArguments arguments = {
-              query_key_value_.row(begin), context_.row(begin),     end - begin,
-              geometry_.hidden_size,       geometry_.head_dim(),    query_key_value_.stride,
-              context_.stride};
-          kernels_.attention(arguments, head, row_begin, row_end, scratch);
-        });
+    for_each_attention(batch.cu_seqlens.data(), batch.batch_size(), geometry_.num_attention_heads,
+                       kernels_.gemm_tile_rows, part, parts,
+                       [&](int64_t sequence, int64_t head, int64_t row_begin, int64_t row_end) {
+                         const int64_t begin = batch.cu_seqlens[static_cast<size_t>(sequence)];
+                         const int64_t end = batch.cu_seqlens[static_cast<size_t>(sequence) + 1];
+                         const AttentionArguments arguments = {query_key_value_.row(begin),
+                                                               context_.row(begin),
+                                                               end - begin,
+                                                               geometry_.hidden_size,
+                                                               geometry_.head_dim(),
+                                                               query_key_value_.stride,
+                                                               context_.stride};
+                         kernels_.attention(arguments, head, row_begin, row_end, scratch);
+                       });
   });
 }
 
 void Encoder::normalize(const LayerNorm& norm, const Matrix& in, const Matrix& out, int64_t rows) {
-  const LayerNormArguments arguments = {
-      in.data,   out.data,   norm.gamma, norm.beta, geometry_.hidden_size,
-      in.stride, out.stride, geometry_.layer_norm_eps};
-  parallel_ranges(rows, [&](int64_t begin, int64_t end) {
-    kernels_.layer_norm(arguments, begin, end);
-  });
+  const LayerNormArguments arguments = {in.data,
+                                        out.data,
+                                        norm.gamma,
+                                        norm.beta,
+                                        geometry_.hidden_size,
+                                        in.stride,
+                                        out.stride,
+                                        geometry_.layer_norm_eps};
+  parallel_ranges(rows,
+                  [&](int64_t begin, int64_t end) { kernels_.layer_norm(arguments, begin, end); });
 }
 
 void Encoder::write_hidden_states(int64_t rows, bool normalize, float* out) {

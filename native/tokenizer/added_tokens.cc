@@ -64,13 +64,23 @@ Result<AddedTokenFinder> AddedTokenFinder::create(std::vector<AddedToken> tokens
   AddedTokenFinder finder;
   finder.trie_ = Trie(entries);
   finder.tokens_ = std::move(tokens);
+  if (!entries.empty() && entries.front().key[0] == entries.back().key[0]) {
+    finder.first_byte_ = static_cast<unsigned char>(entries.front().key[0]);
+  }
   return finder;
+}
+
+size_t AddedTokenFinder::next_candidate(std::string_view text, size_t from) const {
+  if (first_byte_ >= 0) {
+    return std::min(text.find(static_cast<char>(first_byte_), from), text.size());
+  }
+  while (from < text.size() && !trie_.starts(static_cast<unsigned char>(text[from]))) ++from;
+  return from;
 }
 
 AddedTokenFinder::Part AddedTokenFinder::next(std::string_view text, size_t from, size_t done,
                                               Scan& scan) const {
-  for (size_t i = from; i < text.size(); ++i) {
-    if (!trie_.starts(static_cast<unsigned char>(text[i]))) continue;
+  for (size_t i = next_candidate(text, from); i < text.size(); i = next_candidate(text, i + 1)) {
     const Trie::Match match = trie_.longest_prefix(text.substr(i));
     if (match.id < 0) continue;
     const AddedToken& token = tokens_[static_cast<size_t>(match.id)];

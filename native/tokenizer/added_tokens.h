@@ -58,11 +58,16 @@ class AddedTokenFinder {
     size_t space_end = 0;
   };
 
+  // Where a token may begin, at or after `from`.
+  size_t next_candidate(std::string_view text, size_t from) const;
+
   // The first match at or after `from`; `done` is where the part before it ended.
   Part next(std::string_view text, size_t from, size_t done, Scan& scan) const;
 
   std::vector<AddedToken> tokens_;
   Trie trie_;  // its ids are indices into tokens_
+  // The byte that every token begins with, or -1: usually it is "[".
+  int first_byte_ = -1;
 };
 
 }  // namespace fusebert

@@ -1,13 +1,12 @@
 // Limits read from made-up /sys and /proc trees, and how they combine.
 #include "core/thread_count.h"
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace fusebert {
 namespace {

@@ -1,13 +1,13 @@
 // The pool: every index once, static shares, callers one after another, sharing and destruction.
 #include "core/thread_pool.h"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace fusebert {
 namespace {

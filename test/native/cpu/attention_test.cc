@@ -22,8 +22,8 @@ struct Sequence {
   void run(const Kernels& kernels, int64_t head, int64_t begin, int64_t end, TestMatrix& out) {
     const int64_t floats = kernels.attention_scratch_floats(length, head_dim);
     std::vector<float> scratch(static_cast<size_t>(floats) + 1, canary());
-    const AttentionArguments arguments = {qkv.data.data(), out.data.data(), length,
-                                          heads * head_dim, head_dim,       qkv.stride,
+    const AttentionArguments arguments = {qkv.data.data(),  out.data.data(), length,
+                                          heads * head_dim, head_dim,        qkv.stride,
                                           out.stride};
     kernels.attention(arguments, head, begin, end, scratch.data());
     EXPECT_TRUE(is_canary(scratch.back()));

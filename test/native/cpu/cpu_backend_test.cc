@@ -51,8 +51,8 @@ Batch random_batch(Random& random, const Geometry& g, int64_t sequences) {
   for (int64_t i = 0; i < sequences; ++i) {
     // Half of them short, and now and then the longest.
     const int64_t most = pick(random, 0, 1) == 0 ? 8 : g.max_position_embeddings;
-    const int64_t length = pick(random, 0, 9) == 0 ? g.max_position_embeddings
-                                                   : pick(random, 1, most);
+    const int64_t length =
+        pick(random, 0, 9) == 0 ? g.max_position_embeddings : pick(random, 1, most);
     std::vector<int32_t> ids, types;
     for (int64_t t = 0; t < length; ++t) {
       ids.push_back(static_cast<int32_t>(pick(random, 0, g.vocab_size - 1)));
@@ -184,9 +184,10 @@ TEST_P(CpuBackend, ASequenceAloneHasTheBitsItHasInABatch) {
     for (Backend* other : {one.get(), five.get()}) {
       const Encoded again = encode(*other, batch, pooling, true);
       EXPECT_EQ(std::memcmp(again.hidden_states.data(), together.hidden_states.data(),
-                            batch.ids.size() * row_bytes), 0);
-      EXPECT_EQ(std::memcmp(again.pooled.data(), together.pooled.data(),
-                            batch.size() * row_bytes), 0);
+                            batch.ids.size() * row_bytes),
+                0);
+      EXPECT_EQ(std::memcmp(again.pooled.data(), together.pooled.data(), batch.size() * row_bytes),
+                0);
     }
     for (size_t i = 0; i < batch.size(); ++i) {
       Batch single;
@@ -194,11 +195,13 @@ TEST_P(CpuBackend, ASequenceAloneHasTheBitsItHasInABatch) {
       const Encoded alone = encode(*two, single, pooling, true);
       EXPECT_EQ(std::memcmp(alone.hidden_states.data(),
                             together.hidden_states.data() + batch.begin(i) * hidden,
-                            single.ids.size() * row_bytes), 0);
+                            single.ids.size() * row_bytes),
+                0);
       EXPECT_EQ(std::memcmp(alone.pooled.data(), together.pooled.data() + i * hidden, row_bytes),
                 0);
-      EXPECT_EQ(std::memcmp(alone.pooler_output.data(),
-                            together.pooler_output.data() + i * hidden, row_bytes), 0);
+      EXPECT_EQ(std::memcmp(alone.pooler_output.data(), together.pooler_output.data() + i * hidden,
+                            row_bytes),
+                0);
     }
   }
 }
@@ -225,7 +228,9 @@ TEST_P(CpuBackend, PoolsAndNormalizesWhatTheHiddenStatesSay) {
           most = std::max(most, value);
         }
         const double cls = states[batch.begin(i) * hidden + j];
-        const double want = pooling == Pooling::kMean ? mean : pooling == Pooling::kMax ? most : cls;
+        const double want = pooling == Pooling::kMean  ? mean
+                            : pooling == Pooling::kMax ? most
+                                                       : cls;
         ASSERT_NEAR(plain.pooled[i * hidden + j], want, 1e-6);
         squares += want * want;
       }

@@ -2,11 +2,11 @@
 // run under an emulated processor shows that detection worked.
 #include "cpu/dispatch.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace fusebert::cpu {
 namespace {

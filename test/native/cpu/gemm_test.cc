@@ -55,9 +55,11 @@ struct Product {
     return (n + kernels.gemm_panel_width - 1) / kernels.gemm_panel_width;
   }
   void run(Epilogue epilogue, const GemmRange& range, TestMatrix& out) const {
-    const GemmArguments arguments = {a.data.data(),   panels.data(),   bias.data(),
-                                     residual.data.data(), out.data.data(), k,
-                                     a.stride,        residual.stride, out.stride, epilogue};
+    const GemmArguments arguments = {a.data.data(),   panels.data(),
+                                     bias.data(),     residual.data.data(),
+                                     out.data.data(), k,
+                                     a.stride,        residual.stride,
+                                     out.stride,      epilogue};
     kernels.gemm(arguments, range);
   }
   void run(Epilogue epilogue) { run(epilogue, {0, m, 0, panel_count()}, c); }

@@ -2,14 +2,14 @@
 // random numbers, and matrices with canaries.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "cpu/dispatch.h"
 #include "cpu/kernels/kernels.h"
@@ -28,7 +28,7 @@ inline std::string isa_name(const ::testing::TestParamInfo<const Kernels*>& info
   return info.param->isa;
 }
 
-#define FUSEBERT_FOR_EVERY_ISA(suite)                                                    \
+#define FUSEBERT_FOR_EVERY_ISA(suite) \
   INSTANTIATE_TEST_SUITE_P(Isa, suite, ::testing::ValuesIn(available_kernels()), isa_name)
 
 using Random = std::mt19937_64;

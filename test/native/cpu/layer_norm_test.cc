@@ -30,9 +30,9 @@ TEST_P(LayerNormKernels, AgreesWithDoublePrecision) {
     TestMatrix in(rows, columns), out(rows, columns);
     in.fill(random);
     const std::vector<float> gamma = normal(random, columns), beta = normal(random, columns);
-    const LayerNormArguments arguments = {in.data.data(), out.data.data(), gamma.data(),
-                                          beta.data(),    columns,         in.stride,
-                                          out.stride,     kEps};
+    const LayerNormArguments arguments = {
+        in.data.data(), out.data.data(), gamma.data(), beta.data(),
+        columns,        in.stride,       out.stride,   kEps};
     kernels().layer_norm(arguments, 0, rows);
     for (int64_t r = 0; r < rows; ++r) {
       const std::vector<double> x(in.row(r), in.row(r) + columns);
@@ -86,8 +86,8 @@ TEST_P(LayerNormKernels, EmbeddingsAreSummedThenNormalized) {
     arguments.words = words.data();
     arguments.types = types.data();
     arguments.position_table = positions.data();
-    arguments.norm = {nullptr, out.data.data(), gamma.data(), beta.data(),
-                      columns, 0,               out.stride,   kEps};
+    arguments.norm = {nullptr, out.data.data(), gamma.data(), beta.data(), columns,
+                      0,       out.stride,      kEps};
     kernels().embed(arguments, 1, 4);
     EXPECT_TRUE(is_canary(out.row(0)[0]));
     for (size_t r = 1; r < 4; ++r) {

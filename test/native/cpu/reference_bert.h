@@ -87,7 +87,8 @@ class ReferenceBert {
       double mean = 0, variance = 0;
       for (const double value : row) mean += value / count;
       for (const double value : row) variance += (value - mean) * (value - mean) / count;
-      const double scale = 1.0 / std::sqrt(variance + static_cast<double>(geometry_.layer_norm_eps));
+      const double scale =
+          1.0 / std::sqrt(variance + static_cast<double>(geometry_.layer_norm_eps));
       for (size_t i = 0; i < row.size(); ++i) row[i] = (row[i] - mean) * scale * gamma[i] + beta[i];
     }
   }

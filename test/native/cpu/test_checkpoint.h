@@ -2,6 +2,7 @@
 // holds them.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,8 +10,6 @@
 #include <random>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "cpu/reference_bert.h"
 #include "model/weights.h"
@@ -71,8 +70,9 @@ class TestCheckpoint {
     const bool gamma = entry.name.find("LayerNorm.weight") != std::string::npos;
     const bool embedding = entry.name.find("embeddings.weight") != std::string::npos;
     const float inputs = static_cast<float>(entry.shape.back());
-    const float deviation =
-        entry.shape.size() == 2 && !embedding ? 1.0f / std::sqrt(inputs) : embedding ? 1.0f : 0.1f;
+    const float deviation = entry.shape.size() == 2 && !embedding ? 1.0f / std::sqrt(inputs)
+                            : embedding                           ? 1.0f
+                                                                  : 0.1f;
     std::normal_distribution<float> distribution(gamma ? 1.0f : 0.0f, deviation);
     int64_t count = 1;
     for (const int64_t dim : entry.shape) count *= dim;

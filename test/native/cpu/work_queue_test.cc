@@ -1,10 +1,10 @@
 // Every unit is dealt out once, in order to its owner, also when threads are fast, slow or absent.
 #include "cpu/work_queue.h"
 
+#include <gtest/gtest.h>
+
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace fusebert::cpu {
 namespace {
@@ -17,9 +17,8 @@ TEST(ThreadPoolWorkQueue, EveryUnitIsDealtOutOnceToRacingThreads) {
     std::vector<std::atomic<int>> calls(static_cast<size_t>(count));
     std::vector<std::thread> threads;
     for (int64_t t = 0; t < kThreads; ++t) {
-      threads.emplace_back([&, t] {
-        queue.work(t, [&](int64_t unit) { ++calls[static_cast<size_t>(unit)]; });
-      });
+      threads.emplace_back(
+          [&, t] { queue.work(t, [&](int64_t unit) { ++calls[static_cast<size_t>(unit)]; }); });
     }
     for (std::thread& thread : threads) thread.join();
     for (const auto& call : calls) ASSERT_EQ(call.load(), 1);

@@ -1,10 +1,10 @@
 // Shares cover everything exactly once, whatever the sizes and the number of threads.
 #include "cpu/work_split.h"
 
+#include <gtest/gtest.h>
+
 #include <random>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace fusebert::cpu {
 namespace {

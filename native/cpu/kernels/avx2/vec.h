@@ -27,9 +27,7 @@ struct Vec {
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_partial(float* p, int64_t count) const { _mm256_maskstore_ps(p, mask(count), v); }
   // This vector with zeros from lane `count` on.
-  Vec first(int64_t count) const {
-    return {_mm256_and_ps(v, _mm256_castsi256_ps(mask(count)))};
-  }
+  Vec first(int64_t count) const { return {_mm256_and_ps(v, _mm256_castsi256_ps(mask(count)))}; }
 
   static __m256i mask(int64_t count) {
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -51,9 +51,8 @@ void store_row(const GemmArguments& g, int64_t row, int64_t panel, const float* 
   const int64_t column = panel * kPanelWidth;
   float* c = g.c + row * g.c_stride + column;
   for (int64_t j = 0; j < kPanelWidth; ++j) {
-    const float residual = g.epilogue == Epilogue::kResidual
-                               ? g.residual[row * g.residual_stride + column + j]
-                               : 0.0f;
+    const float residual =
+        g.epilogue == Epilogue::kResidual ? g.residual[row * g.residual_stride + column + j] : 0.0f;
     c[j] = apply(g.epilogue, sums[j] + g.bias[column + j], residual);
   }
 }

@@ -54,6 +54,14 @@ __attribute__((noinline)) void gemm_tile(const TileArguments& t) {
       acc[r][j] = t.accumulate ? V::load(t.c + r * t.c_stride + j * V::kWidth) : V::zero();
     }
   }
+  // The rows of C have fallen out of the near caches; by the time the sums are done they are back.
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      __builtin_prefetch(t.c + r * t.c_stride + j * V::kWidth, 1, 3);
+    }
+  }
   const float* a[kGroups];
 #pragma GCC unroll 8
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * stride;
@@ -182,7 +190,8 @@ inline void pack_rows(const float* rows, int64_t row_stride, int64_t width, int6
   for (int64_t begin = 0; begin < k; begin += kBlock) {
     const int64_t end = begin + kBlock < k ? begin + kBlock : k;
     for (int64_t r = 0; r < width; ++r) {
-      for (int64_t i = begin; i < end; ++i) panel[i * kPanelWidth<V> + r] = rows[r * row_stride + i];
+      for (int64_t i = begin; i < end; ++i)
+        panel[i * kPanelWidth<V> + r] = rows[r * row_stride + i];
     }
     for (int64_t r = width; r < kPanelWidth<V>; ++r) {
       for (int64_t i = begin; i < end; ++i) panel[i * kPanelWidth<V> + r] = 0.0f;

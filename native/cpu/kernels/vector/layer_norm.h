@@ -36,9 +36,8 @@ template <class V>
 inline void normalize_row(const LayerNormArguments& g, const float* in, float* out) {
   const float count = static_cast<float>(g.columns);
   V total = V::zero();
-  for_each_vector<V>(g.columns, [&](int64_t i, int64_t lanes) {
-    total = total + load_lanes<V>(in + i, lanes);
-  });
+  for_each_vector<V>(
+      g.columns, [&](int64_t i, int64_t lanes) { total = total + load_lanes<V>(in + i, lanes); });
   const V mean = V::broadcast(sum(total) / count);
   V squares = V::zero();
   for_each_vector<V>(g.columns, [&](int64_t i, int64_t lanes) {

@@ -1,0 +1,224 @@
+// config.json → geometry: BertConfig's defaults, bounds, and features refused by name.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { describe, expect, test } from 'vitest'
+
+import { FusebertError } from '../../lib/errors.js'
+import { ModelFolder } from '../../lib/hub/folder.js'
+import { parseConfig, readConfig } from '../../lib/models/config.js'
+
+const GOLDEN = join(import.meta.dirname, '..', 'golden')
+
+function refusal(value: unknown): FusebertError {
+  try {
+    parseConfig(value)
+  } catch (error) {
+    expect(error).toBeInstanceOf(FusebertError)
+    return error as FusebertError
+  }
+  throw new Error('was accepted')
+}
+
+describe('accepted', () => {
+  test('an empty object has the defaults of BertConfig', () => {
+    expect(parseConfig({})).toEqual({
+      geometry: {
+        vocab_size: 30522,
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        max_position_embeddings: 512,
+        type_vocab_size: 2,
+        layer_norm_eps: 1e-12,
+        hidden_act: 'gelu',
+      },
+      pad_token_id: 0,
+      architectures: [],
+      model_type: 'bert',
+    })
+  })
+
+  test('every field', () => {
+    const config = parseConfig({
+      model_type: 'bert',
+      architectures: ['BertForMaskedLM'],
+      vocab_size: 100,
+      hidden_size: 96,
+      num_hidden_layers: 3,
+      num_attention_heads: 4,
+      intermediate_size: 77,
+      max_position_embeddings: 33,
+      type_vocab_size: 1,
+      layer_norm_eps: 1e-5,
+      hidden_act: 'relu',
+      pad_token_id: 7,
+      position_embedding_type: 'absolute',
+      is_decoder: false,
+      add_cross_attention: false,
+      pruned_heads: {},
+      something_else: [1, 2],
+    })
+    expect(config.geometry).toEqual({
+      vocab_size: 100,
+      hidden_size: 96,
+      num_hidden_layers: 3,
+      num_attention_heads: 4,
+      intermediate_size: 77,
+      max_position_embeddings: 33,
+      type_vocab_size: 1,
+      layer_norm_eps: 1e-5,
+      hidden_act: 'relu',
+    })
+    expect(config.pad_token_id).toBe(7)
+    expect(config.architectures).toEqual(['BertForMaskedLM'])
+  })
+
+  test.each([
+    ['gelu', 'gelu'],
+    ['gelu_new', 'gelu_tanh'],
+    ['gelu_pytorch_tanh', 'gelu_tanh'],
+    ['relu', 'relu'],
+  ])('hidden_act %s', (name, wanted) => {
+    expect(parseConfig({ hidden_act: name }).geometry.hidden_act).toBe(wanted)
+  })
+
+  test.each([
+    [16, 1],
+    [128, 1],
+    [34, 2],
+    [16384, 128],
+  ])('hidden_size %d with %d heads', (hidden_size, num_attention_heads) => {
+    expect(parseConfig({ hidden_size, num_attention_heads }).geometry).toMatchObject({
+      hidden_size,
+      num_attention_heads,
+    })
+  })
+
+  test('no model_type, as the oldest BERT checkpoints have it', () => {
+    expect(parseConfig({ architectures: ['BertForMaskedLM'] }).model_type).toBe('bert')
+    expect(parseConfig({ model_type: null }).model_type).toBe('bert')
+  })
+
+  test('no padding token', () => {
+    expect(parseConfig({ pad_token_id: null }).pad_token_id).toBeNull()
+  })
+
+  test('a result that nobody can change', () => {
+    const config = parseConfig({})
+    expect(Object.isFrozen(config)).toBe(true)
+    expect(Object.isFrozen(config.geometry)).toBe(true)
+  })
+
+  test.each([
+    ['head16', { hidden_size: 32, num_attention_heads: 2, num_hidden_layers: 3 }],
+    ['head32-f16', { hidden_act: 'gelu_tanh', type_vocab_size: 1 }],
+    ['head64-bf16', { hidden_act: 'relu', layer_norm_eps: 1e-5 }],
+    ['mental-bert-like', { hidden_size: 32, vocab_size: 200 }],
+  ])('the golden model %s', async (name, wanted) => {
+    const config = await readConfig(await ModelFolder.open(join(GOLDEN, name)))
+    expect(config.geometry).toMatchObject(wanted)
+  })
+})
+
+describe('refused as unsupported, by name', () => {
+  test.each([
+    [{ model_type: 'roberta' }, 'model_type', 'roberta'],
+    [{ model_type: 'distilbert' }, 'model_type', 'distilbert'],
+    [{ model_type: '' }, 'model_type', '""'],
+    [{ model_type: 1 }, 'model_type', '1'],
+    [{ architectures: ['RobertaForMaskedLM'] }, 'architectures', 'RobertaForMaskedLM'],
+    [{ position_embedding_type: 'relative_key' }, 'position_embedding_type', 'relative_key'],
+    [{ is_decoder: true }, 'is_decoder', 'true'],
+    [{ add_cross_attention: true }, 'add_cross_attention', 'true'],
+    [{ quantization_config: { bits: 8 } }, 'quantization_config', 'bits'],
+    [{ pruned_heads: { 0: [1] } }, 'pruned_heads', '[1]'],
+    [{ hidden_act: 'silu' }, 'hidden_act', 'silu'],
+    [{ hidden_act: 'toString' }, 'hidden_act', 'toString'],
+  ])('%j', (config, field, value) => {
+    const error = refusal(config)
+    expect(error.code).toBe('ERR_UNSUPPORTED_MODEL')
+    expect(error.message).toContain(field)
+    expect(error.message).toContain(value)
+    expect(error.message).toMatch(/^Expected .* for .* in config\.json but received .*\. .*\.$/s)
+  })
+})
+
+describe('refused as invalid', () => {
+  const SIZES = [
+    ['vocab_size', 2 ** 24],
+    ['hidden_size', 2 ** 14],
+    ['num_hidden_layers', 256],
+    ['num_attention_heads', 768],
+    ['intermediate_size', 2 ** 16],
+    ['max_position_embeddings', 2 ** 16],
+    ['type_vocab_size', 1024],
+  ] as const
+  const WRONG = [0, -1, 1.5, '12', null, true, [12], {}, NaN, Infinity, 2 ** 53]
+
+  test.each(SIZES.flatMap(([field, max]) => [...WRONG, max + 1].map((value) => [field, value])))(
+    '%s: %j',
+    (field, value) => {
+      const error = refusal({ [String(field)]: value })
+      expect(error.code).toBe('ERR_CONFIG')
+      expect(error.message).toContain(String(field))
+    },
+  )
+
+  test.each([
+    ['heads that do not divide', 768, 7],
+    ['a head_dim of 15', 15, 1],
+    ['a head_dim of 129', 129, 1],
+    ['a head_dim of 8', 64, 8],
+  ])('%s', (_, hidden_size, num_attention_heads) => {
+    expect(refusal({ hidden_size, num_attention_heads }).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([0, -1e-12, 1e-60, 2, NaN, Infinity, '1e-12', null])('layer_norm_eps %j', (value) => {
+    expect(refusal({ layer_norm_eps: value }).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([-1, 100, 1.5, '0', true])('pad_token_id %j of 100 tokens', (value) => {
+    expect(refusal({ vocab_size: 100, pad_token_id: value }).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([null, [], 'bert', 7])('a config that is %j', (value) => {
+    expect(refusal(value).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([['a name'], [[1]], [{}]])('architectures %j', (value) => {
+    expect(refusal({ architectures: value }).code).toBe('ERR_CONFIG')
+  })
+
+  test('hidden_act that is not a name', () => {
+    expect(refusal({ hidden_act: 3 }).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([
+    ['NaN', '{"layer_norm_eps": NaN}', 'ERR_CONFIG'],
+    ['half a file', '{"vocab_size": 30', 'ERR_CONFIG'],
+    ['1e999', '{"layer_norm_eps": 1e999}', 'ERR_CONFIG'],
+    ['nothing', '', 'ERR_CONFIG'],
+  ])('a file with %s', async (_, text, code) => {
+    const path = await mkdtemp(join(tmpdir(), 'fusebert-config-'))
+    try {
+      await writeFile(join(path, 'config.json'), text)
+      await expect(readConfig(await ModelFolder.open(path))).rejects.toMatchObject({ code })
+    } finally {
+      await rm(path, { recursive: true })
+    }
+  })
+
+  test('no file', async () => {
+    const path = await mkdtemp(join(tmpdir(), 'fusebert-config-'))
+    try {
+      await expect(readConfig(await ModelFolder.open(path))).rejects.toMatchObject({
+        code: 'ERR_FILE_NOT_FOUND',
+      })
+    } finally {
+      await rm(path, { recursive: true })
+    }
+  })
+})
