@@ -27,8 +27,8 @@ const CANDIDATES: readonly Candidate[] = [
 /**
  * The tensors of a folder's checkpoint; weights are not read.
  * @throws ERR_FILE_NOT_FOUND (no checkpoint, or a missing shard), ERR_FILE_READ,
- * ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_UNSAFE, ERR_TENSOR_SHAPE and ERR_TENSOR_DTYPE (a tensor that
- * no table can hold)
+ * ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_UNSAFE, ERR_TENSOR_SHAPE and ERR_TENSOR_DTYPE (a tensor
+ * that no table can hold)
  */
 export async function openCheckpoint(folder: ModelFolder): Promise<TensorTable> {
   for (const candidate of CANDIDATES) {

@@ -1,8 +1,8 @@
 // Reads the header of a safetensors file: 8 bytes of length, little-endian, then JSON that maps
 // names to dtype, shape and data_offsets, then the data. As strict as the reference implementation
-// (huggingface/safetensors): the tensors must fill the data from its first byte to its last, without
-// overlap. Stricter in one thing: a name that stands twice is refused, since readers would disagree
-// about which one counts.
+// (huggingface/safetensors): the tensors must fill the data from its first byte to its last,
+// without overlap. Stricter in one thing: a name that stands twice is refused, since readers would
+// disagree about which one counts.
 
 import { isObject } from '../hub/folder.js'
 import { formatError, quote, refuseLfsPointer, type ByteSource } from './byte-source.js'

@@ -49,5 +49,6 @@ export async function readShardIndex(
 
 /** @throws ERR_CHECKPOINT_FORMAT when the shard lacks a tensor that the index says it holds */
 export function missingInShard(indexName: string, path: string, tensor: string): FusebertError {
-  return indexError(indexName, 'tensors where they are', `${quote(tensor)} not in ${basename(path)}`)
+  const received = `${quote(tensor)} not in ${basename(path)}`
+  return indexError(indexName, 'tensors where they are', received)
 }

@@ -1,6 +1,6 @@
-// Where the entries of a zip archive lie in their file. Written here because what a checkpoint needs
-// is byte ranges of stored entries, never inflated contents; zip libraries give streams. As only
-// stored entries are taken there is nothing that could unpack to more than the file.
+// Where the entries of a zip archive lie in their file. Written here because what a checkpoint
+// needs is byte ranges of stored entries, never inflated contents; zip libraries give streams. As
+// only stored entries are taken there is nothing that could unpack to more than the file.
 //
 // Everything that readers could understand in two ways is refused: entries that overlap, stand
 // twice, or whose local header disagrees with the central directory; bytes between directory and

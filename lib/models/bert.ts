@@ -1,7 +1,7 @@
-// The tensors that a BERT encoder reads, under the names that checkpoints give them. Canonical names
-// are those of transformers' BertModel; checkpoints of models with heads put `bert.` before them,
-// some trainers `module.`, and checkpoints from before 2019 call LayerNorm's weight and bias gamma
-// and beta. Tensors beyond those are ignored.
+// The tensors that a BERT encoder reads, under the names that checkpoints give them. Canonical
+// names are those of transformers' BertModel; checkpoints of models with heads put `bert.` before
+// them, some trainers `module.`, and old checkpoints call LayerNorm's weight and bias gamma and
+// beta. Tensors beyond those are ignored.
 
 import type { StoredTensor, TensorTable, WeightDtype } from '../checkpoint/tensor-table.js'
 import { FusebertError } from '../errors.js'

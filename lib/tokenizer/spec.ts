@@ -130,7 +130,11 @@ export class AddedTokens {
   }
 }
 
-export function specialPiece(id: number, type_id: number): NativeTemplatePiece {
+/** @throws ERR_TOKENIZER_FORMAT for ids that no vocabulary has */
+export function specialPiece(id: unknown, type_id: number): NativeTemplatePiece {
+  if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= MAX_VOCAB_SIZE) {
+    throw formatError(`Expected the id of a token in post_processor but received ${shown(id)}.`)
+  }
   return { kind: 'special_token', id, type_id }
 }
 

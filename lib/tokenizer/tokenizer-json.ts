@@ -26,6 +26,8 @@ type Normalization = Pick<
 type Templates = Pick<NativeTokenizerSpec, 'single_template' | 'pair_template'>
 
 const VERSION = '1.0'
+/** Native counts and token types are 32-bit. */
+const MAX_COUNT = 2 ** 31 - 1
 
 /** A field of an object of the file; where it is missing, undefined. */
 function field(object: Json, key: string): unknown {
@@ -58,9 +60,11 @@ function booleanField(object: Json, key: string, where: string): boolean {
 
 function countField(object: Json, key: string, where: string): number {
   const value = field(object, key)
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_COUNT) {
+    return value
+  }
   throw formatError(
-    `Expected an integer of at least 0 for ${where}.${key} but received ${shown(value)}.`,
+    `Expected an integer from 0 to ${MAX_COUNT} for ${where}.${key} but received ${shown(value)}.`,
   )
 }
 
@@ -138,10 +142,9 @@ function specialPieces(piece: Json, specials: Json): NativeTemplatePiece[] {
   if (!isObject(special)) {
     throw formatError(`Expected ${shown(name)} in ${where}.special_tokens but it is not there.`)
   }
-  return arrayField(special, 'ids', `${where}.special_tokens`).map((id) => {
-    if (typeof id !== 'number') throw formatError(`Expected token ids but received ${shown(id)}.`)
-    return specialPiece(id, type_id)
-  })
+  return arrayField(special, 'ids', `${where}.special_tokens`).map((id) =>
+    specialPiece(id, type_id),
+  )
 }
 
 function readTemplate(
@@ -169,8 +172,7 @@ function readTemplate(
 /** The id in a [token, id] of BertProcessing. */
 function processingId(section: Json, key: 'cls' | 'sep'): number {
   const [, id] = arrayField(section, key, 'post_processor')
-  if (typeof id === 'number') return id
-  throw formatError(`Expected [token, id] for post_processor.${key} but received ${shown(id)}.`)
+  return specialPiece(id, 0).id
 }
 
 function readPostProcessor(root: Json): Templates {

@@ -143,7 +143,7 @@ void Encoder::layer(const LayerWeights& w, const PackedBatch& batch,
   const Matrix none;
   multiply(w.query_key_value, hidden_, rows, Epilogue::kNone, none, query_key_value_, cancelled);
   if (cancelled.load(std::memory_order_relaxed)) return;
-  attend(batch);
+  attend(batch, cancelled);
   multiply(w.attention_output, context_, rows, Epilogue::kResidual, hidden_, projection_,
            cancelled);
   if (cancelled.load(std::memory_order_relaxed)) return;
@@ -168,10 +168,11 @@ void Encoder::multiply(const Linear& linear, const Matrix& in, int64_t rows, Epi
   });
 }
 
-void Encoder::attend(const PackedBatch& batch) {
+void Encoder::attend(const PackedBatch& batch, const std::atomic<bool>& cancelled) {
   const int64_t parts =
       attention_parts(batch.batch_size(), geometry_.num_attention_heads, pool_->size());
   parallel(parts, [&](int64_t part, int64_t thread) {
+    if (cancelled.load(std::memory_order_relaxed)) return;
     float* scratch = scratch_.data() + thread * scratch_floats_;
     for_each_attention(batch.cu_seqlens.data(), batch.batch_size(), geometry_.num_attention_heads,
                        kernels_.gemm_tile_rows, part, parts,

@@ -36,7 +36,7 @@ class Encoder {
                                                  int64_t max_tokens);
 
   // Encodes a batch of at most max_tokens tokens and writes what is asked for. kAborted when
-  // `cancelled` is seen; it is looked at between operations and between blocks of a product.
+  // `cancelled` is seen; it is looked at between operations and between their units of work.
   Status run(const PackedBatch& batch, const EncodeOutput& output,
              const std::atomic<bool>& cancelled);
 
@@ -55,7 +55,7 @@ class Encoder {
              const std::atomic<bool>& cancelled);
   void multiply(const Linear& linear, const Matrix& in, int64_t rows, Epilogue epilogue,
                 const Matrix& residual, const Matrix& out, const std::atomic<bool>& cancelled);
-  void attend(const PackedBatch& batch);
+  void attend(const PackedBatch& batch, const std::atomic<bool>& cancelled);
   void normalize(const LayerNorm& norm, const Matrix& in, const Matrix& out, int64_t rows);
   void write_hidden_states(int64_t rows, bool normalize, float* out);
   void write_pooled(const PackedBatch& batch, const EncodeOutput& output);

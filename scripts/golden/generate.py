@@ -105,7 +105,11 @@ MODELS = [
         "torch-legacy",
         geometry(32, 2, 43, 2),
         [1, 9, 40],
-        notes=["config.json without model_type", "names with bert., gamma and beta", "cls.* tensors"],
+        notes=[
+            "config.json without model_type",
+            "names with bert., gamma and beta",
+            "cls.* tensors",
+        ],
     ),
 ]
 
@@ -329,8 +333,9 @@ def main():
         (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
         values = expected_values(golden, model, 2000 + index)
         # Flat lists on one line each: the file is for machines.
-        text = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
-        (folder / "expected.json").write_text("{\n" + text + "\n}\n", encoding="utf-8")
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()]
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+        (folder / "expected.json").write_text(text, encoding="utf-8")
         entries.append(
             {
                 "name": golden.name,

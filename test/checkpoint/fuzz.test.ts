@@ -1,5 +1,5 @@
-// Seeded mutations of every format: a parser must give a table whose tensors lie inside the file, or
-// throw a FusebertError; nothing else, and soon. A failure names the seed that repeats it.
+// Seeded mutations of every format: a parser must give a table whose tensors lie inside the file,
+// or throw a FusebertError; nothing else, and soon. A failure names the seed that repeats it.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -10,7 +10,16 @@ import { readSafetensors } from '../../lib/checkpoint/safetensors.js'
 import type { FileTensor } from '../../lib/checkpoint/tensor-table.js'
 import { readTorch } from '../../lib/checkpoint/torch.js'
 import { FusebertError } from '../../lib/errors.js'
-import { dict, insideFile, random, safetensors, source, tensor, torchLegacy, torchZip } from './build.js'
+import {
+  dict,
+  insideFile,
+  random,
+  safetensors,
+  source,
+  tensor,
+  torchLegacy,
+  torchZip,
+} from './build.js'
 
 const GOLDEN = join(import.meta.dirname, '..', 'golden')
 const ITERATIONS = 3000

@@ -19,6 +19,7 @@ import {
   tensor,
   torchLegacy,
   torchZip,
+  TRUE,
   tuple,
   zip,
   type LegacySpec,
@@ -287,7 +288,8 @@ describe('zip', () => {
 
   test('a storage beyond 4 GB, by its zip64 fields, without reading it', async () => {
     const size = 2 ** 33
-    const head = torchZip(dict([['a', tensor({ numel: size / 4, shape: [size / 4], strides: [1] })]]))
+    const spec = { numel: size / 4, shape: [size / 4], strides: [1] }
+    const head = torchZip(dict([['a', tensor(spec)]]))
     const huge = sparseZip(head, size)
     const found = (await readTorch(huge.source)).get('a')!
     expect(found.offsetBytes).toBe(huge.dataStart)
@@ -395,7 +397,8 @@ describe('legacy', () => {
   })
 
   test('a pickle that is longer than the first read', async () => {
-    const filler = Array.from({ length: 400 }, (_, index) => [`n${index}`, 'x'.repeat(1000)] as const)
+    const entry = (index: number) => [`n${index}`, 'x'.repeat(1000)] as const
+    const filler = Array.from({ length: 400 }, (_, index) => entry(index))
     const long = dict([...filler, ['a', legacyTensor()]])
     const tensors = await read(torchLegacy(long))
     expect([...tensors.keys()]).toEqual(['a'])
@@ -418,8 +421,9 @@ describe('legacy', () => {
   })
 
   test('keys that are not strings', async () => {
-    const bytes = Buffer.concat([MAGIC, pickle(1001), pickle(dict([['little_endian', code('\x88')]])),
-      pickle(body), pickle(code(']K\x00a')), floats(8)])
+    const system = pickle(dict([['little_endian', TRUE]]))
+    const keys = pickle(code(']K\x00a'))
+    const bytes = Buffer.concat([MAGIC, pickle(1001), system, pickle(body), keys, floats(8)])
     expect((await refusal(bytes)).message).toContain('keys')
   })
 })

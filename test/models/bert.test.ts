@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 import { openCheckpoint } from '../../lib/checkpoint/checkpoint.js'
-import { rowMajorStrides, type StoredTensor, type TensorTable } from '../../lib/checkpoint/tensor-table.js'
+import {
+  rowMajorStrides,
+  type StoredTensor,
+  type TensorTable,
+} from '../../lib/checkpoint/tensor-table.js'
 import { FusebertError } from '../../lib/errors.js'
 import { ModelFolder } from '../../lib/hub/folder.js'
 import { bertTensors } from '../../lib/models/bert.js'

@@ -161,12 +161,17 @@ describe('refused as unsupported, by name', () => {
 })
 
 describe('refused as invalid or unsafe', () => {
-  test.each([{}, 'no JSON', 7, [7], [{}], [{ type: 1, path: '' }], [{ ...MODULES[0], path: null }]])(
-    'modules.json: %j',
-    async (modules) => {
-      await expect(withModules(modules)).rejects.toMatchObject({ code: 'ERR_CONFIG' })
-    },
-  )
+  test.each([
+    [{}],
+    ['no JSON'],
+    [7],
+    [[7]],
+    [[{}]],
+    [[{ type: 1, path: '' }]],
+    [[{ ...MODULES[0], path: null }]],
+  ])('modules.json: %j', async (modules) => {
+    await expect(withModules(modules)).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+  })
 
   test.each(['../1_Pooling', '/etc', 'a/../../b', 'a\\b', 'a\0b'])('path %j', async (path) => {
     for (const modules of [

@@ -12,11 +12,12 @@ namespace {
 
 using test::Ids;
 
-constexpr size_t kHostileBytes = 10'000'000;
-// Sanitizers make everything several times slower.
+// Quadratic work on so much would take hours. Sanitizers make everything several times slower.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr double kHostileSeconds = 30;
+constexpr size_t kHostileBytes = 1'000'000;
+constexpr double kHostileSeconds = 10;
 #else
+constexpr size_t kHostileBytes = 10'000'000;
 constexpr double kHostileSeconds = 2;
 #endif
 
@@ -156,7 +157,6 @@ TEST(Tokenizer, HostileTextsTakeLinearTime) {
                     ->encode(texts[i % texts.size()], std::nullopt, options, out)
                     .ok());
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-    if (getenv("T")) printf("%zu %zu %.3f\n", i % texts.size(), i / texts.size(), elapsed.count());
     EXPECT_LT(elapsed.count(), kHostileSeconds)
         << "text " << i % texts.size() << ", tokenizer " << i / texts.size();
   }
@@ -173,7 +173,7 @@ TEST(Tokenizer, TruncationStopsReadingEarly) {
     ASSERT_EQ(test::encode(*tokenizer, text, options).input_ids.size(), 128u);
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  // Reading all of the text each time would be a gigabyte.
+  // Tokenizing all of the text each time would be a gigabyte.
   EXPECT_LT(elapsed.count(), kHostileSeconds);
 }
 

@@ -28,10 +28,23 @@ export class Random {
 }
 
 const VOCABULARY = smallVocabulary()
-const SPACES = [' ', ' ', ' ', '  ', '\t', '\n', '\r\n', '\u00a0', '\u2003', '\u3000', '\u200b', '\u0085', '\u2028']
-const CONTROLS = ['\0', '\u0001', '\u001f', '\u007f', '\u00ad', '\u200d', '\u202e', '\ufeff', '\ufffd', '\u061c', '\ue000', '\u{e0001}']
+const SPACES = [
+  ' ', ' ', ' ', '  ', '\t', '\n', '\r\n', '\u00a0', '\u2003', '\u3000', '\u200b', '\u0085',
+  '\u2028',
+]
+const CONTROLS = [
+  '\0', '\u0001', '\u001f', '\u007f', '\u00ad', '\u200d', '\u202e', '\ufeff', '\ufffd', '\u061c',
+  '\ue000', '\u{e0001}',
+]
 const EMOJI = ['👩‍💻', '👨‍👩‍👧‍👦', '🏳️‍🌈', '❤️', '👍🏽', '🇩🇪', '1️⃣', '🙂']
-const CASES = ['İ', 'ı', 'ß', 'ẞ', 'Σ', 'ς', 'ǅ', 'Å', 'K', 'Ω', 'ﬁ', 'ŉ', 'Ⅷ', 'Ⓐ', 'Ა', 'Ꭰ', '𐐀', '𞤀']
+const CASES = [
+  'İ', 'ı', 'ß', 'ẞ', 'Σ', 'ς', 'ǅ', 'Å', '\u212a', '\u2126', 'ﬁ', 'ŉ', 'Ⅷ', 'Ⓐ', 'Ა', 'Ꭰ', '𐐀',
+  '𞤀',
+]
+const HAN_RANGES = [0x4e00, 0x3400, 0x20000, 0xf900, 0x2f800, 0x9fc0]
+const SPECIALS = [
+  '[CLS]', '[SEP]', '[MASK]', '[UNK]', '[PAD]', '[mask]', '[', ']', '[MASK', 'MASK]',
+]
 /** Code points with a combining class; the last ones are not nonspacing marks and survive. */
 const MARKS = [
   0x300, 0x301, 0x307, 0x308, 0x315, 0x316, 0x31b, 0x321, 0x323, 0x327, 0x334, 0x344, 0x345, 0x360,
@@ -56,12 +69,12 @@ const makers: readonly ((random: Random) => string)[] = [
   (r) => r.pick(['a', 'E', 'é', '가', '你', ' ', '']) +
     r.repeat(6, () => String.fromCodePoint(r.pick(MARKS))),
   (r) => String.fromCodePoint(0xac00 + r.below(11172)) + r.pick(['', 'ᆨ', 'ᅡ', '\u302e']),
-  (r) => String.fromCodePoint(r.pick([0x4e00, 0x3400, 0x20000, 0xf900, 0x2f800, 0x9fc0]) + r.below(64)),
+  (r) => String.fromCodePoint(r.pick(HAN_RANGES) + r.below(64)),
   (r) => r.pick(EMOJI),
   (r) => r.pick(CONTROLS),
   (r) => r.pick(CASES),
   (r) => String.fromCharCode(0xd800 + r.below(2048)),
-  (r) => r.pick(['[CLS]', '[SEP]', '[MASK]', '[UNK]', '[PAD]', '[mask]', '[', ']', '[MASK', 'MASK]']),
+  (r) => r.pick(SPECIALS),
   (r) => r.pick(SPACES) + r.pick(EXTRA_TOKENS).content + r.pick(SPACES),
   (r) => r.pick(EXTRA_TOKENS).content,
   (r) => r.pick(EXTRA_TOKENS).content.toLowerCase(),

@@ -54,7 +54,10 @@ export function smallVocabulary(): string[] {
 }
 
 /** The text of a tokenizer.json. */
-export function smallTokenizerJson(options: SmallOptions, extra: readonly ExtraToken[] = []): string {
+export function smallTokenizerJson(
+  options: SmallOptions,
+  extra: readonly ExtraToken[] = [],
+): string {
   const vocab = smallVocabulary()
   const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false }
   const special = (name: string, type_id: number) => ({ SpecialToken: { id: name, type_id } })

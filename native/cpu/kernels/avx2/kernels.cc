@@ -5,11 +5,10 @@
 #include "cpu/kernels/avx2/vec.h"
 
 namespace fusebert::cpu::avx2 {
-
 namespace {
 
-// Rows of A in a block: 22 tiles, at 768 columns 396 KiB, which leaves
-// the L2 (512 KiB to 2 MiB) room for two panels and for what is being written.
+// Rows of A in a block: 22 tiles, at 768 columns 396 KiB, which leaves the L2 (512 KiB to
+// 2 MiB) room for two panels and for what is being written.
 constexpr int64_t kBlockRows = 132;
 
 }  // namespace
