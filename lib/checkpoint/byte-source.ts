@@ -2,9 +2,9 @@
 // file, and so that tests and fuzzers can give them bytes from memory.
 
 import { constants } from 'node:fs'
-import { open, realpath, stat } from 'node:fs/promises'
 
 import { FusebertError } from '../errors.js'
+import { close as closeFile, fstat, open, read as readFile, realpath, stat } from '../hub/files.js'
 
 export interface ByteSource {
   /** Absolute path with symlinks resolved; for messages too. */
@@ -31,30 +31,22 @@ export async function openByteSource(path: string): Promise<OpenByteSource> {
   if (!(await stat(real).catch(notFound)).isFile()) {
     throw new FusebertError('ERR_FILE_READ', `Expected a file at ${path} but it is not a file.`)
   }
-  const handle = await open(real, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(notFound)
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+  const fd = await open(real, flags).catch(notFound)
   const failed = (cause: unknown): never => {
     throw new FusebertError('ERR_FILE_READ', `Could not read ${real}.`, { cause })
   }
-  const close = (): Promise<void> => handle.close().catch(() => undefined)
+  const close = (): Promise<void> => closeFile(fd).catch(() => undefined)
   try {
-    const { size: sizeBytes } = await handle.stat()
+    const { size: sizeBytes } = await fstat(fd)
     const read = async (offset: number, length: number): Promise<Buffer> => {
       checkRange(real, sizeBytes, offset, length)
-      const buffer = Buffer.alloc(length)
-      let filled = 0
-      while (filled < length) {
-        const { bytesRead } = await handle
-          .read(buffer, filled, length - filled, offset + filled)
-          .catch(failed)
-        if (bytesRead === 0) {
-          throw new FusebertError(
-            'ERR_FILE_READ',
-            `Expected ${sizeBytes} bytes in ${real} but it became shorter while it was read.`,
-          )
-        }
-        filled += bytesRead
-      }
-      return buffer
+      const bytes = await readFile(fd, offset, length).catch(failed)
+      if (bytes.length === length) return bytes
+      throw new FusebertError(
+        'ERR_FILE_READ',
+        `Expected ${sizeBytes} bytes in ${real} but it became shorter while it was read.`,
+      )
     }
     return { path: real, sizeBytes, read, close }
   } catch (error) {

@@ -77,7 +77,8 @@ export class ModelFolder {
     // Not to wait for the other end of a pipe.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
     const fd = await open(path, flags).catch((cause: unknown) => {
-      throw new FusebertError('ERR_FILE_NOT_FOUND', `Expected a readable file at ${path}.`, { cause })
+      const message = `Expected a readable file at ${path}.`
+      throw new FusebertError('ERR_FILE_NOT_FOUND', message, { cause })
     })
     try {
       const info = await fstat(fd)

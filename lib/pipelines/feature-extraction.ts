@@ -105,6 +105,8 @@ interface Parts {
   model: LoadedModel
   tokenizer: Tokenizer
   defaults: FeatureExtractionDefaults
+  /** Texts are lowercased before the tokenizer, as an old sentence-transformers option asks. */
+  lowercase: boolean
 }
 
 /** Splits [total_tokens, hidden] into a Tensor per text. The Tensors share one buffer. */
@@ -120,7 +122,7 @@ function splitTokens(result: NativeEncodeResult, hiddenSize: number): Tensor[] {
 }
 
 async function extract(
-  { model, tokenizer, defaults }: Parts,
+  { model, tokenizer, defaults, lowercase }: Parts,
   texts: string | readonly string[],
   options: FeatureExtractionOptions | undefined,
 ): Promise<(Tensor | Tensor[]) & { usage: Usage }> {
@@ -139,7 +141,7 @@ async function extract(
   )
   const result = await model.encodeTexts(
     tokenizer.native,
-    list,
+    lowercase ? list.map((text) => text.toLowerCase()) : list,
     {
       truncation: truncation ? 'longest_first' : null,
       max_length,
@@ -206,7 +208,9 @@ export async function loadFeatureExtraction(
     )
   }
   const defaults = chooseDefaults(model, tokenizer, sentence)
-  const parts: Parts = { model, tokenizer, defaults }
+  const parts: Parts = {
+    model, tokenizer, defaults, lowercase: sentence?.do_lower_case ?? false,
+  }
   const call = (texts: string | readonly string[], callOptions?: FeatureExtractionOptions) =>
     extract(parts, texts, callOptions)
   return callable(call, {

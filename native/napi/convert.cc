@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -43,14 +44,21 @@ Result<std::vector<int64_t>> to_sizes(const Napi::Object& object, const char* ke
     (target) = std::move(fusebert_result_.value());        \
   } while (false)
 
+Result<int32_t> to_int32(const Napi::Object& object, const char* key) {
+  int64_t value = 0;
+  FUSEBERT_ASSIGN(value, to_int(object, key));
+  if (value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()) {
+    return expected("an integer of 32 bits", key);
+  }
+  return static_cast<int32_t>(value);
+}
+
 Result<AddedToken> to_added_token(const Napi::Value& value) {
   if (!value.IsObject()) return expected("an object", "added_tokens");
   const auto object = value.As<Napi::Object>();
   AddedToken token;
-  int64_t id = 0;
   FUSEBERT_ASSIGN(token.content, to_string(object, "content"));
-  FUSEBERT_ASSIGN(id, to_int(object, "id"));
-  token.id = static_cast<int32_t>(id);
+  FUSEBERT_ASSIGN(token.id, to_int32(object, "id"));
   FUSEBERT_ASSIGN(token.special, to_bool(object, "special"));
   FUSEBERT_ASSIGN(token.single_word, to_bool(object, "single_word"));
   FUSEBERT_ASSIGN(token.lstrip, to_bool(object, "lstrip"));
@@ -69,18 +77,14 @@ Result<std::vector<TemplatePiece>> to_template(const Napi::Object& object, const
     if (!item.IsObject()) return expected("an array of objects", key);
     const auto entry = item.As<Napi::Object>();
     std::string kind;
-    int64_t id = 0;
-    int64_t type_id = 0;
-    FUSEBERT_ASSIGN(kind, to_string(entry, "kind"));
-    FUSEBERT_ASSIGN(id, to_int(entry, "id"));
-    FUSEBERT_ASSIGN(type_id, to_int(entry, "type_id"));
     TemplatePiece piece;
+    FUSEBERT_ASSIGN(kind, to_string(entry, "kind"));
+    FUSEBERT_ASSIGN(piece.id, to_int32(entry, "id"));
+    FUSEBERT_ASSIGN(piece.type_id, to_int32(entry, "type_id"));
     if (kind == "special_token") piece.kind = TemplatePiece::Kind::kSpecialToken;
     else if (kind == "sequence_a") piece.kind = TemplatePiece::Kind::kSequenceA;
     else if (kind == "sequence_b") piece.kind = TemplatePiece::Kind::kSequenceB;
     else return expected("'special_token', 'sequence_a' or 'sequence_b'", "kind");
-    piece.id = static_cast<int32_t>(id);
-    piece.type_id = static_cast<int32_t>(type_id);
     pieces.push_back(piece);
   }
   return pieces;

@@ -138,7 +138,8 @@ describe('refusals', () => {
     ['an empty stack', code('0')],
     ['a missing mark', code('Nt')],
     ['values from before a mark', code('N(\x85')],
-    ['an append to what is before a mark', code('](N')],
+    ['an append to what is before a mark', code('](Na1')],
+    ['a copy of what is before a mark', code('](21')],
     ['a missing memo entry', code('h\x00')],
     ['a memo entry of nothing', code('q\x00')],
     ['a memo index beyond the limit', ops(NONE, code('r'), u32(2 ** 31))],
@@ -198,9 +199,12 @@ describe('refusals', () => {
     expect(() => load(pickle(code('N0'.repeat(3_000_000))))).toThrow('steps')
   })
 
-  test('a call with the same long list again and again', () => {
-    const list = ops(code(']q\x00'), code('('), code('N'.repeat(60_000)), code('e0'))
-    const call = ops(global('known', 'f'), code('h\x00\x85R0'))
+  test.each([
+    ['list', '](', 'e', '\x85'],
+    ['tuple', '(', 't', ''],
+  ])('a call with the same long %s again and again', (_, begin, end, asTuple) => {
+    const list = code(`${begin}${'N'.repeat(60_000)}${end}q\x000`)
+    const call = ops(global('known', 'f'), code(`h\x00${asTuple}R0`))
     const calls = Buffer.concat(new Array<Buffer>(1000).fill(call))
     expect(() => load(pickle(list, calls, NONE))).toThrow('steps')
   })

@@ -285,4 +285,31 @@ describe('folders', () => {
       code: 'ERR_VOCAB_MISMATCH',
     })
   })
+
+  test('a sentence-transformers folder sets the defaults, the model in a subfolder', async () => {
+    const folder = join(work, 'sentence')
+    mkdirSync(folder)
+    cpSync(GOLDEN_MODEL, join(folder, '0_Transformer'), { recursive: true })
+    const json = (name: string, value: unknown): void =>
+      writeFileSync(join(folder, name), JSON.stringify(value))
+    const module = (idx: number, kind: string, path: string): object =>
+      ({ idx, name: String(idx), path, type: `sentence_transformers.models.${kind}` })
+    json('modules.json', [
+      module(0, 'Transformer', '0_Transformer'), module(1, 'Pooling', '1_Pooling'),
+      module(2, 'Normalize', '2_Normalize'),
+    ])
+    mkdirSync(join(folder, '1_Pooling'))
+    json('1_Pooling/config.json', { pooling_mode_cls_token: true })
+    json('0_Transformer/sentence_bert_config.json', { max_seq_length: 7, do_lower_case: true })
+    json('0_Transformer/tokenizer_config.json', { do_lower_case: false })
+    const mine = await pipeline('feature-extraction', folder)
+    expect(mine.defaults).toEqual({
+      pooling: 'cls', normalize: true, max_length: 7, from_sentence_transformers: true,
+    })
+    const upper = (await mine('A B C D E F G H')) as Tensor & { usage: { truncated: number } }
+    expect(upper.usage.truncated).toBe(1)
+    const lower = (await mine('a b c d e f g h')) as Tensor
+    expect(upper.data).toEqual(lower.data)
+    await mine.dispose()
+  })
 })

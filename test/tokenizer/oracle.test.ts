@@ -1,5 +1,6 @@
 // The tokenizer against the reference implementation: ids, token types, offsets and special-token
 // masks, on every code point and on seeded random texts.
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseTokenizerJson } from '../../lib/tokenizer/tokenizer-json.js'
 import { loadAddon } from '../../lib/native/load.js'
 import type { NativeEncoding, NativeTokenizer } from '../../lib/native/addon.js'
-import { available, MINILM } from '../support/require.js'
+import { available, MINILM, ROOT } from '../support/require.js'
 import { Oracle, type OracleEncoding, type OracleRequest } from './support/oracle.js'
 import { Random, randomText } from './support/random-text.js'
 import { EXTRA_TOKENS, smallTokenizerJson, type SmallOptions } from './support/small-tokenizer.js'
@@ -165,6 +166,13 @@ describe.skipIf(!available('tokenizers'))('against the reference', () => {
   })
   afterAll(() => {
     oracle.close()
+  })
+
+  it('is what the Unicode tables were made from', () => {
+    const script = `${ROOT}/scripts/unicode-tables/generate.mjs`
+    const result = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' })
+    expect(result.stderr).toBe('')
+    expect(result.status).toBe(0)
   })
 
   it.each(settings.slice(0, 2))('agrees on every code point, %j', async (options) => {

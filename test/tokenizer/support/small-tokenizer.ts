@@ -14,7 +14,8 @@ const WORDS = [
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const PUNCTUATION = '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~«»¿¡、。—“”…€£'
 /** Marks and jamo, as they come out of decomposition, some of which survive accent stripping. */
-const PARTS = '\u0300\u0301\u0307\u0323\u0327\u0345\u3099\u302e\u0bbe\u0903ᄀᄂ하ᅧᆨᆫᆼ\u{1d165}\u{16ff0}'
+const PARTS =
+  '\u0300\u0301\u0307\u0323\u0327\u0345\u3099\u302e\u0bbe\u0903ᄀᄂ하ᅧᆨᆫᆼ\u{1d165}\u{16ff0}'
 
 export interface SmallOptions {
   clean_text: boolean
