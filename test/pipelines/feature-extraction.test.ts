@@ -8,8 +8,9 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import type { Tensor} from '../../dist/index.js';
 import {
-  pipeline, Tensor, type FeatureExtractionOptions, type FeatureExtractionPipeline,
+  pipeline, type FeatureExtractionOptions, type FeatureExtractionPipeline,
 } from '../../dist/index.js'
 import { GOLDEN_MODEL } from '../support/require.js'
 
