@@ -2,7 +2,6 @@
 
 /**
  * `call` with the properties of `members`, getters included.
- * Members are not enumerable on console.log's account: a model prints as a function.
  */
 export function callable<Call extends (...args: never[]) => unknown, Members extends object>(
   call: Call,

@@ -82,7 +82,7 @@ export function invalidChoice(
     typeof received === 'string' ? JSON.stringify(received.slice(0, 64)) : describe(received)
   return new FusebertError(
     'ERR_INVALID_ARGUMENT',
-    `Expected ${choices.map((choice) => `'${choice}'`).join(', ')} for ${subject} ` +
+    `Expected one of ${choices.map((choice) => `'${choice}'`).join(', ')} for ${subject} ` +
       `but received ${shown}.`,
   )
 }

@@ -33,9 +33,20 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   throw invalidArgument('an AbortSignal', 'signal', value)
 }
 
-/** `value` if it is an object of options; undefined gives none. */
-export function checkOptions<T extends object>(subject: string, value: T | undefined): Partial<T> {
+/** `value` if it is an object of options with known names only; undefined gives none. */
+export function checkOptions<T extends object>(
+  subject: string,
+  known: readonly (keyof T & string)[],
+  value: T | undefined,
+): Partial<T> {
   if (value === undefined) return {}
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  throw invalidArgument('an object of options', subject, value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidArgument('an object of options', subject, value)
+  }
+  const names: readonly string[] = known
+  const unknown = Object.keys(value).find((name) => !names.includes(name))
+  if (unknown !== undefined) {
+    throw invalidChoice(names, `the name of an option in ${subject}`, unknown)
+  }
+  return value
 }

@@ -2,8 +2,15 @@
 
 import { FusebertError } from './errors.js'
 
-export type TensorType = 'float32' | 'int32' | 'int64' | 'bool'
-export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array
+interface DataOfType {
+  float32: Float32Array
+  int32: Int32Array
+  int64: BigInt64Array
+  bool: Uint8Array
+}
+
+export type TensorType = keyof DataOfType
+export type TensorData<Type extends TensorType = TensorType> = DataOfType[Type]
 /** Numbers nested as deep as the tensor has dimensions; a number for a tensor without any. */
 export type NestedArray = number | bigint | NestedArray[]
 
@@ -14,10 +21,10 @@ const constructors = {
   bool: Uint8Array,
 } as const
 
-export class Tensor {
-  readonly type: TensorType
+export class Tensor<Type extends TensorType = TensorType> {
+  readonly type: Type
   /** Row-major elements; length is the product of `dims`. May be a view of a larger buffer. */
-  readonly data: TensorData
+  readonly data: TensorData<Type>
   readonly dims: readonly number[]
 
   /**
@@ -25,7 +32,7 @@ export class Tensor {
    * @param data - elements, row-major, not copied
    * @param dims - shape; its product must be data.length (ERR_INVALID_ARGUMENT)
    */
-  constructor(type: TensorType, data: TensorData, dims: readonly number[]) {
+  constructor(type: Type, data: TensorData<Type>, dims: readonly number[]) {
     const expected = constructors[type]
     if (expected === undefined || !(data instanceof expected)) {
       throw new FusebertError(
@@ -52,14 +59,17 @@ export class Tensor {
     return this.data.length
   }
 
-  /** The elements as nested arrays, `dims.length` deep. */
-  tolist(): NestedArray {
+  /**
+   * The elements as nested arrays, `dims.length` deep. Who knows how deep may say so:
+   * `tensor.tolist<number[][]>()`.
+   */
+  tolist<Nested = NestedArray>(): Nested {
     const build = (depth: number, offset: number): NestedArray => {
       if (depth === this.dims.length) return this.data[offset] ?? 0
       const length = this.dims[depth] ?? 0
       const stride = this.dims.slice(depth + 1).reduce((product, dim) => product * dim, 1)
       return Array.from({ length }, (_, i) => build(depth + 1, offset + i * stride))
     }
-    return build(0, 0)
+    return build(0, 0) as Nested
   }
 }

@@ -113,7 +113,7 @@ function runKind(kind) {
     return 'skipped'
   }
   const { sanitize, run: runBuilt } = KINDS[kind]
-  const directory = join(ROOT, 'build', `tests-${kind}`)
+  const directory = join(ROOT, 'build', `tests-${sanitize.replace(',', '-') || 'plain'}`)
   console.log(`native tests: ${kind}`)
   const state = build(directory, sanitize)
   if (state !== 'ok') return state

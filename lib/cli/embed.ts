@@ -187,15 +187,27 @@ async function runEmbed(flags: EmbedFlags, context: Context, load: LoadPipeline)
   }
 }
 
+/**
+ * What commander's requiredOption does, but after it has looked for unknown options: a misspelt
+ * --output should be told so.
+ */
+function checkRequired(command: Command): void {
+  for (const name of ['model', 'input', 'output']) {
+    if (command.getOptionValue(name) !== undefined) continue
+    const flags = command.options.find((option) => option.attributeName() === name)?.flags
+    command.error(`error: required option '${flags ?? name}' not specified`)
+  }
+}
+
 /** Adds the command to the program. */
 export function addEmbed(program: Command, context: Context, load = loadPipeline): void {
   program
     .command('embed')
     .summary('turn a file of texts into a file of vectors')
     .description('Turns a file of texts into a file of vectors, one row per text.')
-    .requiredOption('--model <folder>', 'folder with config.json, tokenizer and weights', notEmpty)
-    .requiredOption('--input <file>', '.jsonl, .txt or .csv, or - for stdin', notEmpty)
-    .requiredOption('--output <file>', '.npy or .jsonl, or - for JSONL on stdout', notEmpty)
+    .option('--model <folder>', 'folder with config.json, tokenizer and weights', notEmpty)
+    .option('--input <file>', '.jsonl, .txt or .csv, or - for stdin', notEmpty)
+    .option('--output <file>', '.npy or .jsonl, or - for JSONL on stdout', notEmpty)
     .addOption(
       choice('--format <format>', 'what the input is (default: by name; - jsonl)', INPUT_FORMATS),
     )
@@ -215,5 +227,8 @@ export function addEmbed(program: Command, context: Context, load = loadPipeline
     .option('--with-text', 'repeat the text in JSONL output')
     .option('--no-progress', 'no progress bar on a terminal')
     .addHelpText('after', EXAMPLES)
-    .action((flags: EmbedFlags) => runEmbed(flags, context, load))
+    .action((flags: EmbedFlags, command: Command) => {
+      checkRequired(command)
+      return runEmbed(flags, context, load)
+    })
 }

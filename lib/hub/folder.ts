@@ -11,6 +11,11 @@ import { close, fstat, open, read, stat } from './files.js'
 /** No JSON file of a model comes near this. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024
 
+/** 'owner/name', as on the Hugging Face hub. */
+function looksLikeHubName(path: string): boolean {
+  return /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path)
+}
+
 export class ModelFolder {
   /** Absolute path. */
   readonly path: string
@@ -34,7 +39,8 @@ export class ModelFolder {
       throw new FusebertError(
         'ERR_FILE_NOT_FOUND',
         `Expected a folder with a model at ${absolute} but there is ` +
-          `${info ? 'a file' : 'nothing'}. Give the folder that holds config.json.`,
+          `${info ? 'a file' : 'nothing'}. Give the folder that holds config.json` +
+          `${looksLikeHubName(path) ? `; to get it: hf download ${path} --local-dir model` : ''}.`,
       )
     }
     return new ModelFolder(absolute)

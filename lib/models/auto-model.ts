@@ -8,10 +8,16 @@ import type { NativeModelInfo } from '../native/addon.js'
 import { checkOptions, checkSignal } from '../options.js'
 import { Tensor } from '../tensor.js'
 import type { ModelConfig } from './config.js'
-import { LoadedModel, type LoadOptions } from './loaded-model.js'
+import type { LoadOptions } from './load-options.js'
+import { LoadedModel } from './loaded-model.js'
 
 /** Integers [batch, S]: a Tensor of type int32, int64 or bool, or nested arrays. */
 export type IntegerMatrix = Tensor | readonly (readonly (number | bigint)[])[]
+
+export interface CallOptions {
+  /** Aborts the call, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
 
 export interface ModelInputs {
   /** Token ids [batch, S]. */
@@ -24,9 +30,9 @@ export interface ModelInputs {
 
 export interface ModelOutput {
   /** [batch, S, hidden_size], the last layer's; zeros in the padding. */
-  last_hidden_state: Tensor
+  last_hidden_state: Tensor<'float32'>
   /** [batch, hidden_size]: tanh(W·h + b) of the first token; absent without a pooler. */
-  pooler_output?: Tensor
+  pooler_output?: Tensor<'float32'>
 }
 
 export interface BertModel {
@@ -34,7 +40,7 @@ export interface BertModel {
    * @throws ERR_INVALID_ARGUMENT (shapes, a mask with holes or without a token), ERR_INPUT_TOKEN,
    * ERR_INPUT_TOO_LONG, ERR_DISPOSED; the signal's reason when aborted
    */
-  (inputs: ModelInputs, options?: { signal?: AbortSignal }): Promise<ModelOutput>
+  (inputs: ModelInputs, options?: CallOptions): Promise<ModelOutput>
   readonly config: ModelConfig
   readonly device: Readonly<NativeModelInfo>
   /** Frees the weights; calls under way reject with ERR_DISPOSED. Idempotent. */
@@ -150,27 +156,12 @@ function pack(inputs: ModelInputs): Packed {
   return { rows, columns, input_ids, token_type_ids, cu_seqlens }
 }
 
-/** [total_tokens, hidden] → [batch, S, hidden] with zeros in the padding. */
-function unpack(hidden: Float32Array, packed: Packed, hiddenSize: number): Tensor {
-  const { rows, columns, cu_seqlens } = packed
-  if (hidden.length === rows * columns * hiddenSize) {
-    return new Tensor('float32', hidden, [rows, columns, hiddenSize])
-  }
-  const padded = new Float32Array(rows * columns * hiddenSize)
-  for (let row = 0; row < rows; row += 1) {
-    const begin = (cu_seqlens[row] ?? 0) * hiddenSize
-    const end = (cu_seqlens[row + 1] ?? 0) * hiddenSize
-    padded.set(hidden.subarray(begin, end), row * columns * hiddenSize)
-  }
-  return new Tensor('float32', padded, [rows, columns, hiddenSize])
-}
-
 async function forward(
   model: LoadedModel,
   inputs: ModelInputs,
-  options: { signal?: AbortSignal } | undefined,
+  options: CallOptions | undefined,
 ): Promise<ModelOutput> {
-  const signal = checkSignal(checkOptions('options', options).signal)
+  const signal = checkSignal(checkOptions<CallOptions>('options', ['signal'], options).signal)
   const packed = pack(inputs)
   const hiddenSize = model.config.geometry.hidden_size
   const result = await model.encodeIds(
@@ -183,10 +174,12 @@ async function forward(
       hidden_states: true,
       pooler_output: model.hasPooler,
     },
+    packed.columns,
     signal,
   )
   const hidden = result.hidden_states ?? new Float32Array(0)
-  const output: ModelOutput = { last_hidden_state: unpack(hidden, packed, hiddenSize) }
+  const dims = [packed.rows, packed.columns, hiddenSize]
+  const output: ModelOutput = { last_hidden_state: new Tensor('float32', hidden, dims) }
   if (result.pooler_output !== null) {
     output.pooler_output = new Tensor('float32', result.pooler_output, [packed.rows, hiddenSize])
   }
@@ -200,7 +193,7 @@ export const AutoModel = {
    */
   async from_pretrained(path: string, options?: LoadOptions): Promise<BertModel> {
     const model = await LoadedModel.load(await ModelFolder.open(path), options)
-    const call = (inputs: ModelInputs, callOptions?: { signal?: AbortSignal }) =>
+    const call = (inputs: ModelInputs, callOptions?: CallOptions) =>
       forward(model, inputs, callOptions)
     return callable(call, {
       config: model.config,

@@ -18,21 +18,7 @@ import { fromNative, loadAddon } from '../native/load.js'
 import { checkChoice, checkInteger, checkOptions, checkSignal } from '../options.js'
 import { bertTensors } from './bert.js'
 import { readConfig, type ModelConfig } from './config.js'
-
-export interface LoadOptions {
-  /** Where to run: 'auto' (default) takes the best there is and says why in `device.reason`. */
-  device?: 'auto' | 'cpu'
-  /** Arithmetic: 'auto' (default) is 'fp32' on a CPU. */
-  dtype?: 'auto' | 'fp32'
-  /**
-   * CPU threads; default: the least of physical cores, scheduler affinity and cgroup quota.
-   */
-  threads?: number
-  /** Tokens that go through the encoder at once; default: the backend's choice. */
-  max_batch_tokens?: number
-  /** Aborts the load. */
-  signal?: AbortSignal
-}
+import { LOAD_OPTIONS, type LoadOptions } from './load-options.js'
 
 const MAX_THREADS = 1024
 const MAX_BATCH_TOKENS = 1 << 20
@@ -53,7 +39,7 @@ export class LoadedModel {
 
   /** @throws FusebertError with the code of what is wrong with the folder or the options */
   static async load(folder: ModelFolder, options?: LoadOptions): Promise<LoadedModel> {
-    const given = checkOptions('options', options)
+    const given = checkOptions<LoadOptions>('options', LOAD_OPTIONS, options)
     const device = checkChoice(['auto', 'cpu'], 'device', given.device ?? 'auto')
     checkChoice(['auto', 'fp32'], 'dtype', given.dtype ?? 'auto')
     const threads =
@@ -103,10 +89,11 @@ export class LoadedModel {
     token_type_ids: Int32Array,
     cu_seqlens: Int32Array,
     output: NativeOutputOptions,
+    padded_length: number,
     signal: AbortSignal | undefined,
   ): Promise<NativeEncodeResult> {
     return this.#run(signal, () =>
-      this.#native.encodeIds(input_ids, token_type_ids, cu_seqlens, output),
+      this.#native.encodeIds(input_ids, token_type_ids, cu_seqlens, output, padded_length),
     )
   }
 

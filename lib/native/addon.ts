@@ -170,6 +170,8 @@ export interface NativeModel {
     token_type_ids: Int32Array,
     cu_seqlens: Int32Array,
     output: NativeOutputOptions,
+    /** > 0: hidden_states come back as [sequences, padded_length, hidden], zeros in the padding. */
+    padded_length: number,
   ): NativeRequest
   /** The request rejects with ERR_ABORTED soon; nothing happens when it has ended already. */
   cancel(id: number): void

@@ -3,7 +3,8 @@
 import { callable } from '../callable.js'
 import { FusebertError, invalidArgument } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
-import { LoadedModel, type LoadOptions } from '../models/loaded-model.js'
+import type { LoadOptions } from '../models/load-options.js'
+import { LoadedModel } from '../models/loaded-model.js'
 import {
   readSentenceTransformers,
   type SentenceTransformersConfig,
@@ -15,6 +16,8 @@ import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
 
 export type { Pooling } from '../native/addon.js'
 
+type FloatTensor = Tensor<'float32'>
+
 export interface FeatureExtractionOptions {
   /**
    * How the hidden states of a text become one vector; 'none' returns them all. Default: what a
@@ -22,8 +25,8 @@ export interface FeatureExtractionOptions {
    */
   pooling?: Pooling
   /**
-   * Divide each vector by its L2 norm. Default: what a sentence-transformers folder says, else
-   * false.
+   * Divide each vector by its L2 norm. Default: with pooling, what a sentence-transformers folder
+   * says; else false.
    */
   normalize?: boolean
   /**
@@ -31,7 +34,10 @@ export interface FeatureExtractionOptions {
    * ERR_INPUT_TOO_LONG.
    */
   truncation?: boolean
-  /** Tokens, special ones included; at most, and by default, the model's own limit. */
+  /**
+   * Tokens, special ones included, at most max_position_embeddings. Default: what a
+   * sentence-transformers folder or the tokenizer says, else that.
+   */
   max_length?: number
   /** Aborts the call, which then rejects with the signal's reason. */
   signal?: AbortSignal
@@ -63,19 +69,19 @@ export interface FeatureExtractionPipeline {
    * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_TOO_LONG, ERR_DISPOSED, ERR_OUT_OF_MEMORY; the
    * signal's reason when aborted
    */
-  (text: string, options?: FeatureExtractionOptions): Promise<Tensor & { usage: Usage }>
+  (text: string, options?: FeatureExtractionOptions): Promise<FloatTensor & { usage: Usage }>
   (
     texts: readonly string[],
     options: FeatureExtractionOptions & { pooling: 'mean' | 'cls' | 'max' },
-  ): Promise<Tensor & { usage: Usage }>
+  ): Promise<FloatTensor & { usage: Usage }>
   (
     texts: readonly string[],
     options: FeatureExtractionOptions & { pooling: 'none' },
-  ): Promise<Tensor[] & { usage: Usage }>
+  ): Promise<FloatTensor[] & { usage: Usage }>
   (
     texts: string | readonly string[],
     options?: FeatureExtractionOptions,
-  ): Promise<(Tensor | Tensor[]) & { usage: Usage }>
+  ): Promise<(FloatTensor | FloatTensor[]) & { usage: Usage }>
   readonly task: 'feature-extraction'
   readonly defaults: FeatureExtractionDefaults
   readonly hidden_size: number
@@ -88,6 +94,7 @@ export interface FeatureExtractionPipeline {
 }
 
 const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
+const OPTIONS = ['pooling', 'normalize', 'truncation', 'max_length', 'signal'] as const
 
 function checkTexts(texts: unknown): readonly string[] {
   if (typeof texts === 'string') return [texts]
@@ -110,7 +117,7 @@ interface Parts {
 }
 
 /** Splits [total_tokens, hidden] into a Tensor per text. The Tensors share one buffer. */
-function splitTokens(result: NativeEncodeResult, hiddenSize: number): Tensor[] {
+function splitTokens(result: NativeEncodeResult, hiddenSize: number): FloatTensor[] {
   const hidden = result.hidden_states ?? new Float32Array(0)
   const { cu_seqlens } = result
   return Array.from({ length: cu_seqlens.length - 1 }, (_, i) => {
@@ -125,11 +132,15 @@ async function extract(
   { model, tokenizer, defaults, lowercase }: Parts,
   texts: string | readonly string[],
   options: FeatureExtractionOptions | undefined,
-): Promise<(Tensor | Tensor[]) & { usage: Usage }> {
-  const given = checkOptions('options', options)
+): Promise<(FloatTensor | FloatTensor[]) & { usage: Usage }> {
+  const given = checkOptions<FeatureExtractionOptions>('options', OPTIONS, options)
   const list = checkTexts(texts)
   const pooling = checkChoice(POOLINGS, 'pooling', given.pooling ?? defaults.pooling)
-  const normalize = checkBoolean('normalize', given.normalize ?? defaults.normalize)
+  const normalize = checkBoolean(
+    'normalize',
+    // What a folder says is about its vectors, not about the hidden states.
+    given.normalize ?? (pooling !== 'none' && defaults.normalize),
+  )
   const truncation = checkBoolean('truncation', given.truncation ?? true)
   // A shorter limit than the special tokens could never be met.
   const shortest = tokenizer.native.specialTokenCount(false)
@@ -180,8 +191,8 @@ function chooseDefaults(
     normalize: sentence?.normalize ?? false,
     max_length: Math.min(
       model.config.geometry.max_position_embeddings,
-      tokenizer.model_max_length,
-      sentence?.max_seq_length ?? Number.POSITIVE_INFINITY,
+      // As sentence-transformers, which gives its own limit to the tokenizer.
+      sentence?.max_seq_length ?? tokenizer.model_max_length,
     ),
     from_sentence_transformers: sentence !== null,
   })

@@ -1,7 +1,7 @@
 // pipeline(): a task's name and a model's folder in, a callable pipeline out.
 
 import { invalidArgument, invalidChoice } from '../errors.js'
-import type { LoadOptions } from '../models/loaded-model.js'
+import type { LoadOptions } from '../models/load-options.js'
 import { loadFeatureExtraction, type FeatureExtractionPipeline } from './feature-extraction.js'
 
 export type PipelineOptions = LoadOptions

@@ -150,11 +150,24 @@ function readMaxLength(config: Json): number {
   return value > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Math.floor(value)
 }
 
-/** @throws ERR_TOKENIZER_FORMAT */
+/** Texts are cut and padded on the right. */
+function refuseOtherSides(config: Json): void {
+  for (const key of ['truncation_side', 'padding_side']) {
+    const side = own(config, key) ?? 'right'
+    if (side !== 'right') {
+      throw unsupported(
+        `Expected 'right' for ${key} in tokenizer_config.json but received ${shown(side)}.`,
+      )
+    }
+  }
+}
+
+/** @throws ERR_TOKENIZER_FORMAT, ERR_UNSUPPORTED_TOKENIZER */
 export async function readTokenizerConfig(folder: ModelFolder): Promise<TokenizerConfig> {
   const config = await readObject(folder, 'tokenizer_config.json')
   const map = await readObject(folder, 'special_tokens_map.json')
   const legacy = await readObject(folder, 'added_tokens.json')
+  refuseOtherSides(config)
   const tokenizerClass = own(config, 'tokenizer_class')
   return {
     tokenizer_class: typeof tokenizerClass === 'string' ? tokenizerClass : null,

@@ -19,6 +19,11 @@ const TRUNCATIONS = ['longest_first', 'only_first', 'only_second'] as const
 const PADDINGS = ['longest', 'max_length'] as const
 const OFFSET_UNITS = ['utf16', 'code_point'] as const
 const MAX_LENGTH = 2 ** 31 - 1
+const ENCODE_OPTIONS = [
+  'text_pair', 'truncation', 'max_length', 'add_special_tokens', 'return_offsets_mapping',
+  'return_special_tokens_mask', 'offsets_unit',
+] as const
+const TOKENIZER_OPTIONS = [...ENCODE_OPTIONS, 'padding', 'return_token_type_ids'] as const
 
 /** Options of the packed form. */
 export interface EncodeOptions {
@@ -176,7 +181,7 @@ async function call(
   texts: string | readonly string[],
   options?: TokenizerOptions,
 ): Promise<Encoding> {
-  const given = checkOptions('options', options)
+  const given = checkOptions<TokenizerOptions>('options', TOKENIZER_OPTIONS, options)
   const padding =
     typeof given.padding === 'string'
       ? checkChoice(PADDINGS, 'padding', given.padding)
@@ -201,13 +206,17 @@ async function call(
   })
 }
 
+function checkEncodeOptions(options: EncodeOptions | undefined): Partial<EncodeOptions> {
+  return checkOptions<EncodeOptions>('options', ENCODE_OPTIONS, options)
+}
+
 async function encodeBatch(
   encoder: Encoder,
   texts: readonly string[],
   options?: EncodeOptions,
 ): Promise<PackedEncoding> {
   const list = checkTexts('texts', texts)
-  const packed = await encoder.run(list, checkOptions('options', options))
+  const packed = await encoder.run(list, checkEncodeOptions(options))
   const { input_ids, token_type_ids, cu_seqlens, truncated } = packed
   return {
     input_ids,
@@ -223,7 +232,7 @@ async function encodeBatch(
 
 async function encode(encoder: Encoder, text: string, options?: EncodeOptions): Promise<number[]> {
   if (typeof text !== 'string') throw invalidArgument('a string', 'text', text)
-  return Array.from((await encoder.run(text, checkOptions('options', options))).input_ids)
+  return Array.from((await encoder.run(text, checkEncodeOptions(options))).input_ids)
 }
 
 /** Makes a native tokenizer and the names of its special tokens a Tokenizer. */

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/packed_batch.h"
 #include "core/status.h"
@@ -45,9 +46,9 @@ class Backend {
   virtual const BackendDescription& describe() const = 0;
   virtual const Geometry& geometry() const = 0;
 
-  // Runs the encoder over a packed batch. Called from one thread at a time. Checks `cancelled`
-  // between layers and returns kAborted when it is set. A sequence's result does not depend, to
-  // the bit, on what else is in the batch or on the number of threads.
+  // Runs the encoder over a packed batch. Called from one thread at a time. Checks `cancelled` at
+  // least between layers and returns kAborted when it is set. A sequence's result does not depend,
+  // to the bit, on what else is in the batch or on the number of threads.
   virtual Status encode(const PackedBatch& batch, const EncodeOutput& output,
                         const std::atomic<bool>& cancelled) = 0;
 };
@@ -57,6 +58,19 @@ struct BackendOptions {
   int threads = 0;              // 0: as many as are worth it
   int64_t max_batch_tokens = 0; // 0: the backend's choice
 };
+
+// What devices() says of something that models can run on.
+struct DeviceInfo {
+  std::string device;             // "cpu"
+  std::string name;               // the processor's own
+  std::string isa;                // the instruction set in use
+  std::vector<std::string> isas;  // those that would run here, best first
+  int threads = 0;                // used unless the caller says otherwise
+};
+
+// The devices of this machine, best first. kDeviceUnavailable when FUSEBERT_CPU_ISA names an
+// instruction set that is not there.
+Result<std::vector<DeviceInfo>> list_devices();
 
 // A loaded backend and why it was chosen.
 struct SelectedBackend {

@@ -4,6 +4,13 @@
 
 namespace fusebert {
 
+Result<std::vector<DeviceInfo>> list_devices() {
+  auto cpu = cpu::cpu_info();
+  if (!cpu.ok()) return cpu.status();
+  return std::vector<DeviceInfo>{
+      {"cpu", cpu.value().name, cpu.value().isa, cpu.value().isas, cpu.value().threads}};
+}
+
 Result<SelectedBackend> load_backend(const BackendOptions& options, const Geometry& geometry,
                                      const WeightTable& weights) {
   if (options.device != "auto" && options.device != "cpu") {

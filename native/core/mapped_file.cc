@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -38,7 +39,11 @@ std::mutex& guard_mutex() {
 }
 int guard_users = 0;
 
-void chain_to_previous(int signal, siginfo_t* info, void* context) {
+// The thread that is handing a fault on. The handler before ours may itself chain to ours, when it
+// was put over an earlier installation: the second time round, the default applies.
+std::atomic<pid_t> chaining_thread{0};
+
+void call_previous(int signal, siginfo_t* info, void* context) {
   if ((previous_action.sa_flags & SA_SIGINFO) != 0 && previous_action.sa_sigaction != nullptr) {
     previous_action.sa_sigaction(signal, info, context);
     return;
@@ -49,6 +54,19 @@ void chain_to_previous(int signal, siginfo_t* info, void* context) {
   }
   // The default is to die. Returning repeats the faulting instruction, now without a handler.
   sigaction(signal, &previous_action, nullptr);
+}
+
+void chain_to_previous(int signal, siginfo_t* info, void* context) {
+  const pid_t self = static_cast<pid_t>(syscall(SYS_gettid));
+  if (chaining_thread.load(std::memory_order_relaxed) == self) {
+    struct sigaction fatal {};
+    fatal.sa_handler = SIG_DFL;
+    sigaction(signal, &fatal, nullptr);
+    return;
+  }
+  chaining_thread.store(self, std::memory_order_relaxed);
+  call_previous(signal, info, context);
+  chaining_thread.store(0, std::memory_order_relaxed);
 }
 
 // Async-signal-safe: atomics and system calls only.
@@ -154,8 +172,9 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string& path,
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  // The slot first: once unmapped, the addresses may be somebody else's.
   if (guard_slot_ >= 0) release_range(guard_slot_);
+  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
   if (fd_ >= 0) close(fd_);
 }
 

@@ -1,6 +1,6 @@
 // A read-only mapping of a file whose contents cannot be trusted to stay. If the file is truncated
 // while mapped, touching the lost pages would normally kill the process with SIGBUS; here such
-// pages read as zero, and damaged() says so afterwards.
+// pages read as zero, and check_unchanged() says so afterwards.
 #pragma once
 
 #include <cstddef>

@@ -178,6 +178,8 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::size() const { return state_->size; }
 
+bool ThreadPool::spins() const { return state_->spin; }
+
 void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) {
   if (count <= 0) return;
   State& state = *state_;

@@ -23,6 +23,10 @@ class ThreadPool {
 
   int size() const;
 
+  // Whether threads that wait look again and again for a moment before they sleep. Not when there
+  // are more of them than CPUs: they would take the time of those they wait for.
+  bool spins() const;
+
   // Calls task(i) for every i in [0, count), each exactly once. Worker w gets a contiguous, static
   // share of the indices; with count <= size() every index has a thread of its own. `task` must
   // not throw and must not call run() of the same pool. Safe to call from several threads: their

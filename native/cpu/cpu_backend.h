@@ -18,7 +18,7 @@ Result<std::unique_ptr<Backend>> load_cpu_backend(const BackendOptions& options,
 
 // What devices() says of this machine.
 struct CpuInfo {
-  std::string name;               // "AMD EPYC 9R14", from the processor itself
+  std::string name;               // as the processor says
   std::string isa;                // the one in use
   std::vector<std::string> isas;  // those that would run here, best first
   int threads = 0;                // the default thread count

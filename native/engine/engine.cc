@@ -90,19 +90,21 @@ Result<uint64_t> Engine::submit(EncodeRequest request, Completion completion) {
 
 void Engine::cancel(uint64_t id) {
   std::lock_guard lock(mutex_);
-  bool whole_batch = in_batch_ > 0;
-  for (size_t i = 0; i < queue_.size(); ++i) {
-    if (queue_[i]->id == id) {
-      queue_[i]->cancelled.store(true, std::memory_order_relaxed);
-      any_cancelled_ = true;
-    }
-    if (i < in_batch_ && !queue_[i]->cancelled.load(std::memory_order_relaxed)) {
-      whole_batch = false;
-    }
+  for (const auto& active : queue_) {
+    if (active->id != id) continue;
+    active->cancelled.store(true, std::memory_order_relaxed);
+    any_cancelled_ = true;
   }
   // A batch that still serves somebody goes on.
-  if (whole_batch) batch_cancelled_.store(true, std::memory_order_relaxed);
+  if (batch_is_for_nobody()) batch_cancelled_.store(true, std::memory_order_relaxed);
   changed_.notify_one();
+}
+
+bool Engine::batch_is_for_nobody() const {
+  const auto end = queue_.begin() + static_cast<ptrdiff_t>(in_batch_);
+  return in_batch_ > 0 && std::all_of(queue_.begin(), end, [](const auto& active) {
+           return active->cancelled.load(std::memory_order_relaxed);
+         });
 }
 
 void Engine::stop() {
@@ -174,6 +176,10 @@ Status Engine::check_sequences(const PackedEncoding& encoding, int64_t first_seq
                   "Expected input_ids and token_type_ids of cu_seqlens' last value in length.");
   }
   for (size_t i = static_cast<size_t>(first_sequence); i + 1 < encoding.cu_seqlens.size(); ++i) {
+    if (encoding.cu_seqlens[i + 1] > static_cast<int64_t>(tokens)) {
+      return Status(StatusCode::kInvalidArgument,
+                    "Expected cu_seqlens to end at the number of tokens but it goes beyond.");
+    }
     const int64_t length = int64_t{encoding.cu_seqlens[i + 1]} - encoding.cu_seqlens[i];
     if (length <= 0) {
       return Status(StatusCode::kInvalidArgument,
@@ -211,9 +217,15 @@ Status Engine::fill(Active& active, int64_t token_budget) {
   while (active.next_text < active.request.texts.size() &&
          encoded.cu_seqlens.back() < token_budget &&
          !active.cancelled.load(std::memory_order_relaxed)) {
-    const Status status = active.request.tokenizer->encode(
-        active.request.texts[active.next_text], std::nullopt, active.request.tokenizer_options,
-        encoded);
+    Status status;
+    // Caught here, so that the failure is this request's and not its neighbours'.
+    try {
+      status = active.request.tokenizer->encode(active.request.texts[active.next_text],
+                                                std::nullopt, active.request.tokenizer_options,
+                                                encoded);
+    } catch (const std::bad_alloc&) {
+      status = Status(StatusCode::kOutOfMemory, "Not enough memory to tokenize.");
+    }
     if (!status.ok()) {
       return Status(status.code(),
                     "Text " + std::to_string(active.next_text) + ": " + status.message());
@@ -237,7 +249,7 @@ std::vector<Engine::Slice> Engine::next_batch() {
       active = queue_[visited].get();
       if (visited > 0 && !(active->request.output == queue_[0]->request.output)) break;
       in_batch_ = visited + 1;
-      batch_cancelled_.store(stopping_, std::memory_order_relaxed);
+      batch_cancelled_.store(stopping_ || batch_is_for_nobody(), std::memory_order_relaxed);
     }
     const Status status = fill(*active, budget);
     if (!status.ok()) {
@@ -312,6 +324,13 @@ Status Engine::encode(const std::vector<Slice>& slices) {
   size_t sequence = 0;
   for (const Slice& slice : slices) {
     EncodeResult& result = slice.active->result;
+    if (int64_t{result.cu_seqlens.back()} + batch.total_tokens() > kMaxTokensPerRequest) {
+      result.status = Status(StatusCode::kInvalidArgument,
+                             "Expected at most " + std::to_string(kMaxTokensPerRequest) +
+                                 " tokens in one call. Give fewer texts at once.");
+      sequence += slice.count;
+      continue;
+    }
     const size_t first_token = static_cast<size_t>(scratch.cu_seqlens[sequence]);
     const size_t last_token = static_cast<size_t>(scratch.cu_seqlens[sequence + slice.count]);
     const auto append = [hidden](std::vector<float>& to, const float* from, size_t begin,

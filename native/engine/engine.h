@@ -24,6 +24,8 @@ class Engine {
  public:
   // Requests that may wait at once; more fail with kQueueFull.
   static constexpr size_t kMaxQueuedRequests = 65536;
+  // cu_seqlens has 32 bits.
+  static constexpr int64_t kMaxTokensPerRequest = INT32_MAX;
 
   explicit Engine(std::unique_ptr<Backend> backend);
   // As stop().
@@ -58,6 +60,7 @@ class Engine {
   void after_batch(const std::vector<Slice>& slices, const Status& status);
   void complete(std::unique_ptr<Active> active, Status status);
   void sweep_cancelled();
+  bool batch_is_for_nobody() const;  // with mutex_ held
 
   std::unique_ptr<Backend> backend_;
   int64_t max_batch_tokens_;

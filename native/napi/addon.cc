@@ -1,7 +1,7 @@
 // The addon's entry point: what JavaScript can call. lib/native/addon.ts describes it.
 #include <napi.h>
 
-#include "cpu/cpu_backend.h"
+#include "backend/backend.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
 #include "napi/model_object.h"
@@ -13,21 +13,23 @@ namespace {
 // devices(): NativeDevice[]
 Napi::Value devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto cpu = cpu::cpu_info();
-  if (!cpu.ok()) {
-    throw_error(env, cpu.status());
+  auto found = list_devices();
+  if (!found.ok()) {
+    throw_error(env, found.status());
     return env.Undefined();
   }
-  Napi::Object device = Napi::Object::New(env);
-  device.Set("device", "cpu");
-  device.Set("name", cpu.value().name);
-  device.Set("isa", cpu.value().isa);
-  Napi::Array isas = Napi::Array::New(env);
-  for (const std::string& isa : cpu.value().isas) isas.Set(isas.Length(), isa);
-  device.Set("isas", isas);
-  device.Set("threads", Napi::Number::New(env, cpu.value().threads));
   Napi::Array list = Napi::Array::New(env);
-  list.Set(uint32_t{0}, device);
+  for (const DeviceInfo& info_of_device : found.value()) {
+    Napi::Object device = Napi::Object::New(env);
+    device.Set("device", info_of_device.device);
+    device.Set("name", info_of_device.name);
+    device.Set("isa", info_of_device.isa);
+    Napi::Array isas = Napi::Array::New(env);
+    for (const std::string& isa : info_of_device.isas) isas.Set(isas.Length(), isa);
+    device.Set("isas", isas);
+    device.Set("threads", Napi::Number::New(env, info_of_device.threads));
+    list.Set(list.Length(), device);
+  }
   return list;
 }
 

@@ -30,7 +30,13 @@ void complete(napi_env env, napi_status status, void* data) {
   } else if (!job->status.ok()) {
     reject(env, job->deferred, job->status);
   } else {
-    resolve(env, job->deferred, job->make_result(env));
+    napi_value value = nullptr;
+    const Status made = guarded([&]() -> Status {
+      value = job->make_result(env);
+      return Status();
+    });
+    if (made.ok()) resolve(env, job->deferred, value);
+    else reject(env, job->deferred, made);
   }
 }
 

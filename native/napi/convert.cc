@@ -23,6 +23,16 @@ bool is_dtype(const std::string& name, DType& dtype) {
   return true;
 }
 
+// Whether the value is a number without a fraction that JavaScript represents exactly.
+bool is_integer(const Napi::Value& value, int64_t& integer) {
+  if (!value.IsNumber()) return false;
+  const double number = value.As<Napi::Number>().DoubleValue();
+  constexpr double kMaxSafeInteger = 9007199254740991.0;  // 2^53 - 1
+  if (!(std::fabs(number) <= kMaxSafeInteger) || number != std::floor(number)) return false;
+  integer = static_cast<int64_t>(number);
+  return true;
+}
+
 Result<std::vector<int64_t>> to_sizes(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
   if (!value.IsArray()) return expected("an array of integers", key);
@@ -30,8 +40,9 @@ Result<std::vector<int64_t>> to_sizes(const Napi::Object& object, const char* ke
   std::vector<int64_t> sizes;
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value item = array.Get(i);
-    if (!item.IsNumber()) return expected("an array of integers", key);
-    sizes.push_back(item.As<Napi::Number>().Int64Value());
+    int64_t size = 0;
+    if (!is_integer(item, size)) return expected("an array of integers", key);
+    sizes.push_back(size);
   }
   return sizes;
 }
@@ -184,14 +195,9 @@ Result<bool> to_bool(const Napi::Object& object, const char* key) {
 }
 
 Result<int64_t> to_int(const Napi::Object& object, const char* key) {
-  const Napi::Value value = object.Get(key);
-  if (!value.IsNumber()) return expected("an integer", key);
-  const double number = value.As<Napi::Number>().DoubleValue();
-  constexpr double kMaxSafeInteger = 9007199254740991.0;  // 2^53 - 1
-  if (!(std::fabs(number) <= kMaxSafeInteger) || number != std::floor(number)) {
-    return expected("an integer", key);
-  }
-  return static_cast<int64_t>(number);
+  int64_t value = 0;
+  if (!is_integer(object.Get(key), value)) return expected("an integer", key);
+  return value;
 }
 
 Result<std::vector<int32_t>> to_int32s(const Napi::Value& value, const char* name) {

@@ -6,7 +6,6 @@ namespace fusebert::node {
 
 Environment* Environment::create(Napi::Env env) {
   auto* data = new Environment;
-  data->env_ = env;
   data->poster_ = Poster::create(env);
   if (data->poster_ == nullptr) {
     delete data;

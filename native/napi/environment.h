@@ -47,7 +47,6 @@ class Environment {
   std::shared_ptr<Poster> poster_;
   std::shared_ptr<EngineSet> engines_ = std::make_shared<EngineSet>();
   std::unordered_set<PendingCall*> calls_;
-  napi_env env_ = nullptr;
 };
 
 }  // namespace fusebert::node

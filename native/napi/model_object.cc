@@ -1,6 +1,7 @@
 // JavaScript's NativeModel over fusebert::Engine.
 #include "napi/model_object.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "napi/background.h"
@@ -37,7 +38,7 @@ Result<LoadSpec> to_load_spec(const Napi::Value& value) {
   spec.options.device = device.value();
   auto threads = to_int(object, "threads");
   if (!threads.ok()) return threads.status();
-  spec.options.threads = static_cast<int>(threads.value());
+  spec.options.threads = static_cast<int>(std::clamp<int64_t>(threads.value(), -1, INT32_MAX));
   auto max_batch_tokens = to_int(object, "max_batch_tokens");
   if (!max_batch_tokens.ok()) return max_batch_tokens.status();
   spec.options.max_batch_tokens = max_batch_tokens.value();
@@ -66,6 +67,29 @@ napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& 
       set("cu_seqlens", take_ints(env, std::move(result.cu_seqlens))) &&
       set("truncated", truncated);
   return complete ? object : nullptr;
+}
+
+// [total_tokens, hidden] → [sequences, length, hidden] with zeros in the padding. On the engine's
+// thread: this moves megabytes.
+Status pad_hidden_states(EncodeResult& result, int64_t length, int64_t hidden) {
+  if (!result.status.ok()) return result.status;
+  return guarded([&]() -> Status {
+    const size_t row = static_cast<size_t>(length * hidden);
+    const size_t sequences = result.cu_seqlens.size() - 1;
+    if (result.hidden_states.size() == sequences * row) return Status();
+    std::vector<float> padded(sequences * row);
+    for (size_t i = 0; i < sequences; ++i) {
+      const int64_t begin = result.cu_seqlens[i] * hidden;
+      const int64_t end = result.cu_seqlens[i + 1] * hidden;
+      if (end - begin > length * hidden) {
+        return Status(StatusCode::kInvalidArgument, "Expected padded_length of the longest row.");
+      }
+      std::copy(result.hidden_states.begin() + begin, result.hidden_states.begin() + end,
+                padded.begin() + static_cast<int64_t>(i * row));
+    }
+    result.hidden_states = std::move(padded);
+    return Status();
+  });
 }
 
 void settle(napi_env env, PendingCall* call, EncodeResult result, const OutputOptions& output) {
@@ -115,12 +139,16 @@ std::shared_ptr<Engine> ModelObject::release_engine() {
 
 Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto spec = to_load_spec(info[0]);
-  if (!spec.ok()) {
-    throw_error(env, spec.status());
+  auto shared_spec = std::make_shared<LoadSpec>();
+  const Status status = guarded([&]() -> Status {
+    auto spec = to_load_spec(info[0]);
+    if (spec.ok()) *shared_spec = std::move(spec.value());
+    return spec.status();
+  });
+  if (!status.ok()) {
+    throw_error(env, status);
     return env.Undefined();
   }
-  auto shared_spec = std::make_shared<LoadSpec>(std::move(spec.value()));
   auto loaded = std::make_shared<Loaded>();
   const auto work = [shared_spec, loaded]() -> Status {
     auto table = WeightTable::open(std::move(shared_spec->files), std::move(shared_spec->tensors));
@@ -169,13 +197,15 @@ Napi::Value ModelObject::encode_texts(const Napi::CallbackInfo& info) {
     throw_error(env, status);
     return env.Undefined();
   }
-  return submit(env, std::move(request));
+  return submit(env, std::move(request), 0);
 }
 
 Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   EncodeRequest request;
+  int64_t padded_length = 0;
   const Status status = guarded([&]() -> Status {
+    if (info[4].IsNumber()) padded_length = info[4].As<Napi::Number>().Int64Value();
     auto input_ids = to_int32s(info[0], "input_ids");
     if (!input_ids.ok()) return input_ids.status();
     auto token_type_ids = to_int32s(info[1], "token_type_ids");
@@ -194,10 +224,10 @@ Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
     throw_error(env, status);
     return env.Undefined();
   }
-  return submit(env, std::move(request));
+  return submit(env, std::move(request), padded_length);
 }
 
-Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request) {
+Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request, int64_t padded_length) {
   Environment* data = Environment::get(env);
   if (engine_ == nullptr || data == nullptr) {
     throw_error(env, Status(StatusCode::kDisposed, "The model has been disposed."));
@@ -214,7 +244,11 @@ Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request) {
   const OutputOptions output = request.output;
   const std::shared_ptr<Poster> poster = data->poster();
   // On the engine's thread. The posted task owns the result; std::function wants it copyable.
-  const auto completion = [poster, call, output](EncodeResult result) {
+  const int64_t hidden = engine_->backend().geometry().hidden_size;
+  const auto completion = [poster, call, output, padded_length, hidden](EncodeResult result) {
+    if (padded_length > 0 && output.wants_hidden_states()) {
+      result.status = pad_hidden_states(result, padded_length, hidden);
+    }
     auto shared = std::make_shared<EncodeResult>(std::move(result));
     poster->post([call, output, shared](napi_env js_env) {
       settle(js_env, call, std::move(*shared), output);

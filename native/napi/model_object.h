@@ -33,8 +33,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value info(const Napi::CallbackInfo& info);
 
-  // Hands the request to the engine and returns { id, promise }.
-  Napi::Value submit(Napi::Env env, EncodeRequest request);
+  // Hands the request to the engine and returns { id, promise }. padded_length > 0: hidden states
+  // come back as [sequences, padded_length, hidden].
+  Napi::Value submit(Napi::Env env, EncodeRequest request, int64_t padded_length);
   // Takes the engine out of this object and of the environment's set.
   std::shared_ptr<Engine> release_engine();
 

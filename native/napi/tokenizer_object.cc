@@ -77,13 +77,17 @@ TokenizerObject::TokenizerObject(const Napi::CallbackInfo& info)
 
 Napi::Value TokenizerObject::create(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto spec = to_tokenizer_spec(info[0]);
-  if (!spec.ok()) {
-    throw_error(env, spec.status());
+  auto tokenizer = std::make_shared<TokenizerPointer>();
+  auto shared_spec = std::make_shared<TokenizerSpec>();
+  const Status status = guarded([&]() -> Status {
+    auto spec = to_tokenizer_spec(info[0]);
+    if (spec.ok()) *shared_spec = std::move(spec.value());
+    return spec.status();
+  });
+  if (!status.ok()) {
+    throw_error(env, status);
     return env.Undefined();
   }
-  auto tokenizer = std::make_shared<TokenizerPointer>();
-  auto shared_spec = std::make_shared<TokenizerSpec>(std::move(spec.value()));
   const auto work = [tokenizer, shared_spec]() -> Status {
     auto created = Tokenizer::create(std::move(*shared_spec));
     if (!created.ok()) return created.status();

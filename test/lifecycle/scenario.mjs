@@ -1,6 +1,7 @@
 // Scenarios of processes and workers that end at awkward moments, each run in a process of its own
 // by lifecycle.test.ts. Usage: node scenario.mjs NAME MODEL_FOLDER [ROUNDS]
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 
@@ -38,8 +39,9 @@ const workerTasks = {
   },
   async busy(model) {
     const embed = await pipeline('feature-extraction', model)
-    parentPort.postMessage('busy')
-    await embed(LONG, { pooling: 'mean' })
+    const call = embed(LONG, { pooling: 'mean' })
+    parentPort.postMessage('busy') // the texts are native by now
+    await call
   },
   async loading(model) {
     parentPort.postMessage('busy')
@@ -47,8 +49,11 @@ const workerTasks = {
   },
   async tokenizing(model) {
     const tokenizer = await AutoTokenizer.from_pretrained(model)
-    parentPort.postMessage('busy')
-    for (;;) await tokenizer.encodeBatch(LONG)
+    for (let first = true; ; first = false) {
+      const call = tokenizer.encodeBatch(LONG)
+      if (first) parentPort.postMessage('busy')
+      await call
+    }
   },
 }
 
@@ -112,12 +117,20 @@ const scenarios = {
   },
   /** Models that nobody disposes of are collected with their threads. */
   async collected(model, rounds) {
-    for (let round = 0; round < rounds; round += 1) {
+    const threads = () => readdirSync('/proc/self/task').length
+    const once = async () => {
       const embed = await pipeline('feature-extraction', model)
       await embed(SHORT, { pooling: 'mean' })
-      globalThis.gc?.()
-      await delay(1)
     }
+    await once()
+    const before = threads()
+    for (let round = 0; round < rounds; round += 1) await once()
+    const deadline = Date.now() + 30_000
+    while (threads() > before && Date.now() < deadline) {
+      globalThis.gc()
+      await delay(20)
+    }
+    assert.ok(threads() <= before, `${threads()} threads are left of ${before}`)
   },
 }
 

@@ -40,6 +40,18 @@ describe('AutoModel', () => {
     expect(ones.last_hidden_state.data).not.toEqual(plain.last_hidden_state.data)
   })
 
+  test('an AbortSignal rejects with its reason', async () => {
+    const reason = new Error('enough')
+    const call = model({ input_ids: ids }, { signal: AbortSignal.abort(reason) })
+    await expect(call).rejects.toBe(reason)
+  })
+
+  test('asyncDispose frees it', async () => {
+    const mine = await AutoModel.from_pretrained(GOLDEN_MODEL)
+    await mine[Symbol.asyncDispose]()
+    await expect(mine({ input_ids: ids })).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+  })
+
   test('an empty batch gives an empty result', async () => {
     const { last_hidden_state } = await model({ input_ids: [] })
     expect(last_hidden_state.dims).toEqual([0, 0, 32])

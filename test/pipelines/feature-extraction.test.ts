@@ -1,7 +1,8 @@
 // The feature-extraction pipeline on a small model: shapes, options, limits, abort, dispose, and
 // the promise that a text's vector does not depend on what it is batched with.
 import {
-  cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync,
+  cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,6 +51,13 @@ describe('shapes', () => {
     const tensor = await embed('a b c', { pooling: 'mean' })
     expect((tensor as Tensor).dims).toEqual([1, HIDDEN])
     expect(tensor.usage).toEqual({ texts: 1, tokens: 5, truncated: 0 })
+  })
+
+  test('types follow from the options', async () => {
+    const pooled = await embed(['a', 'b'], { pooling: 'mean' })
+    const data: Float32Array = pooled.data
+    const rows = pooled.tolist<number[][]>()
+    expect(rows.flat()).toEqual(Array.from(data))
   })
 
   test('many texts, pooled', async () => {
@@ -211,6 +219,7 @@ describe('arguments', () => {
     ['a', { truncation: 'longest_first' }],
     ['a', { signal: 'now' }],
     ['a', 'mean'],
+    ['a', { normalise: true }],
   ])('%j with %j is refused', async (texts, options) => {
     const call = embed(texts as string, options as FeatureExtractionOptions)
     await expect(call).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
@@ -225,6 +234,8 @@ describe('arguments', () => {
     ['feature-extraction', GOLDEN_MODEL, { dtype: 'int4' }, 'ERR_INVALID_ARGUMENT'],
     ['feature-extraction', GOLDEN_MODEL, { threads: 0 }, 'ERR_INVALID_ARGUMENT'],
     ['feature-extraction', GOLDEN_MODEL, { max_batch_tokens: -1 }, 'ERR_INVALID_ARGUMENT'],
+    ['feature-extraction', GOLDEN_MODEL, { quantized: true }, 'ERR_INVALID_ARGUMENT'],
+    ['feature-extraction', GOLDEN_MODEL, [], 'ERR_INVALID_ARGUMENT'],
   ])('pipeline(%j, %j, %j) is refused with %4$s', async (task, model, options, code) => {
     const load = pipeline(task as 'feature-extraction', model as string, options as object)
     await expect(load).rejects.toMatchObject({ name: 'FusebertError', code })
@@ -268,9 +279,14 @@ describe('folders', () => {
     const folder = copy('truncated')
     const mine = await pipeline('feature-extraction', folder)
     const before = (await mine('a b', { pooling: 'mean' })) as Tensor
-    truncateSync(join(folder, 'pytorch_model.bin'), 0)
-    const after = (await mine('a b', { pooling: 'mean' })) as Tensor
-    expect(after.data).toEqual(before.data)
+    const file = join(folder, 'pytorch_model.bin')
+    truncateSync(file, 0)
+    const truncated = (await mine('a b', { pooling: 'mean' })) as Tensor
+    expect(truncated.data).toEqual(before.data)
+    writeFileSync(`${file}.new`, Buffer.alloc(100_000, 7))
+    renameSync(`${file}.new`, file)
+    const replaced = (await mine('a b', { pooling: 'mean' })) as Tensor
+    expect(replaced.data).toEqual(before.data)
     await mine.dispose()
     await expect(pipeline('feature-extraction', folder)).rejects.toMatchObject({
       code: 'ERR_CHECKPOINT_FORMAT',
@@ -304,6 +320,9 @@ describe('folders', () => {
     json('0_Transformer/sentence_bert_config.json', { max_seq_length: 7, do_lower_case: true })
     json('0_Transformer/tokenizer_config.json', { do_lower_case: false })
     const mine = await pipeline('feature-extraction', folder)
+    const hidden = await mine(['a b'], { pooling: 'none' })
+    const [row] = hidden[0]!.tolist<number[][]>()
+    expect(Math.hypot(...row!)).not.toBeCloseTo(1, 2) // normalize is about vectors
     expect(mine.defaults).toEqual({
       pooling: 'cls', normalize: true, max_length: 7, from_sentence_transformers: true,
     })

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
@@ -11,6 +12,8 @@ const require = createRequire(import.meta.url)
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const SHARED = fileURLToPath(new URL('../../../shared', import.meta.url))
 export const MINILM = `${SHARED}/models/all-minilm-l6-v2`
+
+export const NODE_PREFIX = dirname(dirname(process.execPath))
 
 function starts(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
@@ -34,6 +37,10 @@ const parts = {
   gtest: () => starts('sh', '-c', 'echo "#include <gtest/gtest.h>" | c++ -E -x c++ - '),
   /** qemu-user, for older processors. */
   qemu: () => starts('qemu-x86_64', '--version'),
+  /** Node's own C headers beside its binary; node-gyp would download them. */
+  headers: () => existsSync(join(NODE_PREFIX, 'include/node/node.h')),
+  /** Python, which node-gyp runs on. */
+  python: () => starts('python3', '--version'),
   /** A network namespace without a network. */
   unshare: () => starts('unshare', '-rn', 'true'),
 } as const
@@ -45,8 +52,15 @@ export type Part = keyof typeof parts
  * @throws when it is not and FUSEBERT_REQUIRE names it
  */
 export function available(part: Part): boolean {
+  const required = (process.env['FUSEBERT_REQUIRE'] ?? '').split(',').filter(Boolean)
+  const unknown = required.filter((name) => !(name in parts))
+  if (unknown.length > 0) {
+    throw new Error(
+      `Expected ${Object.keys(parts).join(', ')} in FUSEBERT_REQUIRE but received ` +
+        `${unknown.join(', ')}.`,
+    )
+  }
   if (parts[part]()) return true
-  const required = (process.env['FUSEBERT_REQUIRE'] ?? '').split(',')
   if (required.includes(part)) {
     throw new Error(`FUSEBERT_REQUIRE names '${part}', but it is not available here.`)
   }

@@ -36,7 +36,7 @@ const TYPESCRIPT_MAY: Record<string, string[]> = {
 
 /** What a folder of native/ may include, besides itself. */
 const NATIVE_MAY: Record<string, string[]> = {
-  napi: ['engine', 'tokenizer', 'model', 'backend', 'cpu', 'core'],
+  napi: ['engine', 'tokenizer', 'model', 'backend', 'core'],
   engine: ['tokenizer', 'model', 'backend', 'core'],
   backend: ['cpu', 'model', 'core'],
   cpu: ['backend', 'model', 'core'],
@@ -49,7 +49,8 @@ function forbiddenImports(file: string): string[] {
   const folder = file.split('/')[1] ?? ''
   const allowed = TYPESCRIPT_MAY[folder]
   if (allowed === undefined) return []
-  const imports = [...read(file).matchAll(/from '(\.[^']+)'/g)].map((match) => match[1] ?? '')
+  const found = read(file).matchAll(/(?:from|import|import\() ?'(\.[^']+)'/g)
+  const imports = [...found].map((match) => match[1] ?? '')
   return imports
     .map((path) => normalize(join(dirname(file), path)).split('/'))
     .filter((parts) => parts.length > 2)

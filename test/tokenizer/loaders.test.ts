@@ -122,6 +122,8 @@ describe('vocab.txt', () => {
     ['no [SEP]', '[UNK]\n[CLS]\n', {}, 'ERR_TOKENIZER_FORMAT'],
     ['another class', vocab, { tokenizer_class: 'RobertaTokenizer' }, 'ERR_UNSUPPORTED_TOKENIZER'],
     ['no basic tokens', vocab, { do_basic_tokenize: false }, 'ERR_UNSUPPORTED_TOKENIZER'],
+    ['cuts on the left', vocab, { truncation_side: 'left' }, 'ERR_UNSUPPORTED_TOKENIZER'],
+    ['padding on the left', vocab, { padding_side: 'left' }, 'ERR_UNSUPPORTED_TOKENIZER'],
     ['a flag that is none', vocab, { do_lower_case: 'yes' }, 'ERR_TOKENIZER_FORMAT'],
     ['a length that is none', vocab, { model_max_length: -1 }, 'ERR_TOKENIZER_FORMAT'],
     ['a token that is none', vocab, { pad_token: 7 }, 'ERR_TOKENIZER_FORMAT'],

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/thread_count.h"
+
 namespace fusebert {
 namespace {
 
@@ -113,6 +115,13 @@ TEST(ThreadPool, DiesWithItsLastOwner) {
 
 TEST(ThreadPool, CanBeCreatedAndDestroyedAtOnce) {
   for (int round = 0; round < 50; ++round) ThreadPool pool(4);
+}
+
+TEST(ThreadPool, SpinsOnlyWhileThereAreCpusForAll) {
+  const int cpus = default_thread_count(read_thread_limits());
+  EXPECT_TRUE(ThreadPool(1).spins());
+  EXPECT_TRUE(ThreadPool(cpus).spins());
+  EXPECT_FALSE(ThreadPool(cpus + 1).spins());
 }
 
 }  // namespace

@@ -47,7 +47,9 @@ class FakeBackend : public Backend {
     const auto end = std::chrono::steady_clock::now() + log_->delay;
     do {
       if (cancelled.load()) return Status(StatusCode::kAborted, "cancelled");
-      if (log_->delay.count() > 0 || log_->held.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (log_->delay.count() > 0 || log_->held.load()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
     } while (log_->held.load() || std::chrono::steady_clock::now() < end);
     if (!log_->failure.ok()) return log_->failure;
     for (int64_t s = 0; s < batch.batch_size(); ++s) {
@@ -259,6 +261,9 @@ TEST(Engine, RefusesIdsOutsideTheTablesAndLengthsOutsideTheLimit) {
   EncodeRequest beyond = make_request({4}, 0);
   beyond.encoded.cu_seqlens = {0, 400};
   EXPECT_EQ(code(std::move(beyond)), StatusCode::kInvalidArgument);
+  EncodeRequest climbing = make_request({4}, 0);  // beyond the arrays, then back
+  climbing.encoded.cu_seqlens = {0, 50, 4};
+  EXPECT_EQ(code(std::move(climbing)), StatusCode::kInvalidArgument);
 }
 
 TEST(Engine, ManyThreadsSubmitAndCancelAtOnce) {
