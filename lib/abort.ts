@@ -1,5 +1,7 @@
 // Promises that an AbortSignal cuts short.
 
+import { setMaxListeners } from 'node:events'
+
 /**
  * Settles as `promise` does, or rejects with the signal's reason as soon as it aborts; `onAbort`
  * then tells whoever works on the promise to stop. What becomes of the promise afterwards is
@@ -11,6 +13,8 @@ export async function withSignal<T>(
   onAbort: () => void,
 ): Promise<T> {
   if (signal === undefined) return promise
+  // One signal for a thousand calls is no leak: each takes its listener back.
+  setMaxListeners(0, signal)
   let listener: (() => void) | undefined
   const aborted = new Promise<never>((_, reject) => {
     listener = () => {

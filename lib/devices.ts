@@ -1,6 +1,6 @@
 // What this machine can run models on.
 
-import { loadAddon } from './native/load.js'
+import { fromNativeSync, loadAddon } from './native/load.js'
 
 export interface Device {
   /** What to give as the `device` option. */
@@ -21,5 +21,5 @@ export interface Device {
  * ERR_ADDON_LOAD
  */
 export function devices(): Device[] {
-  return loadAddon().devices()
+  return fromNativeSync(() => loadAddon().devices())
 }

@@ -48,9 +48,10 @@ export function describe(value: unknown): string {
   switch (typeof value) {
     case 'number':
     case 'boolean':
-    case 'bigint':
     case 'undefined':
       return String(value)
+    case 'bigint':
+      return 'a bigint'
     case 'string':
       return `a string of length ${value.length}`
     case 'object':

@@ -27,6 +27,15 @@ export function checkBoolean(subject: string, value: unknown): boolean {
   throw invalidArgument('true or false', subject, value)
 }
 
+/** A copy of `value` if it is an array of strings: what is checked is what is used. */
+export function checkTexts(subject: string, value: unknown): string[] {
+  if (!Array.isArray(value)) throw invalidArgument('an array of strings', subject, value)
+  return Array.from(value, (text: unknown, i) => {
+    if (typeof text !== 'string') throw invalidArgument('a string', `${subject}[${i}]`, text)
+    return text
+  })
+}
+
 /** `value` if it is an AbortSignal or undefined. */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value

@@ -1,6 +1,6 @@
 // A dense, row-major array with a shape: what pipelines and models return.
 
-import { FusebertError } from './errors.js'
+import { FusebertError, invalidArgument } from './errors.js'
 
 interface DataOfType {
   float32: Float32Array
@@ -33,7 +33,7 @@ export class Tensor<Type extends TensorType = TensorType> {
    * @param dims - shape; its product must be data.length (ERR_INVALID_ARGUMENT)
    */
   constructor(type: Type, data: TensorData<Type>, dims: readonly number[]) {
-    const expected = constructors[type]
+    const expected = Object.hasOwn(constructors, type) ? constructors[type] : undefined
     if (expected === undefined || !(data instanceof expected)) {
       throw new FusebertError(
         'ERR_INVALID_ARGUMENT',
@@ -41,8 +41,9 @@ export class Tensor<Type extends TensorType = TensorType> {
           `'${String(type)}' but received ${data?.constructor?.name ?? typeof data}.`,
       )
     }
-    const size = dims.reduce((product, dim) => product * dim, 1)
-    if (dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0) || size !== data.length) {
+    if (!Array.isArray(dims)) throw invalidArgument('an array of sizes', 'dims', dims)
+    const size = (dims as readonly number[]).reduce((product, dim) => product * dim, 1)
+    if ((dims as readonly number[]).some((dim) => !Number.isSafeInteger(dim) || dim < 0) || size !== data.length) {
       throw new FusebertError(
         'ERR_INVALID_ARGUMENT',
         `Expected dims whose product is ${data.length} for a Tensor ` +

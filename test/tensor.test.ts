@@ -25,8 +25,11 @@ describe('Tensor', () => {
     ['float32', Float32Array.of(1, 2), [0.5, 4]],
     ['float32', Int32Array.of(1, 2), [2]],
     ['float64', Float32Array.of(1, 2), [2]],
+    ['constructor', Float32Array.of(1, 2), [2]],
+    ['float32', Float32Array.of(1, 2), undefined],
+    ['float32', Float32Array.of(1, 2), '2'],
   ])('refuses %s %s as %s', (type, data, dims) => {
-    const make = () => new Tensor(type as TensorType, data as TensorData, dims)
+    const make = () => new Tensor(type as TensorType, data as TensorData, dims as number[])
     expect(make).toThrow(FusebertError)
     expect(make).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
   })

@@ -7,11 +7,35 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
 
+import { FusebertError } from '../errors.js'
+
 export const close = promisify(fs.close)
 export const fstat = promisify(fs.fstat)
+export const lstat = promisify(fs.lstat)
 export const open = promisify(fs.open)
 export const realpath = promisify(fs.realpath.native)
 export const stat = promisify(fs.stat)
+
+function errno(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+/** Whether an error says that there is no such name. */
+export function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(errno(error) ?? '')
+}
+
+/** ERR_FILE_NOT_FOUND for what is missing, ERR_FILE_READ with the system's word for the rest. */
+export function openError(path: string, cause: unknown): FusebertError {
+  return isMissing(cause)
+    ? new FusebertError('ERR_FILE_NOT_FOUND', `Expected a file at ${path}.`, { cause })
+    : new FusebertError(
+        'ERR_FILE_READ',
+        `Expected a readable file at ${path} but received ${errno(cause) ?? 'an error'}.`,
+        { cause },
+      )
+}
 
 const readInto = promisify(fs.read)
 

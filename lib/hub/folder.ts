@@ -6,7 +6,7 @@ import { constants } from 'node:fs'
 import { basename, isAbsolute, join, normalize, resolve, sep } from 'node:path'
 
 import { FusebertError, invalidArgument, type ErrorCode } from '../errors.js'
-import { close, fstat, open, read, stat } from './files.js'
+import { close, fstat, isMissing, lstat, open, openError, read, stat } from './files.js'
 
 /** No JSON file of a model comes near this. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024
@@ -68,10 +68,22 @@ export class ModelFolder {
     return join(this.path, normal)
   }
 
-  /** Whether a regular file of this name is there (following the entry's own symlink). */
+  /**
+   * Whether there is a file of this name (following the entry's own symlink).
+   * @throws ERR_FILE_READ when the name is there but no file can be reached through it: a link to
+   * nowhere must not count as "not there", and change how the model runs
+   */
   async has(name: string): Promise<boolean> {
-    const info = await stat(this.resolve(name)).catch(() => undefined)
-    return info?.isFile() ?? false
+    const path = this.resolve(name)
+    const entry = await lstat(path).catch((error: unknown) => error)
+    if (isMissing(entry)) return false
+    const info = await stat(path).catch(() => undefined)
+    if (info?.isFile() === true) return true
+    throw new FusebertError(
+      'ERR_FILE_READ',
+      `Expected a file at ${path} but it is a link to nowhere, or something else than a file. ` +
+        'Download the model again.',
+    )
   }
 
   /**
@@ -83,8 +95,7 @@ export class ModelFolder {
     // Not to wait for the other end of a pipe.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
     const fd = await open(path, flags).catch((cause: unknown) => {
-      const message = `Expected a readable file at ${path}.`
-      throw new FusebertError('ERR_FILE_NOT_FOUND', message, { cause })
+      throw openError(path, cause)
     })
     try {
       const info = await fstat(fd)

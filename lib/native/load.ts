@@ -60,12 +60,25 @@ function hasCode(error: unknown): error is Error & { code: ErrorCode } {
   )
 }
 
+function toFusebertError(error: unknown): unknown {
+  if (error instanceof FusebertError || !hasCode(error)) return error
+  return new FusebertError(error.code, error.message)
+}
+
 /** Awaits a call of the addon and makes its errors FusebertErrors. */
 export async function fromNative<T>(call: () => Promise<T> | T): Promise<T> {
   try {
     return await call()
   } catch (error) {
-    if (error instanceof FusebertError || !hasCode(error)) throw error
-    throw new FusebertError(error.code, error.message)
+    throw toFusebertError(error)
+  }
+}
+
+/** The same for a call that returns at once. */
+export function fromNativeSync<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw toFusebertError(error)
   }
 }

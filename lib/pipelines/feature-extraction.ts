@@ -1,7 +1,7 @@
 // The feature-extraction task: texts in, one vector per text (or per token) out.
 
 import { callable } from '../callable.js'
-import { FusebertError, invalidArgument } from '../errors.js'
+import { FusebertError } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { LoadedModel } from '../models/loaded-model.js'
@@ -10,7 +10,14 @@ import {
   type SentenceTransformersConfig,
 } from '../models/sentence-transformers.js'
 import type { NativeEncodeResult, NativeModelInfo, Pooling } from '../native/addon.js'
-import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal } from '../options.js'
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  checkTexts,
+} from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
 
@@ -96,18 +103,6 @@ export interface FeatureExtractionPipeline {
 const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
 const OPTIONS = ['pooling', 'normalize', 'truncation', 'max_length', 'signal'] as const
 
-function checkTexts(texts: unknown): readonly string[] {
-  if (typeof texts === 'string') return [texts]
-  if (!Array.isArray(texts)) {
-    throw invalidArgument('a string or an array of strings', 'texts', texts)
-  }
-  const list = texts as unknown[]
-  for (let i = 0; i < list.length; i += 1) {
-    if (typeof list[i] !== 'string') throw invalidArgument('a string', `texts[${i}]`, list[i])
-  }
-  return texts as string[]
-}
-
 interface Parts {
   model: LoadedModel
   tokenizer: Tokenizer
@@ -134,7 +129,7 @@ async function extract(
   options: FeatureExtractionOptions | undefined,
 ): Promise<(FloatTensor | FloatTensor[]) & { usage: Usage }> {
   const given = checkOptions<FeatureExtractionOptions>('options', OPTIONS, options)
-  const list = checkTexts(texts)
+  const list = typeof texts === 'string' ? [texts] : checkTexts('texts', texts)
   const pooling = checkChoice(POOLINGS, 'pooling', given.pooling ?? defaults.pooling)
   const normalize = checkBoolean(
     'normalize',

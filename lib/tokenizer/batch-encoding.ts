@@ -24,6 +24,9 @@ export interface Layout {
   token_type_ids: boolean
 }
 
+/** 1 GiB of int64. Real batches are thousands of times smaller. */
+const MAX_ELEMENTS = 2 ** 27
+
 /** Row length; without padding all texts must have the same. */
 function rowLength(cu_seqlens: Int32Array, layout: Layout): number {
   let longest = 0
@@ -47,6 +50,13 @@ export function toTensors(packed: NativeEncoding, layout: Layout): Encoding {
   const { cu_seqlens } = packed
   const rows = cu_seqlens.length - 1
   const columns = rowLength(cu_seqlens, layout)
+  if (rows * columns > MAX_ELEMENTS) {
+    throw new FusebertError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected at most ${MAX_ELEMENTS} elements in a padded Tensor but received ` +
+        `${rows} rows of ${columns}. Lower max_length, or use encodeBatch().`,
+    )
+  }
   const dims = [rows, columns]
   const spread = (source: ArrayLike<number>, fill: number): Tensor => {
     const data = new BigInt64Array(rows * columns).fill(BigInt(fill))

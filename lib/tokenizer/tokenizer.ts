@@ -9,7 +9,13 @@ import type {
   TruncationStrategy,
 } from '../native/addon.js'
 import { fromNative } from '../native/load.js'
-import { checkBoolean, checkChoice, checkInteger, checkOptions } from '../options.js'
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  checkTexts,
+} from '../options.js'
 import { toTensors, type Encoding } from './batch-encoding.js'
 import type { Role, SpecialToken } from './tokenizer-config.js'
 
@@ -96,15 +102,6 @@ export interface Tokenizer {
 interface Inputs {
   texts: readonly string[]
   pairs: readonly string[] | null
-}
-
-function checkTexts(subject: string, value: unknown): readonly string[] {
-  if (!Array.isArray(value)) throw invalidArgument('an array of strings', subject, value)
-  const list: readonly unknown[] = value
-  for (let i = 0; i < list.length; i += 1) {
-    if (typeof list[i] !== 'string') throw invalidArgument('a string', `${subject}[${i}]`, list[i])
-  }
-  return value as readonly string[]
 }
 
 function checkInputs(texts: unknown, pair: unknown): Inputs {
@@ -256,7 +253,7 @@ export function createTokenizer(
       encodeBatch: (texts: readonly string[], options?: EncodeOptions) =>
         encodeBatch(encoder, texts, options),
       convert_tokens_to_ids: (tokens: string | readonly string[]) =>
-        typeof tokens === 'string' ? idOf(tokens) : tokens.map(idOf),
+        typeof tokens === 'string' ? idOf(tokens) : checkTexts('tokens', tokens).map(idOf),
       model_max_length: modelMaxLength,
       vocab_size: native.vocabSize,
       pad_token_id: encoder.padTokenId,

@@ -70,7 +70,9 @@ Engine::Engine(std::unique_ptr<Backend> backend)
 Engine::~Engine() { stop(); }
 
 Result<uint64_t> Engine::submit(EncodeRequest request, Completion completion) {
-  if (request.tokenizer == nullptr) FUSEBERT_RETURN_IF_ERROR(check_sequences(request.encoded, 0));
+  if (request.tokenizer == nullptr) {
+    FUSEBERT_RETURN_IF_ERROR(check_sequences(request.encoded, 0, 0));
+  }
   auto active = std::make_unique<Active>();
   active->request = std::move(request);
   active->completion = std::move(completion);
@@ -166,9 +168,14 @@ void Engine::sweep_cancelled() {
 }
 
 // Ids of sequences from `first_sequence` on must be inside the model's tables: backends rely on it.
-Status Engine::check_sequences(const PackedEncoding& encoding, int64_t first_sequence) const {
+// That sequence is the caller's text number `number`. Ids stay out of messages: they are text.
+Status Engine::check_sequences(const PackedEncoding& encoding, int64_t first_sequence,
+                               int64_t number) const {
   const Geometry& geometry = backend_->geometry();
   const size_t tokens = encoding.input_ids.size();
+  const auto name = [first_sequence, number](size_t sequence) {
+    return std::to_string(static_cast<int64_t>(sequence) - first_sequence + number);
+  };
   if (encoding.token_type_ids.size() != tokens || encoding.cu_seqlens.empty() ||
       encoding.cu_seqlens.front() != 0 ||
       encoding.cu_seqlens.back() != static_cast<int64_t>(tokens)) {
@@ -183,13 +190,13 @@ Status Engine::check_sequences(const PackedEncoding& encoding, int64_t first_seq
     const int64_t length = int64_t{encoding.cu_seqlens[i + 1]} - encoding.cu_seqlens[i];
     if (length <= 0) {
       return Status(StatusCode::kInvalidArgument,
-                    "Expected at least one token in each sequence but sequence " +
-                        std::to_string(i) + " has none.");
+                    "Expected at least one token in each text but text " + name(i) +
+                        " has none.");
     }
     if (length > geometry.max_position_embeddings) {
       return Status(StatusCode::kInputTooLong,
                     "Expected at most " + std::to_string(geometry.max_position_embeddings) +
-                        " tokens in a sequence but sequence " + std::to_string(i) + " has " +
+                        " tokens in a text but text " + name(i) + " has " +
                         std::to_string(length) + ". Turn truncation on, or shorten it.");
     }
     for (int32_t t = encoding.cu_seqlens[i]; t < encoding.cu_seqlens[i + 1]; ++t) {
@@ -200,8 +207,8 @@ Status Engine::check_sequences(const PackedEncoding& encoding, int64_t first_seq
         return Status(StatusCode::kInputToken,
                       "Expected token ids below " + std::to_string(geometry.vocab_size) +
                           " and token types below " + std::to_string(geometry.type_vocab_size) +
-                          " but received " + std::to_string(encoding.input_ids[token]) + " and " +
-                          std::to_string(encoding.token_type_ids[token]) + ".");
+                          " but text " + name(i) + " has others at token " +
+                          std::to_string(t - encoding.cu_seqlens[i]) + ".");
       }
     }
   }
@@ -214,6 +221,7 @@ Status Engine::fill(Active& active, int64_t token_budget) {
   PackedEncoding& encoded = active.request.encoded;
   active.drop_encoded();
   const size_t first_new = encoded.cu_seqlens.size() - 1;
+  const size_t first_text = active.next_text;
   while (active.next_text < active.request.texts.size() &&
          encoded.cu_seqlens.back() < token_budget &&
          !active.cancelled.load(std::memory_order_relaxed)) {
@@ -232,7 +240,8 @@ Status Engine::fill(Active& active, int64_t token_budget) {
     }
     ++active.next_text;
   }
-  return check_sequences(encoded, static_cast<int64_t>(first_new));
+  return check_sequences(encoded, static_cast<int64_t>(first_new),
+                         static_cast<int64_t>(first_text));
 }
 
 // Takes sequences from the front of the queue under the token budget. All slices want the same

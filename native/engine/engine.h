@@ -55,7 +55,8 @@ class Engine {
   void run();
   std::vector<Slice> next_batch();
   Status fill(Active& active, int64_t token_budget);
-  Status check_sequences(const PackedEncoding& encoding, int64_t first_sequence) const;
+  Status check_sequences(const PackedEncoding& encoding, int64_t first_sequence,
+                         int64_t number) const;
   Status encode(const std::vector<Slice>& slices);
   void after_batch(const std::vector<Slice>& slices, const Status& status);
   void complete(std::unique_ptr<Active> active, Status status);

@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include <new>
+#include <system_error>
 
 #include "core/status.h"
 
@@ -26,6 +27,8 @@ Status guarded(const Body& body) noexcept {
     return body();
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::kOutOfMemory, "Not enough memory.");
+  } catch (const std::system_error&) {
+    return Status(StatusCode::kOutOfMemory, "The system allows no more threads.");
   } catch (...) {
     return Status(StatusCode::kInternal, "An unexpected native exception.");
   }

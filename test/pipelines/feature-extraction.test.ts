@@ -74,6 +74,11 @@ describe('shapes', () => {
     expect(many[0]!.data).toEqual(one.data)
   })
 
+  test('an array behind a Proxy is an array', async () => {
+    const behind = await embed(new Proxy(['a b'], {}), { pooling: 'mean' })
+    expect(behind.data).toEqual((await embed(['a b'], { pooling: 'mean' })).data)
+  })
+
   test('no texts', async () => {
     expect((await embed([], { pooling: 'mean' })).dims).toEqual([0, HIDDEN])
     expect(await embed([], { pooling: 'none' })).toHaveLength(0)
@@ -187,6 +192,16 @@ describe('abort and dispose', () => {
     expect(((await other) as Tensor).dims).toEqual([1, HIDDEN])
   })
 
+  test('one signal for many calls warns of no leak', async () => {
+    const warnings: Error[] = []
+    const listener = (warning: Error): number => warnings.push(warning)
+    process.on('warning', listener)
+    const { signal } = new AbortController()
+    await Promise.all(texts.slice(0, 50).map((text) => embed(text, { pooling: 'mean', signal })))
+    process.off('warning', listener)
+    expect(warnings).toEqual([])
+  })
+
   test('an aborted signal rejects at once', async () => {
     const call = embed('a', { signal: AbortSignal.abort() })
     await expect(call).rejects.toMatchObject({ name: 'AbortError' })
@@ -292,6 +307,17 @@ describe('folders', () => {
       code: 'ERR_CHECKPOINT_FORMAT',
     })
   })
+
+  test.each(['modules.json', 'tokenizer_config.json', 'model.safetensors'])(
+    'a %s that leads nowhere is not taken for an absent one',
+    async (name) => {
+      const folder = copy(`dangling-${name}`)
+      symlinkSync('../blobs/gone', join(folder, name))
+      await expect(pipeline('feature-extraction', folder)).rejects.toMatchObject({
+        code: 'ERR_FILE_READ',
+      })
+    },
+  )
 
   test('a vocabulary of another model is refused', async () => {
     const folder = copy('vocabulary')

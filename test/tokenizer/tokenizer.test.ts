@@ -38,6 +38,18 @@ describe('calling it', () => {
     expect(Object.keys(encoding)).toEqual(['input_ids', 'attention_mask', 'token_type_ids'])
   })
 
+  it('pads to nothing that would fill the memory', async () => {
+    const huge = tokenizer('one', { padding: 'max_length', max_length: 2 ** 31 - 1 })
+    expect(await code(huge)).toBe('ERR_INVALID_ARGUMENT')
+  })
+
+  it('refuses tokens that are none', () => {
+    for (const tokens of [undefined, null, 5, ['one', 5]]) {
+      const convert = () => tokenizer.convert_tokens_to_ids(tokens as unknown as string)
+      expect(convert).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+    }
+  })
+
   it('pads to the longest, or to max_length', async () => {
     const texts = ['one', 'one two three']
     const longest = await tokenizer(texts, {
