@@ -54,8 +54,11 @@ export function describe(value: unknown): string {
       return 'a bigint'
     case 'string':
       return `a string of length ${value.length}`
-    case 'object':
-      return `an object of type ${value.constructor?.name ?? 'Object'}`
+    case 'object': {
+      // Of parsed JSON, which may have a `constructor` of its own.
+      const name: unknown = value.constructor?.name
+      return `an object of type ${typeof name === 'string' ? name.slice(0, 64) : 'Object'}`
+    }
     default:
       return `a ${typeof value}`
   }

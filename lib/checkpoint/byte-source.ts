@@ -4,7 +4,9 @@
 import { constants } from 'node:fs'
 
 import { FusebertError } from '../errors.js'
-import { close as closeFile, fstat, open, read as readFile, realpath, stat } from '../hub/files.js'
+import {
+  close as closeFile, fstat, open, openError, read as readFile, realpath, stat,
+} from '../hub/files.js'
 
 export interface ByteSource {
   /** Absolute path with symlinks resolved; for messages too. */
@@ -24,7 +26,7 @@ export interface OpenByteSource extends ByteSource {
  */
 export async function openByteSource(path: string): Promise<OpenByteSource> {
   const notFound = (cause: unknown): never => {
-    throw new FusebertError('ERR_FILE_NOT_FOUND', `Expected a readable file at ${path}.`, { cause })
+    throw openError(path, cause)
   }
   const real = await realpath(path).catch(notFound)
   // Opening a pipe would wait for its other end: look first.

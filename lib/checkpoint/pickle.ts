@@ -6,6 +6,7 @@ import {
   isDict,
   isList,
   isStructured,
+  isTuple,
   type PickleCallable,
   type PickleList,
   type PickleValue,
@@ -256,11 +257,14 @@ class Machine {
     if (!callable || callee.call === undefined) {
       throw this.#host.forbidden('a call of something that is not an allowed function')
     }
-    if (args === undefined || !isStructured(args) || args.kind !== 'tuple') {
+    if (!isTuple(args)) {
       throw this.#host.malformed('a call without a tuple of arguments')
     }
+    // What a call may walk through is paid for at each call: the memo repeats it in 2 bytes.
     this.#charge(args.items.length)
-    for (const item of args.items) if (isList(item)) this.#charge(item.items.length)
+    for (const item of args.items) {
+      if (isList(item) || isTuple(item)) this.#charge(item.items.length)
+    }
     return this.#push(callee.call(args.items))
   }
 

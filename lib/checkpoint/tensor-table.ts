@@ -77,8 +77,8 @@ export interface StoredTensor extends FileTensor {
 }
 
 /**
- * Invariants: every tensor's whole byte range (strides included) lies inside its file; numbers are
- * safe integers; names are unique.
+ * Invariants: every tensor's whole byte range (strides included) lies inside its file, which
+ * holds at least as many elements as the tensor has; numbers are safe integers; names are unique.
  */
 export interface TensorTable {
   readonly files: readonly CheckpointFile[]

@@ -16,6 +16,9 @@ import {
 } from './pickle-values.js'
 import { DTYPE_BITS, type StoredDtype } from './tensor-table.js'
 
+/** PyTorch's own limit. */
+const MAX_AXES = 64
+
 /** A storage: a run of elements in the file, of one dtype, known by its key. */
 export class StorageRef implements PickleObject {
   readonly kind = 'object'
@@ -217,6 +220,10 @@ export class TorchHost implements PickleHost {
     }
     if (!isTuple(shape) || !isTuple(strides) || shape.items.length !== strides.items.length) {
       throw this.malformed('a tensor whose shape and strides do not belong together')
+    }
+    // Before anything walks through them.
+    if (shape.items.length > MAX_AXES) {
+      throw this.malformed(`a tensor of ${shape.items.length} axes`)
     }
     if (!shape.items.every(isInteger) || !strides.items.every(isInteger)) {
       throw this.malformed('a tensor whose shape or strides are not integers')

@@ -7,9 +7,6 @@ import type { PickleValue } from './pickle-values.js'
 import { DTYPE_BITS, safeProduct, type FileTensor } from './tensor-table.js'
 import { namedTensors, RefusedTensor, type StorageRef, type TensorRef } from './torch-objects.js'
 
-/** PyTorch's own limit. */
-const MAX_AXES = 64
-
 /**
  * @param value - the checkpoint's pickle
  * @param storageStart - byte offset of a storage in the file; the storage lies inside it
@@ -43,21 +40,29 @@ function refused(source: ByteSource, name: string, what: string): FusebertError 
   )
 }
 
-function outside(source: ByteSource, name: string, received: string): FusebertError {
+function misfit(
+  source: ByteSource,
+  name: string,
+  tensor: TensorRef,
+  expected: string,
+  next: string,
+): FusebertError {
+  const { shape, strides, offset } = tensor
+  const shown = `shape [${shape.join(', ')}], strides [${strides.join(', ')}], offset ${offset}`
   return new FusebertError(
     'ERR_TENSOR_SHAPE',
-    `Expected a range inside its storage for tensor ${quote(name)} in ${source.path} ` +
-      `but received ${received}. Download the file again.`,
+    `Expected ${expected} for tensor ${quote(name)} in ${source.path} ` +
+      `but received ${shown.slice(0, 300)}. ${next}`,
   )
 }
 
 /** Byte offset of a tensor's first element in its storage, all of its range being inside. */
 function checkedOffset(source: ByteSource, name: string, tensor: TensorRef): number {
   const { storage, dtype, shape, strides, offset } = tensor
-  const shown = `shape [${shape.join(', ')}], strides [${strides.join(', ')}], offset ${offset}`
-  const fail = (): FusebertError => outside(source, name, shown.slice(0, 300))
+  const fail = (): FusebertError =>
+    misfit(source, name, tensor, 'a range inside its storage', 'Download the file again.')
   const bits = DTYPE_BITS[dtype]
-  if (shape.length > MAX_AXES || offset < 0) throw fail()
+  if (offset < 0) throw fail()
   if (shape.some((size) => size < 0) || strides.some((stride) => stride < 0)) throw fail()
   const elements = safeProduct(shape)
   if (elements === undefined || !Number.isSafeInteger(elements * bits)) throw fail()
@@ -72,5 +77,11 @@ function checkedOffset(source: ByteSource, name: string, tensor: TensorRef): num
   const endBytes = (elements > 0 ? last + 1 : offset) * bytes
   const viewBytes = storage.viewElements * storage.elementBytes
   if (!Number.isSafeInteger(endBytes) || endBytes > viewBytes) throw fail()
+  // A stride of 0 would make terabytes of a file of a few bytes.
+  if (elements * bytes > viewBytes) {
+    const room = Math.floor(viewBytes / bytes)
+    const expected = `no more elements than the ${room} of its storage`
+    throw misfit(source, name, tensor, expected, 'Save it again after tensor.contiguous().')
+  }
   return storage.viewOffset * storage.elementBytes + offset * bytes
 }

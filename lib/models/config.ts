@@ -1,7 +1,7 @@
 // config.json → the geometry of an encoder. Fields that are missing have BertConfig's defaults;
 // features that fusebert does not compute are refused by name, never ignored.
 
-import { FusebertError, type ErrorCode } from '../errors.js'
+import { describe, FusebertError, type ErrorCode } from '../errors.js'
 import { isObject, type ModelFolder } from '../hub/folder.js'
 import type { NativeGeometry } from '../native/addon.js'
 
@@ -36,11 +36,17 @@ const ACTIVATIONS: Readonly<Record<string, NativeGeometry['hidden_act']>> = {
 
 type Json = Readonly<Record<string, unknown>>
 
-/** A value of a config, short enough for a message. */
+const MAX_SHOWN = 80
+
+/**
+ * A value of a config, short enough for a message. Never looks inside arrays and objects, which may
+ * nest deeper than the call stack, or have a `toString` or `constructor` of their own.
+ */
 function show(value: unknown): string {
   if (value === undefined) return 'nothing'
-  const text = JSON.stringify(value)
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+  if (isObject(value)) return `an object of size ${Object.keys(value).length}`
+  if (typeof value !== 'string') return describe(value)
+  return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)
 }
 
 function failure(code: ErrorCode, where: string, expected: string, field: string, value: unknown) {
@@ -105,7 +111,7 @@ function checkArchitecture(config: Json, architectures: readonly string[], where
   // Old BERT checkpoints do not name their type; the class that they were saved from tells.
   const untyped = type === undefined || type === null
   if (untyped && architectures.length > 0 && !architectures.some((n) => n.startsWith('Bert'))) {
-    throw unsupported('a class of BERT', 'architectures', architectures)
+    throw unsupported('a class of BERT', 'architectures', architectures.join(', '))
   }
   const positions = config['position_embedding_type'] ?? 'absolute'
   if (positions !== 'absolute') {

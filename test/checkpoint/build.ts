@@ -17,18 +17,21 @@ export function random(seed: number): () => number {
   }
 }
 
-/** Whether every byte of a tensor lies in its file. */
+/** Whether every byte of a tensor lies in its file, which holds as many elements. */
 export function insideFile(tensor: FileTensor, file: Pick<CheckpointFile, 'sizeBytes'>): boolean {
   const { shape, strides, offsetBytes, dtype } = tensor
   const numbers = [...shape, ...strides, offsetBytes]
   if (!numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) return false
   if (shape.length !== strides.length) return false
   if (shape.includes(0)) return offsetBytes <= file.sizeBytes
+  const bits = BigInt(DTYPE_BITS[dtype])
+  const elements = shape.reduce((product, size) => product * BigInt(size), 1n)
+  if (elements * bits > BigInt(file.sizeBytes) * 8n) return false
   let last = 0n
   shape.forEach((size, axis) => {
     last += BigInt(size - 1) * BigInt(strides[axis]!)
   })
-  const end = BigInt(offsetBytes) + ((last + 1n) * BigInt(DTYPE_BITS[dtype])) / 8n
+  const end = BigInt(offsetBytes) + ((last + 1n) * bits) / 8n
   return end <= BigInt(file.sizeBytes)
 }
 

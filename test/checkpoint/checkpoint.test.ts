@@ -162,10 +162,10 @@ describe('which file', () => {
     })
   })
 
-  test('a folder named like a checkpoint is none', async () => {
+  test('a folder named like a checkpoint is an error, not a reason to take the next', async () => {
     const path = await folder({ 'pytorch_model.bin': TORCH })
     await mkdir(join(path, 'model.safetensors'))
-    expect([...(await openFolder(path)).tensors.keys()]).toEqual(['t'])
+    await expect(openFolder(path)).rejects.toMatchObject({ code: 'ERR_FILE_READ' })
   })
 
   test('a broken file is an error, not a reason to take the next', async () => {
@@ -189,10 +189,10 @@ describe('links', () => {
     expect(table.tensors.get('s')).toMatchObject({ fileIndex: 0 })
   })
 
-  test('a link to nothing is not a checkpoint', async () => {
+  test('a link to nothing is an error, not an absent file', async () => {
     const path = await folder({})
     await symlink('nowhere', join(path, 'model.safetensors'))
-    await expect(openFolder(path)).rejects.toMatchObject({ code: 'ERR_FILE_NOT_FOUND' })
+    await expect(openFolder(path)).rejects.toMatchObject({ code: 'ERR_FILE_READ' })
   })
 })
 

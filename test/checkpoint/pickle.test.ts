@@ -202,6 +202,7 @@ describe('refusals', () => {
   test.each([
     ['list', '](', 'e', '\x85'],
     ['tuple', '(', 't', ''],
+    ['tuple in its arguments', '(', 't', '\x85'],
   ])('a call with the same long %s again and again', (_, begin, end, asTuple) => {
     const list = code(`${begin}${'N'.repeat(60_000)}${end}q\x000`)
     const call = ops(global('known', 'f'), code(`h\x00${asTuple}R0`))

@@ -107,15 +107,19 @@ describe.each(FORMATS)('$name', (format) => {
     expect([...(await read(format.file(body))).keys()]).toEqual(['a'])
   })
 
-  test('an expanded tensor, a scalar, and one without elements', async () => {
+  test('tied, transposed and sliced tensors, a scalar, and one without elements', async () => {
     const body = dict([
-      ['expanded', format.tensor({ shape: [9, 6], strides: [0, 1] })],
+      ['whole', format.tensor()],
+      ['tied', format.tensor()],
+      ['transposed', format.tensor({ shape: [3, 2], strides: [1, 3] })],
+      ['sliced', format.tensor({ offset: 1, shape: [2, 2], strides: [3, 1] })],
+      ['one row, expanded', format.tensor({ shape: [1, 6], strides: [0, 1] })],
       ['scalar', format.tensor({ offset: 5, shape: [], strides: [] })],
       ['empty', format.tensor({ offset: 6, shape: [0, 4], strides: [4, 1] })],
     ])
     const bytes = format.file(body)
     const tensors = await read(bytes)
-    expect(tensors.size).toBe(3)
+    expect(tensors.size).toBe(7)
     for (const found of tensors.values()) {
       expect(insideFile(found, { sizeBytes: bytes.length })).toBe(true)
     }
@@ -132,8 +136,9 @@ describe.each(FORMATS)('$name', (format) => {
     ['a size of 2^52 with stride 0', { shape: [2 ** 52, 2 ** 52], strides: [0, 0] }],
     ['a stride of 2^52', { shape: [2 ** 20], strides: [2 ** 52] }],
     ['an offset of 2^53 - 1', { offset: 2 ** 53 - 1, shape: [0], strides: [1] }],
-    ['a hundred axes', {
-      shape: new Array<number>(100).fill(1), strides: new Array<number>(100).fill(1) }],
+    ['an expanded row', { shape: [2, 6], strides: [0, 1] }],
+    ['an expanded element', { shape: [2 ** 20, 1024], strides: [0, 0] }],
+    ['rows that overlap', { shape: [3, 4], strides: [1, 1] }],
   ])('refuses %s, by the tensor’s name', async (_, spec) => {
     const error = await refusal(one(spec))
     expect(error.code).toBe('ERR_TENSOR_SHAPE')
@@ -148,6 +153,8 @@ describe.each(FORMATS)('$name', (format) => {
     ['a storage of 2^53 - 1 elements', { numel: 2 ** 53 - 1 }],
     ['a storage of -1 elements', { numel: -1 }],
     ['more strides than sizes', { shape: [6], strides: [1, 1] }],
+    ['a hundred axes', {
+      shape: new Array<number>(100).fill(1), strides: new Array<number>(100).fill(1) }],
   ])('refuses %s', async (_, spec) => {
     expect((await refusal(one(spec))).code).toBe('ERR_CHECKPOINT_FORMAT')
   })
@@ -220,6 +227,17 @@ describe.each(FORMATS)('$name', (format) => {
   ])('refuses %s', async (_, body) => {
     expect((await refusal(format.file(body))).code).toBe('ERR_CHECKPOINT_FORMAT')
   })
+
+  test('refuses calls with one long tuple again and again, soon', async () => {
+    const legacy = format.name === 'legacy'
+    const zeros = code(`(${'K\0'.repeat(65_000)}tq\x01`)
+    const args = ops(code('('), storageId({ legacy }), 0, code('h\x01h\x01tq\x02'))
+    const once = ops(global('torch._utils', '_rebuild_tensor'), code('q\0'), zeros, args)
+    const body = ops(code('('), once, code(`${'h\0h\x02R0'.repeat(50_000)}1N`))
+    const begun = performance.now()
+    expect((await refusal(format.file(body))).code).toBe('ERR_CHECKPOINT_FORMAT')
+    expect(performance.now() - begun).toBeLessThan(1000)
+  }, 60_000)
 
   test('cut short at every byte', async () => {
     const bytes = one()
@@ -388,6 +406,13 @@ describe('legacy', () => {
   ])('a view %s', async (_, view) => {
     const error = await refusal(torchLegacy(dict([['a', legacyTensor({ view })]])))
     expect(error.code).toBe('ERR_CHECKPOINT_FORMAT')
+  })
+
+  test('a tensor of more elements than its view but no more than the storage', async () => {
+    const spec = { view: tuple('view', 2, 3), shape: [2, 2], strides: [1, 1] }
+    const error = await refusal(torchLegacy(dict([['a', legacyTensor(spec)]])))
+    expect(error.code).toBe('ERR_TENSOR_SHAPE')
+    expect(error.message).toContain("'a'")
   })
 
   test('a tensor outside its view but inside the storage', async () => {

@@ -133,8 +133,8 @@ describe('refused as unsupported, by name', () => {
     [{ position_embedding_type: 'relative_key' }, 'position_embedding_type', 'relative_key'],
     [{ is_decoder: true }, 'is_decoder', 'true'],
     [{ add_cross_attention: true }, 'add_cross_attention', 'true'],
-    [{ quantization_config: { bits: 8 } }, 'quantization_config', 'bits'],
-    [{ pruned_heads: { 0: [1] } }, 'pruned_heads', '[1]'],
+    [{ quantization_config: { bits: 8 } }, 'quantization_config', 'an object of size 1'],
+    [{ pruned_heads: { 0: [1] } }, 'pruned_heads', 'an object of size 1'],
     [{ hidden_act: 'silu' }, 'hidden_act', 'silu'],
     [{ hidden_act: 'toString' }, 'hidden_act', 'toString'],
   ])('%j', (config, field, value) => {
@@ -190,6 +190,30 @@ describe('refused as invalid', () => {
 
   test.each([['a name'], [[1]], [{}]])('architectures %j', (value) => {
     expect(refusal({ architectures: value }).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([
+    'model_type',
+    'architectures',
+    'position_embedding_type',
+    'is_decoder',
+    'quantization_config',
+    'pruned_heads',
+    'hidden_size',
+    'layer_norm_eps',
+    'hidden_act',
+    'pad_token_id',
+  ])('%s that nests too deep for recursion', (field) => {
+    const depth = 200_000
+    const array = `${'['.repeat(depth)}${']'.repeat(depth)}`
+    const object = `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+    // What JavaScript itself would ask an object for, were it made a string.
+    const trap = `{"constructor":{"name":${array}},"toString":1,"toJSON":${array}}`
+    for (const text of [array, object, trap]) {
+      const error = refusal(JSON.parse(`{"${field}":${text}}`))
+      expect(error.message).toContain(field)
+      expect(error.message.length).toBeLessThan(300)
+    }
   })
 
   test('hidden_act that is not a name', () => {
