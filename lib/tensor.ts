@@ -42,8 +42,9 @@ export class Tensor<Type extends TensorType = TensorType> {
       )
     }
     if (!Array.isArray(dims)) throw invalidArgument('an array of sizes', 'dims', dims)
-    const size = (dims as readonly number[]).reduce((product, dim) => product * dim, 1)
-    if ((dims as readonly number[]).some((dim) => !Number.isSafeInteger(dim) || dim < 0) || size !== data.length) {
+    const sizes: readonly number[] = dims
+    const fits = sizes.every((dim) => Number.isSafeInteger(dim) && dim >= 0)
+    if (!fits || sizes.reduce((product, dim) => product * dim, 1) !== data.length) {
       throw new FusebertError(
         'ERR_INVALID_ARGUMENT',
         `Expected dims whose product is ${data.length} for a Tensor ` +

@@ -1,7 +1,7 @@
 // Opens a file, a named pipe or standard input as a stream of bytes: UTF-8 without its byte order
 // mark, in pieces of bounded size.
 
-import { createReadStream, fstatSync, open } from 'node:fs'
+import { constants, createReadStream, fstatSync, open, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { addAbortSignal, type Readable } from 'node:stream'
@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 import { FusebertError } from '../errors.js'
 
-const openFile = promisify(open) as (path: string, flags: string) => Promise<number>
+const openFile = promisify(open) as (path: string, flags: number) => Promise<number>
 
 /** Large enough that reading costs nothing beside encoding, small enough to forget about. */
 const READ_BYTES = 256 * 1024
@@ -100,9 +100,12 @@ export function errorCode(error: unknown): string {
   return typeof code === 'string' ? code : 'unknown error'
 }
 
-/** @throws ERR_FILE_NOT_FOUND when there is no file that can be opened */
-export async function checkInput(path: string): Promise<void> {
-  if (path === '-') return
+/**
+ * @returns what is there; null for standard input
+ * @throws ERR_FILE_NOT_FOUND when there is no file that can be opened
+ */
+export async function checkInput(path: string): Promise<Stats | null> {
+  if (path === '-') return null
   const info = await stat(path).catch((cause: unknown) => {
     throw new FusebertError(
       'ERR_FILE_NOT_FOUND',
@@ -117,6 +120,15 @@ export async function checkInput(path: string): Promise<void> {
       `Expected an input file at ${path} but there is a folder. Give one file.`,
     )
   }
+  return info
+}
+
+/**
+ * A named pipe without a writer would keep an opening thread, and so the end of the process,
+ * waiting. Opened without waiting, it has nothing to read until a writer has come.
+ */
+function openFlags(info: Stats | null): number {
+  return constants.O_RDONLY | (info?.isFIFO() === true ? constants.O_NONBLOCK : 0)
 }
 
 /**
@@ -126,8 +138,8 @@ export async function checkInput(path: string): Promise<void> {
  */
 export async function openInput(path: string, signal?: AbortSignal): Promise<Input> {
   if (path === '-') return new StreamInput(process.stdin, inputName(path), null, signal)
-  await checkInput(path)
-  const fd = await openFile(path, 'r').catch((cause: unknown) => {
+  const flags = openFlags(await checkInput(path))
+  const fd = await openFile(path, flags).catch((cause: unknown) => {
     throw new FusebertError(
       'ERR_FILE_NOT_FOUND',
       `Expected a readable file at ${path} but it cannot be opened (${errorCode(cause)}).`,

@@ -3,9 +3,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { unlinkSync } from 'node:fs'
-import { access, constants, open, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { access, constants, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, sep } from 'node:path'
 
 import { FusebertError } from '../errors.js'
 import { errorCode } from './input.js'
@@ -51,6 +51,8 @@ const advice: Record<string, string> = {
   EROFS: 'The file system is read-only: write to another folder.',
   ENOENT: 'Create the folder first.',
   ENOTDIR: 'Create the folder first.',
+  ENAMETOOLONG: 'The name is too long: choose a shorter one.',
+  ELOOP: 'The link leads back to itself: remove it, or write to another file.',
 }
 
 /** ERR_OUTPUT_WRITE with what to do about the system's error. */
@@ -64,13 +66,38 @@ export function outputError(name: string, cause: unknown): FusebertError {
   )
 }
 
+/** undefined where there is nothing; every other failure is one. */
+async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
+  return result.catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+/** The path without links; a link to nothing leads to where its target would be. */
+async function followLinks(path: string): Promise<string> {
+  const existing = await unlessMissing(realpath(path))
+  if (existing !== undefined) return existing
+  const parent = await realpath(dirname(path))
+  const target = join(parent, basename(path))
+  const link = await unlessMissing(readlink(target))
+  if (link === undefined) return target
+  // A circle of links cannot get here: realpath() fails with ELOOP. Not resolve(): it would drop a
+  // folder that is not there before "..".
+  return followLinks(isAbsolute(link) ? link : `${parent}${sep}${link}`)
+}
+
 /**
- * Where an output of this name really goes: a link stays, its target is replaced.
+ * Where an output of this name really goes: a link stays, its target is created or replaced.
  * @throws ERR_OUTPUT_WRITE when it is something else than a file, or its folder cannot be written
  */
 export async function checkOutput(path: string): Promise<string> {
-  const target = await realpath(path).catch(() => resolve(path))
-  const info = await stat(target).catch(() => undefined)
+  const fail = (cause: unknown): never => {
+    throw outputError(path, cause)
+  }
+  // What would only be found out at the end must not cost a whole job.
+  const target = await followLinks(path).catch(fail)
+  const info = await unlessMissing(stat(target)).catch(fail)
   if (info !== undefined && !info.isFile()) {
     throw new FusebertError(
       'ERR_OUTPUT_WRITE',
@@ -79,9 +106,7 @@ export async function checkOutput(path: string): Promise<string> {
         'writes to standard output.',
     )
   }
-  await access(dirname(target), constants.W_OK).catch((cause: unknown) => {
-    throw outputError(path, cause)
-  })
+  await access(dirname(target), constants.W_OK).catch(fail)
   return target
 }
 

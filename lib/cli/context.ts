@@ -22,10 +22,12 @@ export type StopSignal = keyof typeof SIGNAL_EXITS
 /** The reason of an abort: somebody wants the process to end. */
 export class Stopped extends Error {
   readonly exit_code: number
+  readonly signal: StopSignal
 
   constructor(signal: StopSignal) {
     super(`stopped by ${signal}`)
     this.exit_code = SIGNAL_EXITS[signal]
+    this.signal = signal
   }
 }
 

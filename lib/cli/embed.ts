@@ -9,6 +9,7 @@ import {
   type EmbedFileSummary,
 } from '../batch/embed-file.js'
 import { INPUT_FORMATS, planEmbedFile, type InputFormat } from '../batch/plan.js'
+import { checkStandardOutput } from '../batch/standard-output.js'
 import type { FeatureExtractionPipeline, Pooling } from '../pipelines/feature-extraction.js'
 import type { PipelineOptions } from '../pipelines/index.js'
 import type { Context } from './context.js'
@@ -179,6 +180,7 @@ async function runJob(
 async function runEmbed(flags: EmbedFlags, context: Context, load: LoadPipeline): Promise<void> {
   // What is wrong with the files should not have to wait for the model.
   await planEmbedFile(jobOptions(flags, context))
+  if (flags.output === '-') checkStandardOutput()
   const embed = await load(flags.model, pipelineOptions(flags, context))
   try {
     await runJob(embed, flags, context)

@@ -50,7 +50,8 @@ Result<const Kernels*> select_kernels(const char* forced) {
   }
   return Status(StatusCode::kDeviceUnavailable,
                 std::string("Expected one of ") + names + " for " + kIsaVariable +
-                    " on this processor but received " + wish.substr(0, 64) + ". Unset it to use the best one.");
+                    " on this processor but received " + wish.substr(0, 64) +
+                    ". Unset it to use the best one.");
 }
 
 Result<const Kernels*> select_kernels() { return select_kernels(std::getenv(kIsaVariable)); }

@@ -113,6 +113,27 @@ describe('jsonl', () => {
     expect(ids).toEqual(['9007199254740993', '12345678901234567890', '1.5', null, '100'])
   })
 
+  test('an id is the one of the record, not of what it holds', async () => {
+    const lines = [
+      '{"id":9007199254740993,"text":"a","meta":{"id":9007199254740992}}',
+      '{"meta":[{"id":9007199254740992}],"text":"a","id":9007199254740993}',
+      '{"\\u0069d":9007199254740993,"text":"a"}',
+      '{"id":1,"text":"a","i\\u0064" :\t9007199254740993 }',
+      '{"x\\"":"\\\\","text":"} \\"id\\":9007199254740992","id":9007199254740993,"xid":1}',
+      '{"a\\\\":{"b":"]{"},"text":"\\"","id":9007199254740993}',
+    ]
+    const ids = (await collect(readJsonl, lines.join('\n'))).map((record) => record.id)
+    expect(ids).toEqual(lines.map(() => '9007199254740993'))
+    const [deep] = await collect(readJsonl, '{"text":"a","meta":{"id":9007199254740993}}')
+    expect(deep).toMatchObject({ kind: 'text', id: null })
+  })
+
+  test('a number id is copied as it is written where reading it would round it', async () => {
+    const ids = ['-9007199254740993', '0.10000000000000000001', '1e21', `${'9'.repeat(400)}`]
+    const content = ids.map((id) => `{"text":"a","id":${id}}`).join('\n')
+    expect((await collect(readJsonl, content)).map((record) => record.id)).toEqual(ids)
+  })
+
   test('invalid records keep their id where it can be read', async () => {
     const [record] = await collect(readJsonl, '{"id":"k","text":""}')
     expect(record).toMatchObject({ kind: 'invalid', id: '"k"' })

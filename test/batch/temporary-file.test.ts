@@ -1,8 +1,11 @@
 // Output files appear complete or not at all.
-import { chmodSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync,
+} from 'node:fs'
 
 import { describe, expect, test } from 'vitest'
 
+import { planEmbedFile } from '../../lib/batch/plan.js'
 import { removeTemporaryFiles, TemporaryFile } from '../../lib/batch/temporary-file.js'
 import { scratch } from './fake.js'
 
@@ -50,6 +53,39 @@ describe('a temporary file', () => {
     await file.commit()
     expect(readlinkSync(folder.path('link'))).toBe('real')
     expect(readFileSync(folder.path('real'), 'utf8')).toBe('new')
+  })
+
+  test('a link to nothing stays a link, and its target is created', async () => {
+    const folder = scratch()
+    mkdirSync(folder.path('sub'))
+    symlinkSync('sub/other', folder.path('link'))
+    symlinkSync('../real', folder.path('sub/other'))
+    const file = await TemporaryFile.create(folder.path('link'))
+    await file.write(Buffer.from('new'))
+    expect(existsSync(folder.path('real'))).toBe(false)
+    await file.commit()
+    expect(readlinkSync(folder.path('link'))).toBe('sub/other')
+    expect(readFileSync(folder.path('real'), 'utf8')).toBe('new')
+
+    symlinkSync('missing/out', folder.path('broken'))
+    const broken = TemporaryFile.create(folder.path('broken'))
+    await expect(broken).rejects.toMatchObject({ code: 'ERR_OUTPUT_WRITE' })
+    expect(folder.list()).toEqual(['broken', 'link', 'real', 'sub'])
+  })
+
+  test('a name that cannot be is refused before anything is done', async () => {
+    const folder = scratch()
+    const input = folder.write('in.txt', 'a')
+    symlinkSync('circle.npy', folder.path('circle.npy'))
+    symlinkSync(`${'n'.repeat(252)}.npy`, folder.path('long.npy'))
+    symlinkSync('missing/../detour.npy', folder.path('detour.npy'))
+    const long = `${'n'.repeat(252)}.npy`
+    const names = [long, 'circle.npy', 'long.npy', 'detour.npy', 'in.txt/out.npy']
+    for (const name of names) {
+      const plan = planEmbedFile({ input, output: folder.path(name) })
+      await expect(plan).rejects.toMatchObject({ code: 'ERR_OUTPUT_WRITE' })
+    }
+    await planEmbedFile({ input, output: folder.path(`${'n'.repeat(251)}.npy`) })
   })
 
   test('a folder, a device, a missing folder are refused', async () => {

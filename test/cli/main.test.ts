@@ -1,7 +1,7 @@
 // The command as a process: streams, signals, exit codes. Runs on a fake pipeline, so what is
 // tested here is the same on every machine; model.test.ts runs a real model.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -94,6 +94,18 @@ describe('streams', () => {
     const { code, stderr } = shell('"$@" > /dev/full', embed('quick', input, '-'))
     expect(code).toBe(1)
     expect(stderr).toMatch(/^fusebert: Could not write standard output .*\[ERR_OUTPUT_WRITE\]\n$/)
+  })
+
+  test('a standard output that is closed or cannot be written is a failure', () => {
+    const folder = scratch()
+    const input = folder.write('in.txt', lines(10))
+    for (const redirection of ['>&-', '1< /dev/null']) {
+      const { code, stderr } = shell(`"$@" ${redirection}`, embed('quick', input, '-'))
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/standard output.*\[ERR_OUTPUT_WRITE\]\n$/)
+    }
+    expect(shell('"$@" > /dev/null', embed('quick', input, '-')).code).toBe(0)
+    expect(shell('"$@" >&-', embed('quick', input, folder.path('out.npy'))).code).toBe(0)
   })
 
   test('a file that may not grow leaves what was there', () => {
@@ -227,6 +239,43 @@ describe('signals', () => {
     expect((await end).code).toBe(130)
     expect(performance.now() - begin).toBeLessThan(PROMPT_MS)
     writer.kill()
+  })
+
+  test('a named pipe that no writer has opened', async () => {
+    const folder = scratch()
+    const input = folder.path('in.txt')
+    expect(spawnSync('mkfifo', [input]).status).toBe(0)
+    const { child, end } = start(embed('quick', input, folder.path('out.npy')))
+    await until(working(folder.list))
+    const begin = performance.now()
+    child.kill('SIGTERM')
+    expect((await end).code).toBe(143)
+    expect(performance.now() - begin).toBeLessThan(PROMPT_MS)
+    expect(folder.list()).toEqual(['in.txt'])
+  })
+
+  test('a writer that comes late is waited for', async () => {
+    const folder = scratch()
+    const input = folder.path('in.txt')
+    expect(spawnSync('mkfifo', [input]).status).toBe(0)
+    const { end } = start(embed('quick', input, folder.path('out.npy')))
+    await until(working(folder.list))
+    await sleep(200)
+    spawn('sh', ['-c', `exec > '${input}'; echo a; sleep 0.3; echo b`])
+    expect((await end).code).toBe(0)
+    expect(readNpy(folder.path('out.npy')).shape).toEqual([2, 8])
+  })
+
+  // Nobody ever writes to the other side of a new terminal: the read cannot be ended.
+  test.skipIf(!existsSync('/dev/ptmx'))('a read that never returns', async () => {
+    const folder = scratch()
+    const output = folder.path('out.npy')
+    const { child, end } = start(embed('quick', '/dev/ptmx', output, '--format', 'txt'))
+    await until(working(folder.list))
+    await sleep(100)
+    child.kill('SIGTERM')
+    expect(await end).toMatchObject({ code: null, signal: 'SIGTERM' })
+    expect(folder.list()).toEqual([])
   })
 })
 

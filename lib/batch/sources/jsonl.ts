@@ -7,17 +7,53 @@ import { decode, kindOf, NOT_UTF8, overlong, type SourceOptions } from './common
 
 const BLANK = /^[ \t\r]*$/
 
-/** An "id" key (a quote that no backslash precedes cannot lie inside a string) and its integer. */
-const INTEGER_IDS = /(?<!\\)"id"[ \t]*:[ \t]*(-?[0-9]+)(?=[ \t\r]*[,}])/g
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
 
-/** The id as JSON. Integers beyond 2^53, which JSON.parse rounds, are copied from the line. */
+/** What follows a key whose value is a number. */
+const NUMBER_VALUE = /[ \t\r\n]*:[ \t\r\n]*(-?[0-9][0-9.eE+-]*)/y
+
+/** The offset after the string that begins at `begin`. */
+function stringEnd(json: string, begin: number): number {
+  let at = begin + 1
+  for (let unit = json.charCodeAt(at); unit !== QUOTE; unit = json.charCodeAt(at)) {
+    if (at >= json.length) break
+    at += unit === BACKSLASH ? 2 : 1
+  }
+  return at + 1
+}
+
+/**
+ * A number of an object, as it is written.
+ * @param json - an object that JSON.parse accepts
+ */
+function numberSource(json: string, key: string): string | null {
+  let found: string | null = null
+  let depth = 0
+  for (let at = 0; at < json.length; ) {
+    const unit = json[at]
+    if (unit !== '"') {
+      if (unit === '{' || unit === '[') depth += 1
+      if (unit === '}' || unit === ']') depth -= 1
+      at += 1
+      continue
+    }
+    const end = stringEnd(json, at)
+    NUMBER_VALUE.lastIndex = end
+    const digits = depth === 1 ? NUMBER_VALUE.exec(json)?.[1] : undefined
+    // Of keys that are repeated the last one counts, as for JSON.parse.
+    if (digits !== undefined && JSON.parse(json.slice(at, end)) === key) found = digits
+    at = end
+  }
+  return found
+}
+
+/** The id as JSON. Numbers that JSON.parse may have rounded are copied from the line. */
 function idOf(record: object, source: string): string | null {
   const id: unknown = Object.hasOwn(record, 'id') ? (record as { id: unknown }).id : undefined
   if (typeof id === 'string') return JSON.stringify(id)
-  if (typeof id !== 'number' || !Number.isFinite(id)) return null
-  if (Number.isSafeInteger(id) || !Number.isInteger(id)) return JSON.stringify(id)
-  const digits = [...source.matchAll(INTEGER_IDS)].map((match) => match[1] ?? '')
-  return digits.findLast((candidate) => Number(candidate) === id) ?? JSON.stringify(id)
+  if (typeof id !== 'number') return null
+  return Number.isSafeInteger(id) ? JSON.stringify(id) : numberSource(source, 'id')
 }
 
 function parse(source: string): unknown {
