@@ -67,17 +67,44 @@ describe('package', () => {
     }
   })
 
-  test('one message says what to install when there is no compiler and no CMake', () => {
-    const bin = join(work, 'bin')
-    mkdirSync(bin)
+  test.each([
+    { there: [], missing: /install a C\+\+20 compiler .* and CMake .* and Ninja or Make/ },
+    { there: ['c++', 'make'], missing: /install CMake \([^)]*\), then/ },
+    { there: ['cmake', 'ninja'], missing: /install a C\+\+20 compiler \([^)]*\), then/ },
+  ])('one message says what to install where only $there are', ({ there, missing }) => {
+    const bin = mkdtempSync(join(work, 'bin-'))
     symlinkSync(process.execPath, join(bin, 'node'))
+    for (const name of there) symlinkSync('/bin/true', join(bin, name))
     const { status, stdout, stderr } = run(installed, process.execPath, ['scripts/install.mjs'], {
       PATH: bin, CXX: '',
     })
     expect(status).toBe(1)
     expect(stdout).toBe('')
     expect(stderr.trim().split('\n')).toHaveLength(1)
-    expect(stderr).toMatch(/C\+\+20 compiler.*CMake/)
+    expect(stderr).toMatch(missing)
+  })
+
+  test('its types serve a strict project', () => {
+    writeFileSync(join(project, 'main.mts'), `
+import { AutoModel, AutoTokenizer, pipeline, type PipelineOptions, type Tensor } from 'fusebert'
+const options: PipelineOptions = { threads: 1 }
+await using embed = await pipeline('feature-extraction', 'model', options)
+const pooled: Float32Array = (await embed(['a'], { pooling: 'mean', normalize: true })).data
+const tokens: Tensor<'float32'>[] = await embed(['a'], { pooling: 'none' })
+const one: Float32Array = (await embed('a')).data
+const tokenizer = await AutoTokenizer.from_pretrained('model')
+const model = await AutoModel.from_pretrained('model')
+const inputs = await tokenizer(['a', 'b'], { padding: true })
+const { last_hidden_state, pooler_output } = await model(inputs)
+export const rows: number[][] = last_hidden_state.tolist<number[][]>()
+export { one, pooled, pooler_output, tokens }
+`)
+    const tsc = run(project, process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'),
+      '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node',
+      '--lib', 'es2022,esnext.disposable', '--typeRoots', join(ROOT, 'node_modules/@types'),
+      'main.mts'])
+    expect(tsc.stdout).toBe('')
+    expect(tsc.status).toBe(0)
   })
 
   test('says how to build when the addon is not there', () => {

@@ -1,6 +1,8 @@
 // The real MiniLM against what sentence-transformers and the fast tokenizer say of 48 difficult
 // texts: ids equal, vectors to a cosine of 0.99999, alone and together.
-import { readFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -53,6 +55,17 @@ describe.skipIf(!available('shared'))('all-MiniLM-L6-v2', () => {
     for (const { text, ids } of references) {
       expect(await tokenizer.encode(text, { truncation: true, max_length: 512 })).toEqual(ids)
     }
+  })
+
+  test('ids are equal without tokenizer.json, from vocab.txt', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fusebert-vocab-'))
+    copyFileSync(`${MINILM}/vocab.txt`, join(folder, 'vocab.txt'))
+    const tokenizer = await AutoTokenizer.from_pretrained(folder)
+    const encoding = await tokenizer.encodeBatch(
+      references.map(({ text }) => text), { truncation: true, max_length: 512 },
+    )
+    expect(Array.from(encoding.input_ids)).toEqual(references.flatMap(({ ids }) => ids))
+    rmSync(folder, { recursive: true })
   })
 
   test('vectors are equal, all texts in one call', async () => {
