@@ -236,7 +236,7 @@ describe.each(FORMATS)('$name', (format) => {
     const body = ops(code('('), once, code(`${'h\0h\x02R0'.repeat(50_000)}1N`))
     const begun = performance.now()
     expect((await refusal(format.file(body))).code).toBe('ERR_CHECKPOINT_FORMAT')
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(performance.now() - begun).toBeLessThan(4000) // a tenth of a second, on a quiet machine
   }, 60_000)
 
   test('cut short at every byte', async () => {

@@ -160,7 +160,8 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('signals', () => {
-  const PROMPT_MS = 2500
+  /** What is stuck would stay so for ever; a busy machine is slow. */
+  const PROMPT_MS = 8000
   const working = (list: () => string[]) => (): boolean =>
     list().some((name) => name.endsWith('.tmp'))
 
@@ -202,8 +203,9 @@ describe('signals', () => {
     child.kill('SIGINT')
     await sleep(50)
     child.kill('SIGTERM')
+    // Had the first one's grace ended it, the code would be 130.
     expect((await end).code).toBe(143)
-    expect(performance.now() - begin).toBeLessThan(900)
+    expect(performance.now() - begin).toBeLessThan(PROMPT_MS)
     expect(folder.list()).toEqual(['in.txt'])
   })
 

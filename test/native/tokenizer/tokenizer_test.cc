@@ -21,7 +21,7 @@ constexpr size_t kHostileBytes = 1'000'000;
 constexpr double kHostileSeconds = 10;
 #else
 constexpr size_t kHostileBytes = 10'000'000;
-constexpr double kHostileSeconds = 2;
+constexpr double kHostileSeconds = 5;
 #endif
 
 TEST(Tokenizer, PairsArePackedWithTypesOffsetsAndMask) {
