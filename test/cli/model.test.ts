@@ -52,6 +52,30 @@ describe.skipIf(!available('shared'))('with a real model', () => {
     expect(stderr).toContain(`longer than ${MAX_LENGTH} tokens`)
   })
 
+  describe.skipIf(!available('script'))('on a terminal', () => {
+    /** What the command draws on its terminal. */
+    const drawn = (...more: string[]): string => {
+      const folder = scratch()
+      const input = folder.write('in.txt', 'Neither long nor short, a line of text.\n'.repeat(2000))
+      const args = [MAIN, 'embed', '--model', MINILM, '--input', input, '--output',
+        folder.path('o.npy'), ...more]
+      const command = [process.execPath, ...args].map((arg) => `'${arg}'`).join(' ')
+      const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+        encoding: 'utf8',
+      })
+      expect(status).toBe(0)
+      return stdout
+    }
+
+    test('a bar with texts/s, tokens/s and the time left', () => {
+      expect(drawn()).toMatch(/\[=+-+\] \d+% \| .* texts \| .* texts\/s \| .* tokens\/s \| .* left/)
+    })
+
+    test('none with --no-progress', () => {
+      expect(drawn('--no-progress')).not.toMatch(/ left/)
+    })
+  })
+
   test('.npy and .jsonl hold the same float32', () => {
     const folder = scratch()
     const output = folder.path('out.npy')

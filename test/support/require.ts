@@ -41,6 +41,8 @@ const parts = {
   headers: () => existsSync(join(NODE_PREFIX, 'include/node/node.h')),
   /** Python, which node-gyp runs on. */
   python: () => starts('python3', '--version'),
+  /** A terminal for a command to run on. */
+  script: () => starts('script', '--version'),
   /** A network namespace without a network. */
   unshare: () => starts('unshare', '-rn', 'true'),
 } as const
