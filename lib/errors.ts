@@ -5,8 +5,8 @@
 /** Stable codes; new ones may be added, none changes its meaning. */
 export type ErrorCode =
   | 'ERR_INVALID_ARGUMENT' // an option or argument of the wrong type or out of range
-  | 'ERR_FILE_NOT_FOUND' // a file or folder is not there or may not be opened
-  | 'ERR_FILE_READ' // a file changed, was truncated, or could not be read
+  | 'ERR_FILE_NOT_FOUND' // a file or folder is not there
+  | 'ERR_FILE_READ' // a file may not be opened, cannot be read, changed, or was truncated
   | 'ERR_CHECKPOINT_FORMAT' // a checkpoint file that contradicts its own format
   | 'ERR_CHECKPOINT_UNSAFE' // a checkpoint that asks for more than tensors (code, paths outside)
   | 'ERR_CONFIG' // a config.json that is invalid or describes a geometry that cannot run

@@ -234,9 +234,11 @@ function embedOptions(
   options: EmbedFileOptions,
   signal: AbortSignal,
 ): EmbedOptions {
+  const { pooling } = choosePooling(embed, options.pooling)
   return {
-    pooling: choosePooling(embed, options.pooling).pooling,
-    normalize: options.normalize ?? embed.defaults.normalize,
+    pooling,
+    // What a folder says is about its vectors, not about the hidden states.
+    normalize: options.normalize ?? (pooling !== 'none' && embed.defaults.normalize),
     truncation: true,
     ...(options.max_length === undefined ? {} : { max_length: options.max_length }),
     signal,

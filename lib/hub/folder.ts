@@ -77,6 +77,7 @@ export class ModelFolder {
     const path = this.resolve(name)
     const entry = await lstat(path).catch((error: unknown) => error)
     if (isMissing(entry)) return false
+    if (entry instanceof Error) throw openError(path, entry)
     const info = await stat(path).catch(() => undefined)
     if (info?.isFile() === true) return true
     throw new FusebertError(

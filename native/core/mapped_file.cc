@@ -142,7 +142,7 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::string& path,
   // O_NONBLOCK: a name that has become a pipe must not hang the load.
   file->fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->fd_ < 0) {
-    return Status(StatusCode::kFileNotFound,
+    return Status(errno == ENOENT ? StatusCode::kFileNotFound : StatusCode::kFileRead,
                   "Expected a readable file at " + path + " but " + std::strerror(errno) + ".");
   }
   struct stat info {};

@@ -12,8 +12,8 @@ namespace fusebert {
 enum class StatusCode {
   kOk,
   kInvalidArgument,    // a caller's value is out of its documented range
-  kFileNotFound,       // a file does not exist or may not be opened
-  kFileRead,           // a file changed, was truncated, or could not be read
+  kFileNotFound,       // a file does not exist
+  kFileRead,           // a file may not be opened, cannot be read, changed, or was truncated
   kTensorMissing,      // a tensor that the geometry needs is not in the checkpoint
   kTensorShape,        // a tensor's shape, stride or byte range does not fit
   kTensorDtype,        // a tensor has a dtype that weights cannot have

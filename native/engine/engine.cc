@@ -280,6 +280,7 @@ std::vector<Engine::Slice> Engine::next_batch() {
       // No room left for its next sequence; it stays at its place in the queue.
       std::lock_guard lock(mutex_);
       in_batch_ = visited;
+      batch_cancelled_.store(stopping_ || batch_is_for_nobody(), std::memory_order_relaxed);
       break;
     }
     slices.push_back({active, active->next_sequence, count});
@@ -333,7 +334,9 @@ Status Engine::encode(const std::vector<Slice>& slices) {
   size_t sequence = 0;
   for (const Slice& slice : slices) {
     EncodeResult& result = slice.active->result;
-    if (int64_t{result.cu_seqlens.back()} + batch.total_tokens() > kMaxTokensPerRequest) {
+    const int64_t tokens =
+        int64_t{scratch.cu_seqlens[sequence + slice.count]} - scratch.cu_seqlens[sequence];
+    if (result.cu_seqlens.back() + tokens > kMaxTokensPerRequest) {
       result.status = Status(StatusCode::kInvalidArgument,
                              "Expected at most " + std::to_string(kMaxTokensPerRequest) +
                                  " tokens in one call. Give fewer texts at once.");

@@ -1,6 +1,9 @@
 // The addon's entry point: what JavaScript can call. lib/native/addon.ts describes it.
 #include <napi.h>
 
+#include <utility>
+#include <vector>
+
 #include "backend/backend.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
@@ -13,13 +16,18 @@ namespace {
 // devices(): NativeDevice[]
 Napi::Value devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto found = list_devices();
-  if (!found.ok()) {
-    throw_error(env, found.status());
+  std::vector<DeviceInfo> found;
+  const Status status = guarded([&]() -> Status {
+    auto listed = list_devices();
+    if (listed.ok()) found = std::move(listed.value());
+    return listed.status();
+  });
+  if (!status.ok()) {
+    throw_error(env, status);
     return env.Undefined();
   }
   Napi::Array list = Napi::Array::New(env);
-  for (const DeviceInfo& info_of_device : found.value()) {
+  for (const DeviceInfo& info_of_device : found) {
     Napi::Object device = Napi::Object::New(env);
     device.Set("device", info_of_device.device);
     device.Set("name", info_of_device.name);

@@ -23,16 +23,6 @@ bool is_dtype(const std::string& name, DType& dtype) {
   return true;
 }
 
-// Whether the value is a number without a fraction that JavaScript represents exactly.
-bool is_integer(const Napi::Value& value, int64_t& integer) {
-  if (!value.IsNumber()) return false;
-  const double number = value.As<Napi::Number>().DoubleValue();
-  constexpr double kMaxSafeInteger = 9007199254740991.0;  // 2^53 - 1
-  if (!(std::fabs(number) <= kMaxSafeInteger) || number != std::floor(number)) return false;
-  integer = static_cast<int64_t>(number);
-  return true;
-}
-
 Result<std::vector<int64_t>> to_sizes(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
   if (!value.IsArray()) return expected("an array of integers", key);
@@ -151,6 +141,15 @@ napi_value take_vector(napi_env env, std::vector<T> values, napi_typedarray_type
 }
 
 }  // namespace
+
+bool is_integer(const Napi::Value& value, int64_t& integer) {
+  if (!value.IsNumber()) return false;
+  const double number = value.As<Napi::Number>().DoubleValue();
+  constexpr double kMaxSafeInteger = 9007199254740991.0;  // 2^53 - 1
+  if (!(std::fabs(number) <= kMaxSafeInteger) || number != std::floor(number)) return false;
+  integer = static_cast<int64_t>(number);
+  return true;
+}
 
 Result<TextList> to_texts(const Napi::Value& value) {
   if (!value.IsArray()) return expected("an array of strings", "texts");

@@ -16,6 +16,8 @@
 
 namespace fusebert::node {
 
+// Whether the value is a number without a fraction that JavaScript represents exactly.
+bool is_integer(const Napi::Value& value, int64_t& integer);
 Result<TextList> to_texts(const Napi::Value& value);
 Result<std::string> to_string(const Napi::Object& object, const char* key);
 Result<bool> to_bool(const Napi::Object& object, const char* key);

@@ -28,7 +28,7 @@ Status guarded(const Body& body) noexcept {
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::kOutOfMemory, "Not enough memory.");
   } catch (const std::system_error&) {
-    return Status(StatusCode::kOutOfMemory, "The system allows no more threads.");
+    return Status(StatusCode::kOutOfMemory, "The system refused a thread or a lock.");
   } catch (...) {
     return Status(StatusCode::kInternal, "An unexpected native exception.");
   }

@@ -69,21 +69,29 @@ napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& 
   return complete ? object : nullptr;
 }
 
+constexpr int64_t kMaxPaddedLength = int64_t{1} << 24;
+
 // [total_tokens, hidden] → [sequences, length, hidden] with zeros in the padding. On the engine's
 // thread: this moves megabytes.
 Status pad_hidden_states(EncodeResult& result, int64_t length, int64_t hidden) {
   if (!result.status.ok()) return result.status;
   return guarded([&]() -> Status {
-    const size_t row = static_cast<size_t>(length * hidden);
     const size_t sequences = result.cu_seqlens.size() - 1;
+    for (size_t i = 0; i < sequences; ++i) {
+      if (int64_t{result.cu_seqlens[i + 1]} - result.cu_seqlens[i] > length) {
+        return Status(StatusCode::kInvalidArgument, "Expected padded_length of the longest row.");
+      }
+    }
+    // Both factors have bounds: 2^24 · 2^14.
+    const size_t row = static_cast<size_t>(length * hidden);
+    if (sequences > std::vector<float>().max_size() / std::max<size_t>(row, 1)) {
+      return Status(StatusCode::kOutOfMemory, "Not enough memory for the padding.");
+    }
     if (result.hidden_states.size() == sequences * row) return Status();
     std::vector<float> padded(sequences * row);
     for (size_t i = 0; i < sequences; ++i) {
       const int64_t begin = result.cu_seqlens[i] * hidden;
       const int64_t end = result.cu_seqlens[i + 1] * hidden;
-      if (end - begin > length * hidden) {
-        return Status(StatusCode::kInvalidArgument, "Expected padded_length of the longest row.");
-      }
       std::copy(result.hidden_states.begin() + begin, result.hidden_states.begin() + end,
                 padded.begin() + static_cast<int64_t>(i * row));
     }
@@ -205,7 +213,10 @@ Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
   EncodeRequest request;
   int64_t padded_length = 0;
   const Status status = guarded([&]() -> Status {
-    if (info[4].IsNumber()) padded_length = info[4].As<Napi::Number>().Int64Value();
+    if (!is_integer(info[4], padded_length) || padded_length < 0 ||
+        padded_length > kMaxPaddedLength) {
+      return Status(StatusCode::kInvalidArgument, "Expected 0 to 2^24 for padded_length.");
+    }
     auto input_ids = to_int32s(info[0], "input_ids");
     if (!input_ids.ok()) return input_ids.status();
     auto token_type_ids = to_int32s(info[1], "token_type_ids");

@@ -122,6 +122,13 @@ describe('requests', () => {
       { pooling: 'cls', normalize: true, max_length: 12 },
     ])
     expect(embed.calls[0]!.options).not.toHaveProperty('max_length')
+    const sentence = fakeEmbedder({ from_sentence_transformers: true })
+    await embedFile(sentence, { input, output })
+    await embedFile(sentence, { input, output: folder.path('o.jsonl'), pooling: 'none' })
+    expect(sentence.calls.map((call) => call.options)).toMatchObject([
+      { pooling: 'mean', normalize: true },
+      { pooling: 'none', normalize: false },
+    ])
   })
 
   test('memory does not grow with the file', { timeout: 60_000 }, async () => {

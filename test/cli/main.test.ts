@@ -276,7 +276,9 @@ describe('signals', () => {
     await until(working(folder.list))
     await sleep(100)
     child.kill('SIGTERM')
-    expect(await end).toMatchObject({ code: null, signal: 'SIGTERM' })
+    // Where the abort comes before the read is pending, it ends in the ordinary way.
+    const { code, signal } = await end
+    expect([143, 'SIGTERM']).toContain(code ?? signal)
     expect(folder.list()).toEqual([])
   })
 })
