@@ -7,8 +7,7 @@ namespace fusebert {
 Result<std::vector<DeviceInfo>> list_devices() {
   auto cpu = cpu::cpu_info();
   if (!cpu.ok()) return cpu.status();
-  return std::vector<DeviceInfo>{
-      {"cpu", cpu.value().name, cpu.value().isa, cpu.value().isas, cpu.value().threads}};
+  return std::vector<DeviceInfo>{std::move(cpu.value())};
 }
 
 Result<SelectedBackend> load_backend(const BackendOptions& options, const Geometry& geometry,

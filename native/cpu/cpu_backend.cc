@@ -143,10 +143,11 @@ Result<std::unique_ptr<Backend>> load_cpu_backend(const BackendOptions& options,
   return std::unique_ptr<Backend>(std::move(backend));
 }
 
-Result<CpuInfo> cpu_info() {
+Result<DeviceInfo> cpu_info() {
   const auto kernels = select_kernels();
   if (!kernels.ok()) return kernels.status();
-  CpuInfo info;
+  DeviceInfo info;
+  info.device = "cpu";
   info.name = processor_name();
   info.isa = kernels.value()->isa;
   for (const Kernels* table : available_kernels()) info.isas.push_back(table->isa);

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "backend/backend.h"
 
@@ -16,14 +14,7 @@ Result<std::unique_ptr<Backend>> load_cpu_backend(const BackendOptions& options,
                                                   const Geometry& geometry,
                                                   const WeightTable& weights);
 
-// What devices() says of this machine.
-struct CpuInfo {
-  std::string name;               // as the processor says
-  std::string isa;                // the one in use
-  std::vector<std::string> isas;  // those that would run here, best first
-  int threads = 0;                // the default thread count
-};
-
-Result<CpuInfo> cpu_info();
+// This processor. Fails as load_cpu_backend does.
+Result<DeviceInfo> cpu_info();
 
 }  // namespace fusebert::cpu

@@ -41,8 +41,6 @@ class WeightTable {
   static Result<std::unique_ptr<WeightTable>> open(std::vector<FileEntry> files,
                                                    std::vector<TensorEntry> tensors);
 
-  bool contains(const std::string& name) const { return entries_.count(name) != 0; }
-
   // kTensorMissing or kTensorShape unless `name` is there with exactly this shape.
   Status require(const std::string& name, const std::vector<int64_t>& shape) const;
 

@@ -49,4 +49,12 @@ void Environment::end_call(napi_env env, PendingCall* call) {
   delete call;
 }
 
+napi_value new_instance(napi_env env, const Napi::FunctionReference& constructor, void* native) {
+  napi_value external = nullptr;
+  napi_value object = nullptr;
+  if (napi_create_external(env, native, nullptr, nullptr, &external) != napi_ok) return nullptr;
+  const bool made = napi_new_instance(env, constructor.Value(), 1, &external, &object) == napi_ok;
+  return made ? object : nullptr;
+}
+
 }  // namespace fusebert::node

@@ -49,4 +49,8 @@ class Environment {
   std::unordered_set<PendingCall*> calls_;
 };
 
+// Makes an object of a class whose constructor takes `native` as an external; it copies what it
+// needs. Null when the environment is ending or an exception is pending.
+napi_value new_instance(napi_env env, const Napi::FunctionReference& constructor, void* native);
+
 }  // namespace fusebert::node

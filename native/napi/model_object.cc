@@ -169,15 +169,8 @@ Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
   };
   const auto make_result = [loaded](napi_env result_env) -> napi_value {
     Environment* data = Environment::get(result_env);
-    napi_value external = nullptr;
-    napi_value object = nullptr;
-    if (data == nullptr ||
-        napi_create_external(result_env, loaded.get(), nullptr, nullptr, &external) != napi_ok) {
-      return nullptr;
-    }
-    const napi_value constructor = data->model_constructor.Value();
-    return napi_new_instance(result_env, constructor, 1, &external, &object) == napi_ok ? object
-                                                                                        : nullptr;
+    if (data == nullptr) return nullptr;
+    return new_instance(result_env, data->model_constructor, loaded.get());
   };
   return Napi::Value(env, run_in_background(env, "fusebert:loadModel", work, make_result));
 }

@@ -96,16 +96,8 @@ Napi::Value TokenizerObject::create(const Napi::CallbackInfo& info) {
   };
   const auto make_result = [tokenizer](napi_env result_env) -> napi_value {
     Environment* data = Environment::get(result_env);
-    napi_value external = nullptr;
-    napi_value constructor = nullptr;
-    napi_value object = nullptr;
-    if (data == nullptr ||
-        napi_create_external(result_env, tokenizer.get(), nullptr, nullptr, &external) != napi_ok) {
-      return nullptr;
-    }
-    constructor = data->tokenizer_constructor.Value();
-    return napi_new_instance(result_env, constructor, 1, &external, &object) == napi_ok ? object
-                                                                                        : nullptr;
+    if (data == nullptr) return nullptr;
+    return new_instance(result_env, data->tokenizer_constructor, tokenizer.get());
   };
   return Napi::Value(env, run_in_background(env, "fusebert:createTokenizer", work, make_result));
 }

@@ -1,21 +1,9 @@
-// Builds checkpoint files byte by byte, valid and not, and seeded random numbers for fuzzing.
+// Builds checkpoint files byte by byte, valid and not.
 import { memorySource, type ByteSource } from '../../lib/checkpoint/byte-source.js'
 import type { CheckpointFile, FileTensor } from '../../lib/checkpoint/tensor-table.js'
 import { DTYPE_BITS } from '../../lib/checkpoint/tensor-table.js'
 
 export const source = (bytes: Buffer): ByteSource => memorySource('/models/test.bin', bytes)
-
-/** mulberry32 */
-export function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 /** Whether every byte of a tensor lies in its file, which holds as many elements. */
 export function insideFile(tensor: FileTensor, file: Pick<CheckpointFile, 'sizeBytes'>): boolean {

@@ -10,10 +10,10 @@ import { readSafetensors } from '../../lib/checkpoint/safetensors.js'
 import type { FileTensor } from '../../lib/checkpoint/tensor-table.js'
 import { readTorch } from '../../lib/checkpoint/torch.js'
 import { FusebertError } from '../../lib/errors.js'
+import { random } from '../support/random.js'
 import {
   dict,
   insideFile,
-  random,
   safetensors,
   source,
   tensor,

@@ -13,6 +13,7 @@ import type { Tensor} from '../../dist/index.js';
 import {
   pipeline, type FeatureExtractionOptions, type FeatureExtractionPipeline,
 } from '../../dist/index.js'
+import { random } from '../support/random.js'
 import { GOLDEN_MODEL } from '../support/require.js'
 
 const HIDDEN = 32
@@ -24,17 +25,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => embed.dispose())
-
-/** A seeded generator (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 function randomText(next: () => number): string {
   const words = Math.floor(next() * 60)

@@ -1,21 +1,18 @@
 // Seeded random texts that look for trouble: every Unicode block, marks in any order, Hangul, Han,
 // emoji sequences, controls, lone surrogates, special tokens, words around the length limit.
+import { randomUint32 } from '../../support/random.js'
 import { EXTRA_TOKENS, smallVocabulary } from './small-tokenizer.js'
 
-/** mulberry32. */
 export class Random {
-  #state: number
+  readonly #next: () => number
 
   constructor(seed: number) {
-    this.#state = seed
+    this.#next = randomUint32(seed)
   }
 
   /** An integer in [0, bound). */
   below(bound: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % bound
+    return this.#next() % bound
   }
 
   pick<T>(choices: readonly T[]): T {
