@@ -6,6 +6,7 @@ const SLOW = [
   'test/native/**/*.test.ts',
   'test/package/**/*.test.ts',
   'test/lifecycle/**/*.test.ts',
+  'test/default-model/**/*.test.ts',
   'test/**/oracle.test.ts',
 ]
 

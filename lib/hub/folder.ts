@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { basename, isAbsolute, join, normalize, resolve, sep } from 'node:path'
 
 import { FusebertError, invalidArgument, type ErrorCode } from '../errors.js'
+import { embeddedModelPath } from './embedded-model.js'
 import { close, fstat, isMissing, lstat, open, openError, read, stat } from './files.js'
 
 /** No JSON file of a model comes near this. */
@@ -16,6 +17,17 @@ function looksLikeHubName(path: string): boolean {
   return /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path)
 }
 
+function adviceFor(path: string): string {
+  const advice = 'Give the folder that holds config.json'
+  return looksLikeHubName(path)
+    ? `${advice}; to get it: hf download ${path} --local-dir model.`
+    : `${advice}.`
+}
+
+/** A bundler that moves the code leaves the model behind. */
+const REINSTALL =
+  'It is a part of the package: install fusebert again, and let a bundler treat it as external.'
+
 export class ModelFolder {
   /** Absolute path. */
   readonly path: string
@@ -25,7 +37,8 @@ export class ModelFolder {
   }
 
   /**
-   * @param path - a folder on disk
+   * @param path - a folder on disk, or the name of the model that comes with the package (a folder
+   * of that name is './fusebert-mini')
    * @throws ERR_INVALID_ARGUMENT for something that is not a path, ERR_FILE_NOT_FOUND when there is
    * no such folder
    */
@@ -33,14 +46,14 @@ export class ModelFolder {
     if (typeof path !== 'string' || path === '' || path.includes('\0')) {
       throw invalidArgument('the path of a model folder', 'model', path)
     }
-    const absolute = resolve(path)
+    const embedded = embeddedModelPath(path)
+    const absolute = embedded ?? resolve(path)
     const info = await stat(absolute).catch(() => undefined)
     if (info === undefined || !info.isDirectory()) {
       throw new FusebertError(
         'ERR_FILE_NOT_FOUND',
         `Expected a folder with a model at ${absolute} but there is ` +
-          `${info ? 'a file' : 'nothing'}. Give the folder that holds config.json` +
-          `${looksLikeHubName(path) ? `; to get it: hf download ${path} --local-dir model` : ''}.`,
+          `${info ? 'a file' : 'nothing'}. ${embedded === undefined ? adviceFor(path) : REINSTALL}`,
       )
     }
     return new ModelFolder(absolute)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { available, GOLDEN_MODEL, NODE_PREFIX, ROOT } from '../support/require.js'
+import { available, NODE_PREFIX, ROOT } from '../support/require.js'
 
 const work = mkdtempSync(join(tmpdir(), 'fusebert-package-'))
 const project = join(work, 'project')
@@ -35,8 +35,8 @@ function run(cwd: string, command: string, args: string[], env: NodeJS.ProcessEn
 const program = (load: string): string => `
 ${load}
 async function main() {
-  const embed = await fusebert.pipeline('feature-extraction', ${JSON.stringify(GOLDEN_MODEL)})
-  const tensor = await embed('Hello, world.', { pooling: 'mean' })
+  const embed = await fusebert.pipeline('feature-extraction')
+  const tensor = await embed('Hello, world.')
   console.log(JSON.stringify([tensor.dims, tensor.data.every(Number.isFinite)]))
 }
 main()
@@ -59,10 +59,12 @@ describe('package', () => {
   test('holds what a user needs and nothing of the workshop', () => {
     for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'LICENSE',
       'README.md', 'CHANGELOG.md', 'CMakeLists.txt', 'binding.gyp', 'scripts/install.mjs',
-      'native/napi/addon.cc']) {
+      'native/napi/addon.cc', 'models/fusebert-mini/model.safetensors',
+      'models/fusebert-mini/README.md', 'models/fusebert-mini/1_Pooling/config.json']) {
       expect(existsSync(join(installed, file)), file).toBe(true)
     }
-    for (const file of ['test', 'bench', 'lib', 'docs', 'build', '.ci', 'node_modules']) {
+    for (const file of ['test', 'bench', 'lib', 'scripts/default-model', 'docs', 'build', '.ci',
+      'node_modules']) {
       expect(existsSync(join(installed, file)), file).toBe(false)
     }
   })
@@ -139,14 +141,14 @@ export { one, pooled, pooler_output, tokens }
       writeFileSync(join(project, 'main.mjs'), program("import * as fusebert from 'fusebert'"))
       const { stdout, stderr } = run(project, process.execPath, ['main.mjs'])
       expect(stderr).toBe('')
-      expect(JSON.parse(stdout)).toEqual([[1, expect.any(Number)], true])
+      expect(JSON.parse(stdout)).toEqual([[1, 192], true])
     })
 
     test('require works', () => {
       writeFileSync(join(project, 'main.cjs'), program("const fusebert = require('fusebert')"))
       const { stdout, stderr } = run(project, process.execPath, ['main.cjs'])
       expect(stderr).toBe('')
-      expect(JSON.parse(stdout)).toEqual([[1, expect.any(Number)], true])
+      expect(JSON.parse(stdout)).toEqual([[1, 192], true])
     })
 
     test('the command is there', () => {
@@ -155,6 +157,20 @@ export { one, pooled, pooler_output, tokens }
         version: string
       }
       expect(stdout.trim()).toBe(version)
+    })
+
+    test('the command embeds without a model, a token or a network', () => {
+      const posts = join(ROOT, 'examples/posts.jsonl')
+      const command = [join(project, 'node_modules/.bin/fusebert'), 'embed', '--input', posts,
+        '--output', '-']
+      const [first = '', ...args] = isolated ? ['unshare', '-rn', ...command] : command
+      const { status, stdout, stderr } = run(project, first, args, { HOME: home })
+      expect(status, stderr).toBe(0)
+      const rows = stdout.trimEnd().split('\n')
+      expect(rows).toHaveLength(readFileSync(posts, 'utf8').trimEnd().split('\n').length)
+      for (const row of rows) {
+        expect((JSON.parse(row) as { embedding: number[] }).embedding).toHaveLength(192)
+      }
     })
 
     test('a second build compiles nothing', () => {

@@ -233,7 +233,8 @@ describe('arguments', () => {
   test.each<[unknown, unknown, unknown, string]>([
     ['summarization', GOLDEN_MODEL, {}, 'ERR_INVALID_ARGUMENT'],
     ['feature-extraction', 42, {}, 'ERR_INVALID_ARGUMENT'],
-    ['feature-extraction', undefined, {}, 'ERR_INVALID_ARGUMENT'],
+    ['feature-extraction', '', {}, 'ERR_INVALID_ARGUMENT'],
+    ['feature-extraction', {}, {}, 'ERR_INVALID_ARGUMENT'],
     ['feature-extraction', 'no/such/folder', {}, 'ERR_FILE_NOT_FOUND'],
     ['feature-extraction', GOLDEN_MODEL, { device: 'tpu' }, 'ERR_INVALID_ARGUMENT'],
     ['feature-extraction', GOLDEN_MODEL, { dtype: 'int4' }, 'ERR_INVALID_ARGUMENT'],

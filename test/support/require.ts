@@ -13,6 +13,10 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const SHARED = fileURLToPath(new URL('../../../shared', import.meta.url))
 export const MINILM = `${SHARED}/models/all-minilm-l6-v2`
 
+/** A virtual environment in the checkout is preferred to the machine's Python. */
+const VENV_PYTHON = `${ROOT}.venv/bin/python`
+export const PYTHON = existsSync(VENV_PYTHON) ? VENV_PYTHON : 'python3'
+
 export const NODE_PREFIX = dirname(dirname(process.execPath))
 
 function starts(command: string, ...args: string[]): boolean {
@@ -41,6 +45,8 @@ const parts = {
   headers: () => existsSync(join(NODE_PREFIX, 'include/node/node.h')),
   /** Python, which node-gyp runs on. */
   python: () => starts('python3', '--version'),
+  /** What scripts/default-model needs; scripts/default-model/requirements.txt. */
+  torch: () => starts(PYTHON, '-c', 'import torch, tokenizers, safetensors, scipy'),
   /** A terminal for a command to run on. */
   script: () => starts('script', '--version'),
   /** A network namespace without a network. */
