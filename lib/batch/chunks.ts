@@ -22,25 +22,28 @@ export interface ChunkOptions {
   skip_invalid: boolean
   /** What the input is called in messages. */
   input_name: string
+  /** What --skip-invalid would do with an invalid record, for the message: "… with …". */
+  skipping: string
 }
 
 export function recordError(
   { expected, received }: Problem,
   line: number,
-  inputName: string,
+  { input_name, skipping }: Pick<ChunkOptions, 'input_name' | 'skipping'>,
 ): FusebertError {
   return new FusebertError(
     'ERR_INPUT_RECORD',
-    `Expected ${expected} on line ${line} of ${inputName} but received ${received}. ` +
-      'Correct it, or let such records be NaN (null in JSONL) with --skip-invalid.',
+    `Expected ${expected} on line ${line} of ${input_name} but received ${received}. ` +
+      `Correct it, or ${skipping} with --skip-invalid.`,
   )
 }
 
 /** @throws ERR_INPUT_RECORD at the first invalid record, unless those are skipped */
 export async function* makeChunks(
   source: RecordStream,
-  { limits, skip_invalid, input_name }: ChunkOptions,
+  options: ChunkOptions,
 ): AsyncGenerator<Chunk> {
+  const { limits, skip_invalid } = options
   let first = 0
   let records: SourceRecord[] = []
   let texts: string[] = []
@@ -56,7 +59,7 @@ export async function* makeChunks(
   for await (const list of source) {
     for (const record of list) {
       if (record.kind === 'invalid' && !skip_invalid) {
-        throw recordError(record.problem, record.line, input_name)
+        throw recordError(record.problem, record.line, options)
       }
       const length = record.kind === 'text' ? record.text.length : 0
       const full = records.length >= limits.max_texts || chars + length > limits.max_chars

@@ -1,35 +1,22 @@
-// Embeds a file of any size in bounded memory: records become chunks, a few chunks are in flight so
-// that the engine never waits, vectors are written in the order of the records.
+// Embeds a file of any size in bounded memory: vectors are written in the order of the records,
+// into an output that appears when it is complete.
 
 import type { Writable } from 'node:stream'
 
 import { withSignal } from '../abort.js'
-import { FusebertError } from '../errors.js'
-import { Tensor } from '../tensor.js'
-import { makeChunks, POOLED_LIMITS, TOKEN_LIMITS, type ChunkLimits } from './chunks.js'
-import { inputName, openInput, type Input } from './input.js'
-import { planEmbedFile, type InputFormat, type Plan, type PlanOptions } from './plan.js'
-import type {
-  Chunk,
-  Embedder,
-  EmbedOptions,
-  Pooling,
-  RecordStream,
-  Sink,
-  Usage,
-  Vectors,
-} from './records.js'
+import {
+  choosePooling,
+  embedRecords,
+  type EmbeddedRecords,
+  type EmbedRecordsParts,
+  type VectorOptions,
+} from './embed-records.js'
+import { planEmbedFile, type Plan, type PlanOptions } from './plan.js'
+import type { Embedder, Sink } from './records.js'
 import { JsonlSink } from './sinks/jsonl.js'
 import { NpySink } from './sinks/npy.js'
-import { MAX_RECORD_BYTES, type SourceOptions } from './sources/common.js'
-import { readCsv } from './sources/csv.js'
-import { readJsonl } from './sources/jsonl.js'
-import { readTxt } from './sources/txt.js'
 import { OutputClosed, StandardOutput } from './standard-output.js'
 import { TemporaryFile, type WriteFunction } from './temporary-file.js'
-
-/** One request runs, one waits behind it, one is being written. */
-export const MAX_IN_FLIGHT = 3
 
 export interface EmbedFileProgress {
   /** Records whose rows have been written. */
@@ -41,15 +28,9 @@ export interface EmbedFileProgress {
   size_bytes: number | null
 }
 
-export interface EmbedFileOptions extends PlanOptions {
-  /** Default: the model's own. */
-  normalize?: boolean
-  /** Tokens, special ones included; default: the model's own. */
-  max_length?: number
+export interface EmbedFileOptions extends PlanOptions, VectorOptions {
   /** Invalid records give NaN (JSONL: null) instead of an error. */
   skip_invalid?: boolean
-  /** Ends the job, which then rejects with the signal's reason. */
-  signal?: AbortSignal
   on_progress?: (progress: EmbedFileProgress) => void
 }
 
@@ -66,26 +47,9 @@ export interface EmbedFileSummary {
 }
 
 /** What tests replace. */
-export interface EmbedFileParts {
+export interface EmbedFileParts extends EmbedRecordsParts {
   stdout?: Writable
   write?: WriteFunction
-  limits?: ChunkLimits
-  max_record_bytes?: number
-}
-
-const SOURCES: Record<
-  InputFormat,
-  (chunks: AsyncIterable<Buffer>, options: SourceOptions) => RecordStream
-> = { jsonl: readJsonl, txt: readTxt, csv: readCsv }
-
-/** What pooling a job uses: as asked for, else the model's own, else the mean. */
-export function choosePooling(
-  { defaults }: Pick<Embedder, 'defaults'>,
-  asked: Pooling | undefined,
-): { pooling: Pooling; assumed: boolean } {
-  if (asked !== undefined) return { pooling: asked, assumed: false }
-  if (defaults.from_sentence_transformers) return { pooling: defaults.pooling, assumed: false }
-  return { pooling: 'mean', assumed: true }
 }
 
 async function openSink(
@@ -110,105 +74,20 @@ async function openSink(
   }
 }
 
-interface Answer {
-  vectors: Vectors
-  usage: Usage
-}
+/** What becomes of an invalid record. */
+const SKIPPING = 'let such records be NaN (null in JSONL)'
 
-/** A chunk whose request is running. `answer` never rejects unhandled. */
-interface Flight {
-  chunk: Chunk
-  answer: Promise<Answer>
-}
-
-async function request(embed: Embedder, chunk: Chunk, options: EmbedOptions): Promise<Answer> {
-  const none = { texts: 0, tokens: 0, truncated: 0 }
-  if (chunk.texts.length === 0) {
-    return { vectors: { kind: 'pooled', data: new Float32Array(0) }, usage: none }
-  }
-  const result = await embed(chunk.texts, options)
-  if (!(result instanceof Tensor)) {
-    return { vectors: { kind: 'tokens', tensors: result }, usage: result.usage }
-  }
-  const [rows, columns] = result.dims
-  if (
-    !(result.data instanceof Float32Array) ||
-    rows !== chunk.texts.length ||
-    columns !== embed.hidden_size
-  ) {
-    throw new FusebertError(
-      'ERR_INTERNAL',
-      `Expected [${chunk.texts.length}, ${embed.hidden_size}] from the model but received ` +
-        `[${result.dims.join(', ')}].`,
-    )
-  }
-  return { vectors: { kind: 'pooled', data: result.data }, usage: result.usage }
-}
-
-/** The answers to a stream of chunks, in order; reads ahead while older requests run. */
-class Flights {
-  readonly #chunks: AsyncIterator<Chunk>
-  readonly #start: (chunk: Chunk) => Promise<Answer>
-  readonly #flights: Flight[] = []
-  #next: Promise<IteratorResult<Chunk>> | null
-
-  constructor(chunks: AsyncIterator<Chunk>, start: (chunk: Chunk) => Promise<Answer>) {
-    this.#chunks = chunks
-    this.#start = start
-    this.#next = this.#read()
-  }
-
-  #read(): Promise<IteratorResult<Chunk>> {
-    const next = this.#chunks.next()
-    next.catch(() => undefined) // whoever waits for it sees the failure
-    return next
-  }
-
-  #take(result: IteratorResult<Chunk>): void {
-    this.#next = null
-    if (result.done === true) return
-    const answer = this.#start(result.value)
-    answer.catch(() => undefined)
-    this.#flights.push({ chunk: result.value, answer })
-    this.#next = this.#read()
-  }
-
-  /** The oldest chunk and its answer; null after the last. */
-  async next(): Promise<{ chunk: Chunk; answer: Answer } | null> {
-    for (;;) {
-      const [oldest] = this.#flights
-      const next = this.#flights.length < MAX_IN_FLIGHT ? this.#next : null
-      if (oldest === undefined && next === null) return null
-      const event = await Promise.race([
-        ...(next === null ? [] : [next]),
-        ...(oldest === undefined ? [] : [oldest.answer]),
-      ])
-      if (!('vectors' in event)) this.#take(event)
-      else if (oldest !== undefined) {
-        this.#flights.shift()
-        return { chunk: oldest.chunk, answer: event }
-      }
-    }
-  }
-}
-
-/** What waits here is told to stop elsewhere: the pipeline has the signal, the sink is aborted. */
+/** What waits here is told to stop elsewhere: the sink is discarded. */
 const nothing = (): void => undefined
 
-interface Job {
-  flights: Flights
-  sink: Sink
-  input: Input
-  signal: AbortSignal
-  summary: EmbedFileSummary
-}
-
-async function transfer({ flights, sink, input, signal, summary }: Job, options: EmbedFileOptions) {
-  for (;;) {
-    const done = await withSignal(flights.next(), signal, nothing)
-    if (done === null) break
-    const { chunk, answer } = done
-    await withSignal(sink.write(chunk, answer.vectors), signal, nothing)
+async function transfer(
+  vectors: EmbeddedRecords,
+  sink: Sink,
+  summary: EmbedFileSummary,
+  options: EmbedFileOptions,
+): Promise<void> {
+  for await (const { chunk, answer, size_bytes } of vectors) {
+    await withSignal(sink.write(chunk, answer.vectors), options.signal, nothing)
     summary.records += chunk.records.length
     summary.invalid += chunk.records.length - chunk.texts.length
     summary.tokens += answer.usage.tokens
@@ -217,32 +96,10 @@ async function transfer({ flights, sink, input, signal, summary }: Job, options:
       records: summary.records,
       tokens: summary.tokens,
       bytes_done: chunk.end_bytes,
-      size_bytes: input.size_bytes,
+      size_bytes,
     })
   }
-  if (summary.records === 0) {
-    throw new FusebertError(
-      'ERR_INPUT_EMPTY',
-      `Expected at least one record in ${inputName(options.input)} but received none.`,
-    )
-  }
   await sink.commit()
-}
-
-function embedOptions(
-  embed: Embedder,
-  options: EmbedFileOptions,
-  signal: AbortSignal,
-): EmbedOptions {
-  const { pooling } = choosePooling(embed, options.pooling)
-  return {
-    pooling,
-    // What a folder says is about its vectors, not about the hidden states.
-    normalize: options.normalize ?? (pooling !== 'none' && embed.defaults.normalize),
-    truncation: true,
-    ...(options.max_length === undefined ? {} : { max_length: options.max_length }),
-    signal,
-  }
 }
 
 /**
@@ -257,24 +114,9 @@ export async function embedFile(
   options: EmbedFileOptions,
   parts: EmbedFileParts = {},
 ): Promise<EmbedFileSummary> {
-  // Whatever ends the job early must also end its reading and its requests.
-  const stop = new AbortController()
-  const signal =
-    options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
-  const requestOptions = embedOptions(embed, options, signal)
-  const plan = await planEmbedFile({ ...options, pooling: requestOptions.pooling })
-  signal.throwIfAborted()
-  const input = await openInput(options.input, signal)
-  const source = SOURCES[plan.input_format](input.chunks(), {
-    field: options.field ?? 'text',
-    column: options.column ?? 'text',
-    max_record_bytes: parts.max_record_bytes ?? MAX_RECORD_BYTES,
-  })
-  const chunks = makeChunks(source, {
-    limits: parts.limits ?? (requestOptions.pooling === 'none' ? TOKEN_LIMITS : POOLED_LIMITS),
-    skip_invalid: options.skip_invalid ?? false,
-    input_name: inputName(options.input),
-  })
+  const { pooling } = choosePooling(embed, options.pooling)
+  const plan = await planEmbedFile({ ...options, pooling })
+  options.signal?.throwIfAborted()
   const summary: EmbedFileSummary = {
     records: 0,
     invalid: 0,
@@ -283,18 +125,15 @@ export async function embedFile(
     hidden_size: embed.hidden_size,
     output_closed: false,
   }
-  let sink: Sink | null = null
+  const sink = await openSink(embed, options, plan, parts)
   try {
-    sink = await openSink(embed, options, plan, parts)
-    const flights = new Flights(chunks, (chunk) => request(embed, chunk, requestOptions))
-    await transfer({ flights, sink, input, signal, summary }, options)
+    const job = { ...options, pooling, format: plan.input_format, skipping: SKIPPING }
+    const vectors = embedRecords(embed, job, parts)
+    await transfer(vectors, sink, summary, options)
     return summary
   } catch (error) {
-    stop.abort(error)
-    await sink?.discard()
+    await sink.discard()
     if (error instanceof OutputClosed) return { ...summary, output_closed: true }
     throw error
-  } finally {
-    input.close()
   }
 }

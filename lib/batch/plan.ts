@@ -15,17 +15,21 @@ export type OutputFormat = 'npy' | 'jsonl'
 
 export const INPUT_FORMATS: readonly InputFormat[] = ['jsonl', 'txt', 'csv']
 
-export interface PlanOptions {
+/** Where the texts are. */
+export interface InputOptions {
   /** A file, or - for standard input. */
   input: string
-  /** A file that ends in .npy or .jsonl, or - for JSONL on standard output. */
-  output: string
   /** Default: what the input's name ends in; jsonl for standard input. */
   format?: InputFormat
   /** JSONL: the key of the text; default 'text'. */
   field?: string
   /** CSV: the name or number (from 1) of the text's column; default 'text'. */
   column?: string
+}
+
+export interface PlanOptions extends InputOptions {
+  /** A file that ends in .npy or .jsonl, or - for JSONL on standard output. */
+  output: string
   /** Default: the model's own, and 'mean' for a model that has none. */
   pooling?: Pooling
   /** JSONL output: rows repeat the text. */
@@ -54,7 +58,7 @@ function wrong(message: string): FusebertError {
   return new FusebertError('ERR_INVALID_ARGUMENT', message)
 }
 
-function inputFormat({ input, format }: PlanOptions): InputFormat {
+function inputFormat({ input, format }: InputOptions): InputFormat {
   if (format !== undefined) {
     if (!INPUT_FORMATS.includes(format)) throw invalidChoice(INPUT_FORMATS, 'format', format)
     return format
@@ -76,7 +80,7 @@ function outputFormat({ output }: PlanOptions): OutputFormat {
   )
 }
 
-function checkCombination(options: PlanOptions, { input_format, output_format }: Plan): void {
+function checkColumns(options: InputOptions, input_format: InputFormat): void {
   if (options.field !== undefined && input_format !== 'jsonl') {
     throw wrong(
       `Expected no --field for ${input_format} input: it names a key of JSONL records. ` +
@@ -89,6 +93,9 @@ function checkCombination(options: PlanOptions, { input_format, output_format }:
         'For JSONL use --field.',
     )
   }
+}
+
+function checkOutputOptions(options: PlanOptions, output_format: OutputFormat): void {
   if (options.with_text === true && output_format !== 'jsonl') {
     throw wrong('Expected JSONL output for --with-text: .npy holds numbers only.')
   }
@@ -118,12 +125,24 @@ async function checkDistinct({ input, output }: PlanOptions): Promise<void> {
 }
 
 /**
+ * What the input is, where nothing is written to a file.
+ * @throws ERR_INVALID_ARGUMENT for a format or options that do not go with it, ERR_FILE_NOT_FOUND
+ */
+export async function planInput(options: InputOptions): Promise<InputFormat> {
+  const input_format = inputFormat(options)
+  checkColumns(options, input_format)
+  await checkInput(options.input)
+  return input_format
+}
+
+/**
  * @throws ERR_INVALID_ARGUMENT for formats or a combination that cannot be, ERR_FILE_NOT_FOUND,
  * ERR_OUTPUT_WRITE
  */
 export async function planEmbedFile(options: PlanOptions): Promise<Plan> {
   const plan = { input_format: inputFormat(options), output_format: outputFormat(options) }
-  checkCombination(options, plan)
+  checkColumns(options, plan.input_format)
+  checkOutputOptions(options, plan.output_format)
   await checkInput(options.input)
   if (options.output !== '-') await checkOutput(options.output)
   await checkDistinct(options)

@@ -5,7 +5,9 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 
 import { EXIT_OK, EXIT_USAGE, report, type Context } from './context.js'
-import { addEmbed, type LoadPipeline } from './embed.js'
+import { addEmbed } from './embed.js'
+import type { LoadPipeline } from './shared-options.js'
+import { addSimilar } from './similar.js'
 
 function version(): string {
   const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
@@ -21,10 +23,11 @@ function buildProgram(context: Context, load: LoadPipeline | undefined): Command
       writeErr: (text) => context.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'fusebert: ')),
     })
-    .showHelpAfterError('(fusebert embed --help lists the options)')
-    .addHelpText('after', '\nfusebert embed --help shows examples.')
+    .showHelpAfterError('(fusebert help <command> lists the options)')
+    .addHelpText('after', '\nfusebert embed --help and fusebert similar --help show examples.')
   // Commands copy the settings above when they are made.
   addEmbed(program, context, load)
+  addSimilar(program, context, load)
   return program
 }
 

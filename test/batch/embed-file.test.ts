@@ -4,7 +4,8 @@ import { Writable } from 'node:stream'
 
 import { describe, expect, test } from 'vitest'
 
-import { embedFile, MAX_IN_FLIGHT, type EmbedFileProgress } from '../../lib/batch/embed-file.js'
+import { embedFile, type EmbedFileProgress } from '../../lib/batch/embed-file.js'
+import { MAX_IN_FLIGHT } from '../../lib/batch/embed-records.js'
 import { planEmbedFile } from '../../lib/batch/plan.js'
 import { fakeEmbedder, HIDDEN, readNpy, readRows, scratch, vectorOf } from './fake.js'
 

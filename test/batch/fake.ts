@@ -28,6 +28,8 @@ export interface FakeOptions {
   delay?: (call: number) => Promise<unknown>
   from_sentence_transformers?: boolean
   truncated?: number
+  /** Default: vectorOf. */
+  vector?: (text: string) => number[]
 }
 
 export function fakeEmbedder(settings: FakeOptions = {}): Fake {
@@ -48,7 +50,7 @@ export function fakeEmbedder(settings: FakeOptions = {}): Fake {
         })
         return Object.assign(tensors, { usage })
       }
-      const data = Float32Array.from(texts.flatMap(vectorOf))
+      const data = Float32Array.from(texts.flatMap(settings.vector ?? vectorOf))
       return Object.assign(new Tensor('float32', data, [texts.length, HIDDEN]), { usage })
     } finally {
       fake.running -= 1

@@ -55,6 +55,16 @@ describe('words', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
   })
 
+  test('the help of every command says what the embedded model is for', () => {
+    for (const command of ['embed', 'similar']) {
+      const { code, stdout } = run([command, '--help'])
+      expect(code).toBe(0)
+      expect(stdout).toContain('fusebert-mini')
+      expect(stdout).toMatch(/no psychiatric diagnosis/)
+      for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
+    }
+  })
+
   test('no command, an unknown option', () => {
     expect(run([])).toMatchObject({ code: 2, stdout: '' })
     const wrong = run(embed('quick', '-', '-', '--colour', 'red'))
@@ -207,6 +217,15 @@ describe('signals', () => {
     expect((await end).code).toBe(143)
     expect(performance.now() - begin).toBeLessThan(PROMPT_MS)
     expect(folder.list()).toEqual(['in.txt'])
+  })
+
+  test('similar ends at a signal, too', async () => {
+    const folder = scratch()
+    const input = folder.write('in.txt', lines(50_000))
+    const { child, end } = start(['similar', 'words', '--model', 'slow', '--input', input])
+    await sleep(1500)
+    child.kill('SIGINT')
+    expect(await end).toEqual({ code: 130, signal: null, stderr: 'fusebert: stopped by SIGINT\n' })
   })
 
   test('waiting for standard input', async () => {

@@ -3,10 +3,10 @@ import { Writable } from 'node:stream'
 
 import { describe, expect, test } from 'vitest'
 
-import type { LoadPipeline } from '../../lib/cli/embed.js'
 import { summaryLines } from '../../lib/cli/embed.js'
 import { runProgram } from '../../lib/cli/program.js'
 import { progressLine } from '../../lib/cli/progress.js'
+import type { LoadPipeline } from '../../lib/cli/shared-options.js'
 import { duration } from '../../lib/cli/format.js'
 import { Stopped } from '../../lib/cli/context.js'
 import { FusebertError } from '../../lib/errors.js'
@@ -145,7 +145,7 @@ describe('wrong usage ends with 2 before a model is loaded', () => {
     ['an unknown option', [...args, '--nope']],
     ['an unknown command', ['nope']],
     ['an extra argument', [...args, 'extra']],
-    ['no option', ['embed']],
+    ['no input', ['embed']],
     ['an empty model', ['embed', '--model', '', '--input', '-', '--output', '-']],
     ...['0', '-1', '1.5', '1e3', 'x', '', ' 5', '0x10', '99999999999'].flatMap((number) =>
       ['--max-length', '--threads', '--batch-tokens'].map((option): [string, string[]] => {

@@ -1,0 +1,165 @@
+// fusebert similar: the texts of a file that mean nearly the same as a query.
+
+import type { Command } from 'commander'
+import stringWidth from 'string-width'
+
+import { choosePooling } from '../batch/embed-records.js'
+import {
+  DEFAULT_TOP,
+  findSimilar,
+  planSimilar,
+  type SimilarText,
+} from '../batch/find-similar.js'
+import { checkStandardOutput, OutputClosed, StandardOutput } from '../batch/standard-output.js'
+import type { Pooling } from '../pipelines/feature-extraction.js'
+import type { Context } from './context.js'
+import {
+  addInputOptions,
+  addRunOptions,
+  checkRequired,
+  choice,
+  loadPipeline,
+  MODEL_HELP,
+  notEmpty,
+  pipelineOptions,
+  positiveInteger,
+  sharedJobOptions,
+  warningLines,
+  warnAssumedPooling,
+  type LoadPipeline,
+  type SharedFlags,
+} from './shared-options.js'
+
+const POOLINGS: readonly Pooling[] = ['mean', 'cls', 'max']
+
+interface SimilarFlags extends SharedFlags {
+  top: number
+  json?: boolean
+}
+
+const HELP = `
+Examples:
+  $ fusebert similar "I cannot sleep" --input posts.jsonl
+  $ fusebert similar "late delivery" --input reviews.csv --column body --top 20 --json | head -3
+
+Output:
+  A line per text, nearest first: the cosine of the angle between its vector and the query's, the
+  record's id or else its line, and the text, cut to the width of a terminal. 1 is the same
+  direction, 0 is unrelated. With --json {"score", "index", "id", "text"}, complete.
+`
+
+/** Control characters, and those that turn the direction of what follows. */
+const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
+
+/** Longer ids would leave no room for texts. */
+const MAX_ID_COLUMNS = 24
+
+const segmenter = new Intl.Segmenter()
+
+function printable(text: string): string {
+  return text.replace(UNPRINTABLE, ' ').replace(/\s+/g, ' ').trim()
+}
+
+/** Cut to the columns that a terminal gives its characters; a wide one takes two. */
+function fit(text: string, columns: number): string {
+  if (columns === Infinity || stringWidth(text) <= columns) return text
+  let width = 0
+  let cut = ''
+  for (const { segment } of segmenter.segment(text)) {
+    width += stringWidth(segment)
+    if (width > columns - 1) break
+    cut += segment
+  }
+  return `${cut}…`
+}
+
+function nameOf({ id, line }: SimilarText): string {
+  if (id === null) return `line ${line}`
+  const value = JSON.parse(id) as unknown
+  return fit(printable(typeof value === 'string' ? value : id), MAX_ID_COLUMNS)
+}
+
+/** "0.713  p02  Does anyone else feel…", not wider than `columns`. */
+export function matchLines(nearest: readonly SimilarText[], columns: number): string[] {
+  const names = nearest.map(nameOf)
+  const width = Math.max(...names.map((name) => stringWidth(name)))
+  return nearest.map(({ score, text }, i) => {
+    const name = names[i] ?? ''
+    const padding = ' '.repeat(width - stringWidth(name))
+    return fit(`${score.toFixed(3).padStart(6)}  ${name}${padding}  ${printable(text)}`, columns)
+  })
+}
+
+/** A JSON object a line, that no terminal obeys; the id keeps the digits it has in the input. */
+export function matchJson({ score, index, id, text }: SimilarText): string {
+  const head = `{"score":${score},"index":${index},"id":${id ?? 'null'}`
+  return `${head},"text":${JSON.stringify(text)}}`.replace(
+    UNPRINTABLE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** A terminal may not know its width, and say 0. */
+function terminalColumns({ isTTY, columns }: NodeJS.WriteStream): number {
+  return isTTY && columns > 0 ? columns : Infinity
+}
+
+async function print(nearest: readonly SimilarText[], json: boolean): Promise<void> {
+  const columns = terminalColumns(process.stdout)
+  const lines = json ? nearest.map(matchJson) : matchLines(nearest, columns)
+  const output = new StandardOutput(process.stdout)
+  try {
+    await output.write(Buffer.from(lines.map((line) => `${line}\n`).join('')))
+    await output.commit()
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error
+  }
+}
+
+async function runSimilar(
+  query: string,
+  flags: SimilarFlags,
+  context: Context,
+  load: LoadPipeline,
+): Promise<void> {
+  const options = { ...sharedJobOptions(flags, context), top: flags.top }
+  // What is wrong with the arguments or the file should not have to wait for the model.
+  await planSimilar(query, options)
+  checkStandardOutput()
+  const embed = await load(flags.model, pipelineOptions(flags, context))
+  try {
+    warnAssumedPooling(choosePooling(embed, flags.pooling).assumed, context)
+    const found = await findSimilar(embed, query, options)
+    await print(found.nearest, flags.json ?? false)
+    if (found.query_truncated) {
+      context.stderr.write('fusebert: the query is longer than the model reads and was truncated\n')
+    }
+    for (const line of warningLines(found, options.max_length ?? embed.defaults.max_length)) {
+      context.stderr.write(`fusebert: ${line}\n`)
+    }
+  } finally {
+    await embed.dispose()
+  }
+}
+
+/** Adds the command to the program. */
+export function addSimilar(program: Command, context: Context, load = loadPipeline): void {
+  const command = program
+    .command('similar')
+    .summary('print the texts of a file that are nearest to a query')
+    .description('Prints the texts of a file that mean nearly the same as a query.')
+    .argument('<query>', 'what to look for', notEmpty)
+  addInputOptions(command)
+    .option('--top <n>', 'how many texts', positiveInteger, DEFAULT_TOP)
+    .option('--json', 'JSON objects, one a line')
+    .addOption(
+      choice('--pooling <how>', 'from token vectors to one (default: as the model says)', POOLINGS),
+    )
+  addRunOptions(command)
+    .option('--skip-invalid', 'pass over invalid records')
+    .addHelpText('after', HELP + MODEL_HELP)
+    .action((query: string, flags: SimilarFlags, self: Command) => {
+      checkRequired(self, ['input'])
+      return runSimilar(query, flags, context, load)
+    })
+}
