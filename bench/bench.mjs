@@ -11,7 +11,8 @@ import { MIN_ROUNDS, parseOptions, RESULTS } from './support/options.mjs'
 import { figureTable, pairTable } from './support/tables.mjs'
 
 const SUITES = [
-  'fixed-shapes', 'ragged', 'minilm', 'tokenizer', 'latency', 'load', 'memory', 'event-loop',
+  'fixed-shapes', 'ragged', 'minilm', 'embedded-model', 'tokenizer', 'latency', 'load', 'memory',
+  'event-loop',
 ]
 const SUITE_PROCESS = fileURLToPath(new URL('support/suite-process.mjs', import.meta.url))
 // Hugging Face's tokenizer on one thread, like ours; read once, when it is loaded.
