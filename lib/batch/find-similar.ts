@@ -10,7 +10,7 @@ import {
   type VectorOptions,
 } from './embed-records.js'
 import { planInput, type InputFormat, type InputOptions } from './plan.js'
-import type { Embedder, Pooling, SourceRecord } from './records.js'
+import type { Embedder, SourceRecord } from './records.js'
 
 export const DEFAULT_TOP = 5
 /** More is a job for `embed` and an index. */
@@ -90,14 +90,10 @@ function cosine(query: Float32Array, data: Float32Array, row: number): number {
 async function embedQuery(
   embed: Embedder,
   query: string,
-  pooling: Exclude<Pooling, 'none'>,
-  options: FindSimilarOptions,
+  options: VectorOptions,
 ): Promise<{ wanted: Float32Array; query_truncated: boolean }> {
   const signal = options.signal ?? new AbortController().signal
-  const vector = await embed(
-    [query],
-    requestOptions(embed, { ...options, pooling, normalize: true }, signal),
-  )
+  const vector = await embed([query], requestOptions(embed, options, signal))
   if (Array.isArray(vector) || !(vector.data instanceof Float32Array)) {
     throw new FusebertError('ERR_INTERNAL', 'Expected one vector for the query but received more.')
   }
@@ -138,9 +134,9 @@ export async function findSimilar(
   }
   const format = await planSimilar(query, options)
   const nearest = new Nearest(options.top ?? DEFAULT_TOP)
-  const { wanted, query_truncated } = await embedQuery(embed, query, pooling, options)
-  const result = { records: 0, invalid: 0, truncated: 0 }
   const job = { ...options, format, pooling, normalize: true, skipping: SKIPPING }
+  const { wanted, query_truncated } = await embedQuery(embed, query, job)
+  const result = { records: 0, invalid: 0, truncated: 0 }
   for await (const { chunk, answer } of embedRecords(embed, job, parts)) {
     result.records += chunk.records.length
     result.invalid += chunk.records.length - chunk.texts.length

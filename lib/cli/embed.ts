@@ -3,7 +3,6 @@
 import { Option, type Command } from 'commander'
 
 import { embedFile, type EmbedFileOptions, type EmbedFileSummary } from '../batch/embed-file.js'
-import { choosePooling } from '../batch/embed-records.js'
 import { planEmbedFile } from '../batch/plan.js'
 import { checkStandardOutput } from '../batch/standard-output.js'
 import type { FeatureExtractionPipeline, Pooling } from '../pipelines/feature-extraction.js'
@@ -13,7 +12,7 @@ import { startProgress } from './progress.js'
 import {
   addInputOptions,
   addRunOptions,
-  checkRequired,
+  checkInputGiven,
   choice,
   loadPipeline,
   MODEL_HELP,
@@ -93,8 +92,7 @@ async function runJob(
 ): Promise<void> {
   const { stderr } = context
   const options = jobOptions(flags, context)
-  const { pooling, assumed } = choosePooling(embed, flags.pooling)
-  warnAssumedPooling(assumed, context)
+  warnAssumedPooling(embed, flags, context)
   // A bar and rows on one terminal would spoil each other.
   const shown = flags.progress && stderr.isTTY && !(flags.output === '-' && process.stdout.isTTY)
   const progress = startProgress(stderr, shown)
@@ -103,7 +101,7 @@ async function runJob(
   let summary: EmbedFileSummary
   try {
     const on_progress = progress.update
-    summary = await embedFile(embed, { ...options, pooling, on_progress })
+    summary = await embedFile(embed, { ...options, on_progress })
   } finally {
     progress.stop()
     keep()
@@ -150,7 +148,7 @@ export function addEmbed(program: Command, context: Context, load = loadPipeline
     .option('--no-progress', 'no progress bar on a terminal')
     .addHelpText('after', EXAMPLES + MODEL_HELP)
     .action((flags: EmbedFlags, self: Command) => {
-      checkRequired(self, ['input'])
+      checkInputGiven(self)
       return runEmbed(flags, context, load)
     })
 }

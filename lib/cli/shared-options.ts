@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, Option, type Command } from 'commander'
 
-import type { VectorOptions } from '../batch/embed-records.js'
+import { choosePooling, type VectorOptions } from '../batch/embed-records.js'
 import { INPUT_FORMATS, type InputFormat, type InputOptions } from '../batch/plan.js'
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
 import type { FeatureExtractionPipeline, Pooling } from '../pipelines/feature-extraction.js'
@@ -67,6 +67,8 @@ export function choice(flags: string, description: string, choices: readonly str
   return new Option(flags, description).choices(choices)
 }
 
+const INPUT_FLAGS = '--input <file>'
+
 /** Options for the model's name and the input. */
 export function addInputOptions(command: Command): Command {
   return command
@@ -75,7 +77,7 @@ export function addInputOptions(command: Command): Command {
         .argParser(notEmpty)
         .default(DEFAULT_MODEL),
     )
-    .option('--input <file>', '.jsonl, .txt or .csv, or - for stdin', notEmpty)
+    .option(INPUT_FLAGS, '.jsonl, .txt or .csv, or - for stdin', notEmpty)
     .addOption(
       choice('--format <format>', 'what the input is (default: by name; - jsonl)', INPUT_FORMATS),
     )
@@ -123,8 +125,12 @@ export function pipelineOptions(flags: SharedFlags, { signal }: Context): Pipeli
 }
 
 /** Says so when the way from token vectors to one had to be assumed. */
-export function warnAssumedPooling(assumed: boolean, { stderr }: Context): void {
-  if (!assumed) return
+export function warnAssumedPooling(
+  embed: FeatureExtractionPipeline,
+  { pooling }: SharedFlags,
+  { stderr }: Context,
+): void {
+  if (!choosePooling(embed, pooling).assumed) return
   stderr.write(
     'fusebert: the model does not say how its tokens become one vector: using --pooling mean\n',
   )
@@ -154,10 +160,7 @@ export function warningLines(
  * What commander's requiredOption does, but after it has looked for unknown options: a misspelt
  * --input should be told so.
  */
-export function checkRequired(command: Command, names: readonly string[]): void {
-  for (const name of names) {
-    if (command.getOptionValue(name) !== undefined) continue
-    const flags = command.options.find((option) => option.attributeName() === name)?.flags
-    command.error(`error: required option '${flags ?? name}' not specified`)
-  }
+export function checkInputGiven(command: Command): void {
+  if (command.getOptionValue('input') !== undefined) return
+  command.error(`error: required option '${INPUT_FLAGS}' not specified`)
 }

@@ -3,7 +3,6 @@
 import type { Command } from 'commander'
 import stringWidth from 'string-width'
 
-import { choosePooling } from '../batch/embed-records.js'
 import {
   DEFAULT_TOP,
   findSimilar,
@@ -16,7 +15,7 @@ import type { Context } from './context.js'
 import {
   addInputOptions,
   addRunOptions,
-  checkRequired,
+  checkInputGiven,
   choice,
   loadPipeline,
   MODEL_HELP,
@@ -54,8 +53,6 @@ const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
 /** Longer ids would leave no room for texts. */
 const MAX_ID_COLUMNS = 24
 
-const segmenter = new Intl.Segmenter()
-
 function printable(text: string): string {
   return text.replace(UNPRINTABLE, ' ').replace(/\s+/g, ' ').trim()
 }
@@ -65,7 +62,7 @@ function fit(text: string, columns: number): string {
   if (columns === Infinity || stringWidth(text) <= columns) return text
   let width = 0
   let cut = ''
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
     width += stringWidth(segment)
     if (width > columns - 1) break
     cut += segment
@@ -110,7 +107,6 @@ async function print(nearest: readonly SimilarText[], json: boolean): Promise<vo
   const output = new StandardOutput(process.stdout)
   try {
     await output.write(Buffer.from(lines.map((line) => `${line}\n`).join('')))
-    await output.commit()
   } catch (error) {
     if (!(error instanceof OutputClosed)) throw error
   }
@@ -128,7 +124,7 @@ async function runSimilar(
   checkStandardOutput()
   const embed = await load(flags.model, pipelineOptions(flags, context))
   try {
-    warnAssumedPooling(choosePooling(embed, flags.pooling).assumed, context)
+    warnAssumedPooling(embed, flags, context)
     const found = await findSimilar(embed, query, options)
     await print(found.nearest, flags.json ?? false)
     if (found.query_truncated) {
@@ -159,7 +155,7 @@ export function addSimilar(program: Command, context: Context, load = loadPipeli
     .option('--skip-invalid', 'pass over invalid records')
     .addHelpText('after', HELP + MODEL_HELP)
     .action((query: string, flags: SimilarFlags, self: Command) => {
-      checkRequired(self, ['input'])
+      checkInputGiven(self)
       return runSimilar(query, flags, context, load)
     })
 }

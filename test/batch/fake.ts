@@ -10,11 +10,16 @@ import { Tensor } from '../../lib/tensor.js'
 
 export const HIDDEN = 4
 
-/** Deterministic: length, first and last UTF-16 unit, and a hash. */
-export function vectorOf(text: string): number[] {
+export function hashOf(text: string): number {
   let hash = 7
   for (let i = 0; i < text.length; i += 1) hash = (hash * 31 + text.charCodeAt(i)) % 65521
-  return [text.length, text.charCodeAt(0), text.charCodeAt(text.length - 1), hash].map(Math.fround)
+  return hash
+}
+
+/** Deterministic: length, first and last UTF-16 unit, and a hash. */
+export function vectorOf(text: string): number[] {
+  const last = text.charCodeAt(text.length - 1)
+  return [text.length, text.charCodeAt(0), last, hashOf(text)].map(Math.fround)
 }
 
 export interface Fake extends Embedder {

@@ -3,19 +3,13 @@ import { describe, expect, test } from 'vitest'
 
 import { findSimilar, MAX_TOP, type FindSimilarOptions } from '../../lib/batch/find-similar.js'
 import { random } from '../support/random.js'
-import { fakeEmbedder, HIDDEN, scratch, type FakeOptions } from './fake.js'
+import { fakeEmbedder, hashOf, HIDDEN, scratch, type FakeOptions } from './fake.js'
 
 const TINY = { limits: { max_texts: 3, max_chars: 1000 } }
 
-function hash(text: string): number {
-  let value = 7
-  for (let i = 0; i < text.length; i += 1) value = (value * 31 + text.charCodeAt(i)) % 65521
-  return value
-}
-
 /** A direction for each text, made from its hash; those that begin with "same" share one. */
 function directionOf(text: string): number[] {
-  const next = random(text.startsWith('same') ? 1 : hash(text))
+  const next = random(text.startsWith('same') ? 1 : hashOf(text))
   const vector = Array.from({ length: HIDDEN }, () => next() - 0.5)
   const norm = Math.hypot(...vector)
   return vector.map((value) => value / norm)
