@@ -17,6 +17,8 @@ from typing import Iterable, Iterator
 import numpy as np
 from tokenizers import Tokenizer
 
+from files import sha256_of
+
 MAX_TOKENS = 256  # the teacher's own limit
 HELD_OUT_PER_MILLE = 30  # of documents; the smoke run, which has few, holds out more
 PARAGRAPH_SHARE = 0.06  # share of texts that are several sentences in a row, up to the limit
@@ -43,13 +45,6 @@ class Corpus:
     def add(self, text: str, source: str) -> None:
         self.texts.append(text)
         self.sources.append(source)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file that is there whole or not at all."""
-    part = path.with_name(path.name + '.part')
-    part.write_text(text, encoding='utf-8')
-    part.rename(path)
 
 
 def hash_of(text: str) -> int:
@@ -139,11 +134,10 @@ def write(corpus: Corpus, tokenizer: Tokenizer, stem: Path) -> dict[str, object]
             file.write(json.dumps({'text': corpus.texts[i], 'source': corpus.sources[i]}) + '\n')
     np.save(stem.with_suffix('.cu_seqlens.npy'), cu_seqlens)
     np.save(stem.with_suffix('.ids.npy'), ids)
-    digest = hashlib.sha256(stem.with_suffix('.jsonl').read_bytes()).hexdigest()
     counts: dict[str, int] = {}
     for source in corpus.sources:
         counts[source] = counts.get(source, 0) + 1
-    return {'texts': len(order), 'tokens': int(cu_seqlens[-1]), 'sha256': digest, 'sources': counts}
+    return {'texts': len(order), 'tokens': int(cu_seqlens[-1]), 'sha256': sha256_of(stem.with_suffix('.jsonl')), 'sources': counts}
 
 
 def load(stem: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,5 @@
 """Writes the trained student as a model folder: a Hugging Face checkpoint for sentence vectors."""
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from encoder import Encoder, Geometry
+from files import sha256_of, write_json
 
 MAX_SEQ_LENGTH = 256
 MODULES = [
@@ -32,11 +31,6 @@ def config_of(geometry: Geometry) -> dict[str, object]:
         'type_vocab_size': geometry.type_vocab_size, 'vocab_size': geometry.vocab_size}
 
 
-def write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2) + '\n')
-
-
 def export(student: Encoder, teacher: Path, output: Path) -> dict[str, str]:
     """Fills `output` and returns the SHA-256 of each file; a model card there stays as it is."""
     output.mkdir(parents=True, exist_ok=True)
@@ -57,5 +51,5 @@ def export(student: Encoder, teacher: Path, output: Path) -> dict[str, str]:
         'pad_token': '[PAD]', 'cls_token': '[CLS]', 'mask_token': '[MASK]',
         'strip_accents': None, 'tokenize_chinese_chars': True})
     shutil.copyfile(teacher / 'vocab.txt', output / 'vocab.txt')
-    return {str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest()
+    return {str(path.relative_to(output)): sha256_of(path)
             for path in sorted(output.rglob('*')) if path.is_file() and path.suffix != '.md'}

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 csv.field_size_limit(1 << 30)
+LINE_WORDS = range(8, 41)
+SCATTER = 7  # has no factor in common with the number of lengths, so that all occur
+
 
 def tab_text(path: Path) -> Iterator[str]:
     """The longest column of Orange's tables, which have three lines of header."""
@@ -31,10 +34,10 @@ def orange(folder: Path) -> Path:
 
 
 def windows(text: str) -> str:
-    """Cuts text without punctuation into lines of 8 to 40 words, of a length set by its words."""
+    """Cuts text without punctuation into lines of LINE_WORDS words, of a length set by its words."""
     words, lines, start = text.split(), [], 0
     while start < len(words):
-        size = 8 + (len(words[start]) * 7 + start) % 33
+        size = LINE_WORDS[(len(words[start]) * SCATTER + start) % len(LINE_WORDS)]
         lines.append(' '.join(words[start:start + size]))
         start += size
     return '\n'.join(lines)
@@ -168,7 +171,8 @@ def package_descriptions(_: Path) -> Iterator[str]:
         found = re.search(r'^Description(?:-en)?: (.*(?:\n .*)*)', package, re.MULTILINE)
         if found:
             summary, _, body = found.group(1).partition('\n')
-            yield summary + '\n' + re.sub(r'\n(?!\n)', ' ', re.sub(r'\n \.', '\n\n', body))
+            paragraphs_apart = re.sub(r'\n \.', '\n\n', body)
+            yield summary + '\n' + re.sub(r'\n(?!\n)', ' ', paragraphs_apart)
 
 
 def fortunes(folder: Path) -> Iterator[str]:

