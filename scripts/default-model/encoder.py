@@ -34,6 +34,16 @@ class Geometry:
         return Geometry(**{name: config[name] for name in asdict(Geometry(1, 1, 1, 1))})
 
 
+BFLOAT16_UNITS = ('avx512_bf16', 'amx_bf16', 'bf16')  # the last is Arm's
+
+
+def fast_products() -> torch.autocast:
+    """Products in bfloat16 where the processor has them; elsewhere they would be emulated."""
+    found = torch.cpu.get_capabilities()
+    return torch.autocast('cpu', torch.bfloat16,
+                          enabled=any(found.get(unit, False) for unit in BFLOAT16_UNITS))
+
+
 class Embeddings(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()

@@ -22,6 +22,7 @@ import corpus as corpora
 import extract
 import sources as catalogue
 from export import export
+from files import sha256_of, write_json
 from teacher import label
 from train import GEOMETRY, Trainer
 
@@ -38,9 +39,9 @@ class Run:
     smoke: bool
     seed: int = 20261125
     held_out_per_mille: int = corpora.HELD_OUT_PER_MILLE
-    # Of 8,192 tokens each, out of the whole corpus evenly: what two hours leave time for.
-    teacher_batches: int = 1_000
-    epochs: int = 4
+    # Out of the whole corpus evenly: what two hours leave time for.
+    teacher_texts: int = 750_000
+    epochs: int = 3
 
 
 SMOKE = Run(smoke=True, held_out_per_mille=300, epochs=8)
@@ -50,10 +51,6 @@ SAVE_SECONDS, SMOKE_SAVE_SECONDS = 60.0, 1.0
 
 def log(message: str) -> None:
     print(f'{time.strftime("%H:%M:%S")} {message}', flush=True)
-
-
-def write_json(path: Path, value: object) -> None:
-    corpora.write_text(path, json.dumps(value, indent=2) + '\n')
 
 
 def check_work(run: Run, work: Path) -> None:
@@ -96,19 +93,19 @@ def make_student(run: Run, work: Path, teacher: Path, output: Path) -> None:
     """Stages 2 to 4: the teacher's vectors, the student, the model folder."""
     ids, cu_seqlens = corpora.load(work / 'train')
     save_seconds = SMOKE_SAVE_SECONDS if run.smoke else SAVE_SECONDS
-    vectors, texts = label(teacher, ids, cu_seqlens, work / 'teacher.npy', run.teacher_batches,
-                           run.seed, save_seconds, log)
+    vectors, texts = label(teacher, work / 'train', work / 'teacher.npy', run.teacher_texts,
+                           run.seed, log)
     trainer = Trainer(teacher, vectors, texts, work / 'student.pt', run.seed)
     student = trainer.run(np.asarray(ids), cu_seqlens, run.epochs, save_seconds, log)
     checksums = export(student, teacher, output)
-    scripts = {path.name: catalogue.sha256_of(path)
+    scripts = {path.name: sha256_of(path)
                for path in sorted(Path(__file__).parent.glob('*.py'))
                if path.stem not in AFTERWARDS}
     write_json(work / 'training.json', {
         **json.loads((work / 'run.json').read_text()), 'steps': trainer.step,
         'texts': len(texts), 'tokens': int(np.diff(cu_seqlens)[texts].sum()),
         'python': platform.python_version(), 'libraries': {n: version(n) for n in LIBRARIES},
-        'scripts': scripts, 'teacher': catalogue.sha256_of(teacher / 'model.safetensors'),
+        'scripts': scripts, 'teacher': sha256_of(teacher / 'model.safetensors'),
         'corpus': json.loads((work / 'corpus.json').read_text()), 'files': checksums})
     log(f'wrote {output}')
 

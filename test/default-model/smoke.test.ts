@@ -64,7 +64,7 @@ describe.skipIf(!available('torch') || !available('shared'))('a small training r
   })
 
   test('goes on where it was killed', () => {
-    expect(second).not.toMatch(/repository:|teacher: batch/)
+    expect(second).not.toMatch(/repository:|teacher: shard/)
     expect(second).toMatch(/student: going on at step [1-9]/)
     expect(second).toContain('wrote')
   })
