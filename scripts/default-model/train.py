@@ -3,12 +3,14 @@
 For a batch with student vectors s, a learned projection P to the teacher's size, and teacher
 vectors t, all L2-normalized, the loss is
 
-    mean(1 - cos(P s, t))                                  the vectors themselves
-  + SIMILARITY * mean((s s^T - t t^T)^2)                   similarities within the batch
-  + NEIGHBOURS * KL(softmax(t t^T / TAU) || softmax(s s^T / TAU))   who is near whom
+    VECTORS * mean(1 - cos(P s, t))                          the vectors themselves
+  + SIMILARITY * mean((s s'^T - t t'^T)^2)                   similarities to other texts
+  + NEIGHBOURS * KL(softmax(t t'^T / TAU) || softmax(s s'^T / TAU))   who is near whom
 
+where s' and t' are the vectors of the batch and, without gradient, of the texts before it (Memory).
 The second is the similarity-preserving distillation of Tung and Mori (2019), the third the
-relational form that keeps the order of near neighbours, which a squared error hardly sees.
+relational form that keeps the order of near neighbours, which a squared error hardly sees; the
+queue of earlier vectors is that of He et al. (MoCo, 2020).
 """
 
 import math
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from encoder import Encoder, Geometry, batches, embed
+from encoder import Encoder, Geometry, batches, embed, fast_products
 
 GEOMETRY = Geometry(hidden_size=192, num_hidden_layers=2, num_attention_heads=6,
                     intermediate_size=576)
@@ -36,7 +38,8 @@ LEARNING_RATE = 1e-3
 WARMUP_STEPS = 200
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
-SIMILARITY, NEIGHBOURS, TAU = 30.0, 0.1, 0.05
+MEMORY_TEXTS = 4096
+VECTORS, SIMILARITY, NEIGHBOURS, TAU = 3.0, 30.0, 0.1, 0.05
 
 
 def principal_axes(rows: Tensor, size: int) -> Tensor:
@@ -48,7 +51,7 @@ def vectors_of_tokens(teacher: Encoder) -> Tensor:
     """The teacher's vector of every entry of the vocabulary alone, between [CLS] and [SEP]."""
     count = teacher.geometry.vocab_size
     ids = np.stack([np.full(count, CLS), np.arange(count), np.full(count, SEP)], 1)
-    with torch.autocast('cpu', torch.bfloat16):
+    with fast_products():
         return embed(teacher, ids.reshape(-1), 3 * np.arange(count + 1)).float()
 
 
@@ -70,17 +73,31 @@ def initialize(student: Encoder, projection: nn.Linear, teacher: Encoder, vector
         projection.bias.copy_(vectors.mean(0))
 
 
-def loss_of(s: Tensor, t: Tensor, projection: nn.Linear) -> Tensor:
-    """The loss above. s: [B, student's hidden], t: [B, teacher's hidden] of unit length."""
-    unit = F.normalize(s)
-    vector = (1 - (F.normalize(projection(unit)) * t).sum(1)).mean()
-    ours, theirs = unit @ unit.T, t @ t.T
+class Memory:
+    """Vectors of the last MEMORY_TEXTS texts, newest last: the student's of then, the teacher's.
+
+    A batch holds texts of one length; only through these is it compared with others.
+    """
+
+    def __init__(self, student_size: int, teacher_size: int) -> None:
+        self.student, self.teacher = torch.empty(0, student_size), torch.empty(0, teacher_size)
+
+    def add(self, student: Tensor, teacher: Tensor) -> None:
+        """student, teacher: [B, hidden] of unit length."""
+        self.student = torch.cat([self.student, student.detach()])[-MEMORY_TEXTS:]
+        self.teacher = torch.cat([self.teacher, teacher])[-MEMORY_TEXTS:]
+
+
+def loss_of(s: Tensor, t: Tensor, projection: nn.Linear, memory: Memory) -> Tensor:
+    """The loss above. s: [B, student's hidden], t: [B, teacher's hidden], both of unit length."""
+    vector = (1 - (F.normalize(projection(s)) * t).sum(1)).mean()
+    ours, theirs = s @ torch.cat([s, memory.student]).T, t @ torch.cat([t, memory.teacher]).T
     similarity = F.mse_loss(ours, theirs)
-    diagonal = torch.eye(len(t), dtype=torch.bool)
-    ours, theirs = (m.masked_fill(diagonal, EXCLUDED) / TAU for m in (ours, theirs))
+    itself = torch.eye(*ours.shape, dtype=torch.bool)
+    ours, theirs = (m.masked_fill(itself, EXCLUDED) / TAU for m in (ours, theirs))
     neighbours = F.kl_div(F.log_softmax(ours, 1), F.log_softmax(theirs, 1), log_target=True,
                           reduction='batchmean')
-    return vector + SIMILARITY * similarity + NEIGHBOURS * neighbours
+    return VECTORS * vector + SIMILARITY * similarity + NEIGHBOURS * neighbours
 
 
 def epoch_batches(lengths: np.ndarray, epoch: int, seed: int) -> list[np.ndarray]:
@@ -119,6 +136,7 @@ class Trainer:
         self.vectors, self.texts = vectors, texts
         self.student = Encoder(GEOMETRY)
         self.projection = nn.Linear(GEOMETRY.hidden_size, vectors.shape[1])
+        self.memory = Memory(GEOMETRY.hidden_size, vectors.shape[1])
         if not checkpoint.exists():
             some = np.sort(np.random.default_rng(seed).permutation(texts)[:AXES_TEXTS])
             initialize(self.student, self.projection, Encoder.load(teacher), self.targets(some))
@@ -134,6 +152,7 @@ class Trainer:
             self.student.load_state_dict(state['student'])
             self.projection.load_state_dict(state['projection'])
             self.optimizer.load_state_dict(state['optimizer'])
+            self.memory.add(*state['memory'])
             self.step = state['step']
 
     def targets(self, texts: np.ndarray) -> Tensor:
@@ -145,16 +164,19 @@ class Trainer:
         part = self.checkpoint.with_suffix('.part')
         torch.save({'student': self.student.state_dict(), 'step': self.step,
                     'projection': self.projection.state_dict(),
-                    'optimizer': self.optimizer.state_dict()}, part)
+                    'optimizer': self.optimizer.state_dict(),
+                    'memory': (self.memory.student, self.memory.teacher)}, part)
         part.rename(self.checkpoint)
 
     def update(self, ids: Tensor, lengths: Tensor, vectors: Tensor, steps: int) -> float:
         """One step on a packed batch; returns its loss."""
         for group in self.optimizer.param_groups:
             group['lr'] = LEARNING_RATE * rate_at(self.step, steps)
-        with torch.autocast('cpu', torch.bfloat16):
+        with fast_products():
             pooled = self.student(ids, lengths)
-        loss = loss_of(pooled, vectors, self.projection)
+        unit = F.normalize(pooled)
+        loss = loss_of(unit, vectors, self.projection, self.memory)
+        self.memory.add(unit, vectors)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, CLIP_NORM)
