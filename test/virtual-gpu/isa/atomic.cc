@@ -1,0 +1,240 @@
+// Atomic operations (PTX ISA, "atom", "red"): each lane's is one step for all threads of its scope.
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <string>
+
+#include "isa/float.h"
+#include "isa/lanes.h"
+#include "isa/registry.h"
+#include "machine/access.h"
+#include "machine/block.h"
+#include "machine/grid.h"
+
+namespace virtual_gpu::isa {
+namespace {
+
+using ptx::Space;
+using ptx::Type;
+
+enum class Kind : std::uint8_t { kAnd, kOr, kXor, kCas, kExch, kAdd, kInc, kDec, kMin, kMax };
+
+struct AtomicForm : Detail {
+  Kind kind = Kind::kAdd;
+  Type type = Type::kU32;
+  Space space = Space::kGeneric;
+  bool returns = true;            // atom; red does not
+  std::uint32_t vector = 1;
+};
+
+template <typename T>
+T integer_result(Kind kind, T old, T b, T c) {
+  switch (kind) {
+    case Kind::kAnd: return static_cast<T>(old & b);
+    case Kind::kOr: return static_cast<T>(old | b);
+    case Kind::kXor: return static_cast<T>(old ^ b);
+    case Kind::kCas: return old == b ? c : old;
+    case Kind::kExch: return b;
+    case Kind::kAdd: {
+      using U = std::make_unsigned_t<T>;
+      return static_cast<T>(static_cast<U>(old) + static_cast<U>(b));
+    }
+    case Kind::kInc: return old >= b ? T{0} : static_cast<T>(old + 1);
+    case Kind::kDec: return old == 0 || old > b ? b : static_cast<T>(old - 1);
+    case Kind::kMin: return std::min(old, b);
+    case Kind::kMax: return std::max(old, b);
+  }
+  return old;
+}
+
+template <typename Lane>
+typename Lane::Storage float_result(Kind kind, typename Lane::Storage old,
+                                    typename Lane::Storage b) {
+  const double x = Lane::load(old);
+  const double y = Lane::load(b);
+  if (kind == Kind::kAdd) return Lane::store(add_odd(x, y), Rounding::kNearestEven);
+  if (std::isnan(x) || std::isnan(y)) return std::isnan(x) ? b : old;
+  return (kind == Kind::kMin) == (y < x) ? b : old;
+}
+
+std::uint64_t result_of(const AtomicForm& form, std::uint64_t old, std::uint64_t b,
+                        std::uint64_t c) {
+  const auto pair = [&]<typename Lane>(Lane) {
+    const auto half = [&](int shift) {
+      return std::uint64_t{float_result<Lane>(form.kind, static_cast<std::uint16_t>(old >> shift),
+                                              static_cast<std::uint16_t>(b >> shift))};
+    };
+    return half(0) | half(16) << 16;
+  };
+  switch (form.type) {
+    case Type::kF32:
+      return float_result<SingleLane>(form.kind, static_cast<std::uint32_t>(old),
+                                      static_cast<std::uint32_t>(b));
+    case Type::kF64:
+      return std::bit_cast<std::uint64_t>(std::bit_cast<double>(old) + std::bit_cast<double>(b));
+    case Type::kF16:
+      return float_result<HalfLane>(form.kind, static_cast<std::uint16_t>(old),
+                                    static_cast<std::uint16_t>(b));
+    case Type::kBf16:
+      return float_result<BrainLane>(form.kind, static_cast<std::uint16_t>(old),
+                                     static_cast<std::uint16_t>(b));
+    case Type::kF16x2: return pair(HalfLane{});
+    case Type::kBf16x2: return pair(BrainLane{});
+    case Type::kS32:
+      return static_cast<std::uint32_t>(
+          integer_result(form.kind, static_cast<std::int32_t>(old), static_cast<std::int32_t>(b),
+                         static_cast<std::int32_t>(c)));
+    case Type::kS64:
+      return static_cast<std::uint64_t>(
+          integer_result(form.kind, static_cast<std::int64_t>(old), static_cast<std::int64_t>(b),
+                         static_cast<std::int64_t>(c)));
+    case Type::kU64:
+    case Type::kB64: return integer_result(form.kind, old, b, c);
+    case Type::kB16:
+      return integer_result(form.kind, static_cast<std::uint16_t>(old),
+                            static_cast<std::uint16_t>(b), static_cast<std::uint16_t>(c));
+    default:
+      return integer_result(form.kind, static_cast<std::uint32_t>(old),
+                            static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(c));
+  }
+}
+
+/// One step in the host's memory, which other host threads may change at the same time.
+template <typename T>
+std::uint64_t exchange(std::byte* place, const AtomicForm& form, std::uint64_t b,
+                       std::uint64_t c) {
+  std::atomic_ref<T> cell(*reinterpret_cast<T*>(place));
+  T old = cell.load();
+  while (!cell.compare_exchange_weak(old, static_cast<T>(result_of(form, old, b, c)))) {
+  }
+  return old;
+}
+
+std::uint64_t exchange_at(std::byte* place, const AtomicForm& form, std::uint64_t b,
+                          std::uint64_t c) {
+  switch (ptx::bytes_of(form.type)) {
+    case 2: return exchange<std::uint16_t>(place, form, b, c);
+    case 4: return exchange<std::uint32_t>(place, form, b, c);
+    default: return exchange<std::uint64_t>(place, form, b, c);
+  }
+}
+
+std::uint64_t lane_value(Warp& warp, const Operand& operand, std::uint32_t lane) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, warp.lanes_of<std::byte>(operand) + lane * operand.bytes, operand.bytes);
+  return value;
+}
+
+/// What an operation reads must have been written; an exchange makes it defined.
+void check_cell(Warp& warp, const Op& op, std::uint32_t lane, const AtomicForm& form,
+                const LaneBytes& place, std::uint32_t bytes) {
+  const bool defined = std::all_of(place.defined, place.defined + bytes,
+                                   [](std::uint8_t bits) { return bits == 0xFF; });
+  if (!defined && form.kind != Kind::kExch) {
+    const std::uint32_t origin = memory_origin(warp, place);
+    warp.fault(HazardKind::kUndefined, op, lane,
+               "an atomic operation on undefined memory; it comes from " +
+                   warp.block().grid().origin(origin),
+               &place.address);
+  }
+  std::memset(place.defined, 0xFF, bytes);
+}
+
+/// Operands: [d…,] address, b…, [c].
+Flow run_atomic(Warp& warp, const Op& op, LaneMask mask) {
+  const auto& form = *static_cast<const AtomicForm*>(op.detail);
+  const std::uint32_t bytes = ptx::bytes_of(form.type);
+  const std::size_t destinations = form.returns ? form.vector : 0;
+  const Operand& base = op.operands[destinations];
+  std::uint64_t addresses[kLanes];
+  read_addresses(warp, op, base, mask, addresses);
+  LaneBytes lanes[kLanes];
+  resolve(warp, op, mask, {form.space, Access::kAtomic, bytes * form.vector, addresses}, lanes);
+  // Lanes take their turns in a random order; so do they on real devices.
+  const std::uint32_t first = warp.block().random();
+  for (std::uint32_t part = 0; part < form.vector; ++part) {
+    const Operand& value = op.operands[destinations + 1 + part];
+    const bool swaps = form.kind == Kind::kCas;
+    const Operand& other = swaps ? op.operands[destinations + 2] : value;
+    warp.require_defined(op, value, mask, "in an atomic operation");
+    if (swaps) warp.require_defined(op, other, mask, "in an atomic operation");
+    for (std::uint32_t i = 0; i < kLanes; ++i) {
+      const std::uint32_t lane = (first + i) % kLanes;
+      if ((mask >> lane & 1) == 0) continue;
+      LaneBytes place = lanes[lane];
+      place.data += part * bytes;
+      place.address += part * bytes;
+      if (place.defined != nullptr) {
+        place.defined += part * bytes;
+        check_cell(warp, op, lane, form, place, bytes);
+      }
+      const std::uint64_t old = exchange_at(place.data, form, lane_value(warp, value, lane),
+                                            lane_value(warp, other, lane));
+      if (!form.returns) continue;
+      const Operand& to = op.operands[part];
+      std::memcpy(warp.lanes_of<std::byte>(to) + lane * to.bytes, &old, to.bytes);
+    }
+    if (form.returns) warp.mark_defined(op.operands[part], mask);
+  }
+  warp.block().note_progress();
+  return Flow::kNext;
+}
+
+void read_form(Builder& b, AtomicForm& form) {
+  bool known = false;
+  while (b.has_modifiers()) {
+    if (const auto space = b.accept_space()) {
+      form.space = *space;
+    } else if (const auto kind = b.accept_one({"and", "or", "xor", "cas", "exch", "add", "inc",
+                                               "dec", "min", "max"})) {
+      form.kind = static_cast<Kind>(*kind);
+      known = true;
+    } else if (const auto vector = b.accept_one({"v2", "v4", "v8"})) {
+      form.vector = 2u << *vector;
+    } else if (const auto type = b.accept_type()) {
+      form.type = *type;
+    } else if (!b.accept_one({"relaxed", "acquire", "release", "acq_rel", "cta", "cluster",
+                              "gpu", "sys", "noftz", "L2::cache_hint"})) {
+      break;
+    }
+  }
+  if (!known) b.fail("Expected an atomic operation");
+}
+
+void decode_atomic(Builder& b, bool returns) {
+  AtomicForm& form = b.detail<AtomicForm>();
+  form.returns = returns;
+  read_form(b, form);
+  const std::uint32_t bytes = ptx::bytes_of(form.type);
+  if (bytes < 2 || bytes > 8) b.fail("Expected a type of 16, 32 or 64 bits");
+  b.op().execute = &run_atomic;
+  b.op().op_class = OpClass::kAtomic;
+  b.op().has_effects = true;
+  std::size_t at = 0;
+  if (returns) {
+    for (const ptx::Operand& to : b.parts_of(b.operand(at++))) b.destination(to, bytes);
+    b.end_destinations();
+  }
+  const Address address = b.address(b.operand(at++));
+  if (address.symbol != nullptr && address.symbol->kind != SymbolKind::kVariable) {
+    b.fail("Expected a variable in memory");
+  }
+  b.op().immediate = address.offset;
+  b.add(address.base);
+  for (const ptx::Operand& value : b.parts_of(b.operand(at++))) b.source(value, form.type);
+  if (form.kind == Kind::kCas) b.source(b.operand(at), form.type);
+  if (form.space != Space::kGlobal) b.note_shared_access(std::min(4u, bytes));
+}
+
+void decode_atom(Builder& b) { decode_atomic(b, true); }
+void decode_red(Builder& b) { decode_atomic(b, false); }
+
+}  // namespace
+
+std::span<const Entry> atomic_instructions() {
+  static constexpr Entry kEntries[] = {{"atom", decode_atom}, {"red", decode_red}};
+  return kEntries;
+}
+
+}  // namespace virtual_gpu::isa

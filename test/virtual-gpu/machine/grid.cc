@@ -1,0 +1,155 @@
+#include "machine/grid.h"
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "machine/block.h"
+
+namespace virtual_gpu {
+namespace {
+
+// Warp instructions that a block runs before its worker looks at another.
+constexpr std::uint64_t kMaxSlice = 4096;
+// So many without a block's end let one more block start: the others may be waiting for it.
+constexpr std::uint64_t kPatience = 200'000;
+// So many without any change of memory, a barrier or an exit are a hang.
+constexpr std::uint64_t kHangInstructions = 5'000'000;
+constexpr std::uint32_t kMaxFirstBlocks = 3;
+
+/// A number that has no factor in common with `count`, so that its multiples visit all.
+std::uint64_t stride_for(std::uint64_t count, std::uint64_t seed) {
+  std::uint64_t stride = seed % count + 1;
+  while (std::gcd(stride, count) != 1) ++stride;
+  return stride;
+}
+
+}  // namespace
+
+/// One host thread of a launch.
+struct Grid::Worker {
+  Worker(std::size_t ops, std::uint64_t seed) : counters(ops), random(seed) {}
+
+  Counters counters;
+  std::mt19937_64 random;
+};
+
+Grid::Grid(const Program& program, std::vector<std::byte> parameters, LaunchShape shape,
+           MachineShape machine, Memory& memory, std::uint64_t seed)
+    : program_(program),
+      parameters_(std::move(parameters)),
+      shape_(shape),
+      machine_(machine),
+      memory_(memory),
+      seed_(seed),
+      total_(program.ops.size()) {
+  origins_.emplace_back("an unknown place");
+}
+
+Grid::~Grid() = default;
+
+std::uint32_t Grid::shared_bytes() const {
+  return program_.dynamic_shared_offset + shape_.dynamic_shared_bytes;
+}
+
+void Grid::run() {
+  const auto count = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(machine_.host_threads, shape_.blocks()));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>(program_.ops.size(), seed_ * 31 + i));
+  }
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t i = 1; i < count; ++i) {
+      threads.emplace_back([this, i] { work(*workers_[i]); });
+    }
+    work(*workers_[0]);
+  }
+  for (const auto& worker : workers_) total_.add(worker->counters);
+  if (fault_) throw *fault_;
+}
+
+/// The next block to start, in a seeded order; none when all have been or the device is full.
+std::optional<std::uint64_t> Grid::take_block() {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t count = shape_.blocks();
+  if (next_block_ >= count || resident_ >= machine_.resident_blocks) return std::nullopt;
+  ++resident_;
+  const std::uint64_t position = next_block_++;
+  return (position * stride_for(count, seed_) + seed_) % count;
+}
+
+std::uint64_t Grid::progress() const {
+  std::uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->counters.progress();
+  return sum;
+}
+
+void Grid::stop_with(const DeviceFault& fault) {
+  const std::lock_guard lock(mutex_);
+  if (!fault_) fault_ = fault;
+  stopped_ = true;
+}
+
+void Grid::work(Worker& worker) {
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::size_t wanted = 1 + worker.random() % kMaxFirstBlocks;
+  std::uint64_t since_end = 0;
+  std::uint64_t since_progress = 0;
+  std::uint64_t last_progress = 0;
+  try {
+    while (!stopped_) {
+      while (blocks.size() < wanted) {
+        const auto number = take_block();
+        if (!number) break;
+        blocks.push_back(
+            std::make_unique<Block>(*this, *number, worker.counters, worker.random()));
+      }
+      if (blocks.empty()) return;
+      const std::size_t chosen = worker.random() % blocks.size();
+      const std::uint64_t slice = 1 + worker.random() % kMaxSlice;
+      if (blocks[chosen]->run(slice) == BlockState::kDone) {
+        blocks.erase(blocks.begin() + static_cast<std::ptrdiff_t>(chosen));
+        const std::lock_guard lock(mutex_);
+        --resident_;
+        since_end = 0;
+        continue;
+      }
+      since_end += slice;
+      if (since_end > kPatience) {
+        ++wanted;
+        since_end = 0;
+      }
+      const std::uint64_t now = progress();
+      since_progress = now == last_progress ? since_progress + slice : 0;
+      last_progress = now;
+      if (since_progress > kHangInstructions) blocks[chosen]->fault_hang();
+    }
+  } catch (const DeviceFault& fault) {
+    stop_with(fault);
+  }
+}
+
+std::uint32_t Grid::add_origin(const std::string& sentence) {
+  const std::lock_guard lock(mutex_);
+  const auto [found, added] =
+      origin_numbers_.try_emplace(sentence, static_cast<std::uint32_t>(origins_.size()));
+  if (added) origins_.push_back(sentence);
+  return found->second;
+}
+
+std::string Grid::origin(std::uint32_t number) const {
+  const std::lock_guard lock(mutex_);
+  return number < origins_.size() ? origins_[number] : origins_[0];
+}
+
+void Grid::locate(Hazard& hazard, const Op& op) const {
+  hazard.kernel = program_.name;
+  hazard.line = op.line;
+  if (op.source.file != 0 && op.source.file < program_.files.size()) {
+    hazard.source = program_.files[op.source.file] + ':' + std::to_string(op.source.line);
+  }
+}
+
+}  // namespace virtual_gpu

@@ -1,0 +1,99 @@
+// Device memory: allocations, the addresses that the application sees, and which bits are defined.
+//
+// An address of the device cannot be used by the host: the range it lies in is reserved and
+// forbidden. The bytes lie elsewhere, and so does a byte of `defined` bits for each of them (a set
+// bit is a defined bit). Addresses are never given out twice, so that a use after free is seen
+// however late it comes. Pinned host memory has the same address on both sides.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+
+namespace virtual_gpu {
+
+/// Pages from the system, zero at first and only there once written to.
+class Pages {
+ public:
+  Pages() = default;
+  explicit Pages(std::size_t bytes);
+  Pages(Pages&& other) noexcept;
+  Pages& operator=(Pages&& other) noexcept;
+  ~Pages();
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+enum class MemoryKind : std::uint8_t { kDevice, kHost, kVariable, kConstant };
+
+struct Allocation {
+  std::uint64_t address = 0;
+  std::uint64_t bytes = 0;
+  MemoryKind kind = MemoryKind::kDevice;
+  std::string label;                 // "cuMemAlloc #3" or a variable's name
+  std::byte* data = nullptr;
+  std::uint8_t* defined = nullptr;   // null: all of it is, as host memory is taken to be
+  std::atomic<bool> freed = false;
+  Pages pages;
+  Pages defined_pages;
+
+  std::uint64_t end() const { return address + bytes; }
+};
+
+class Memory {
+ public:
+  /// `capacity`: bytes of the device, beyond which allocations fail.
+  explicit Memory(std::uint64_t capacity);
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  /// Null when the device is full. The address is aligned to 256 bytes, and to no more than that.
+  Allocation* allocate(std::uint64_t bytes, MemoryKind kind, std::string label);
+  /// Makes host memory known to the device, at its own address.
+  Allocation* adopt(void* host, std::uint64_t bytes, std::string label);
+  /// False for an address that no live allocation begins at.
+  bool free(std::uint64_t address);
+
+  /// The allocation that contains the address, live or freed; null where there never was one.
+  Allocation* find(std::uint64_t address);
+  /// The live or freed allocation nearest to the address, for messages; null when there is none.
+  Allocation* nearest(std::uint64_t address);
+  /// The allocation that lies at this address of the host, if it is adopted memory.
+  bool is_device_address(std::uint64_t address) const;
+
+  /// Remembers where undefined bits that were stored there come from.
+  void note_origin(std::uint64_t address, std::uint32_t bytes, const std::string& origin);
+  /// What was remembered of the address; empty when nothing was.
+  std::string origin_at(std::uint64_t address) const;
+  /// The first byte of the range of which not all bits are defined.
+  std::optional<std::uint64_t> first_undefined(std::uint64_t address, std::uint64_t bytes);
+
+  std::uint64_t capacity() const { return capacity_; }
+  std::uint64_t used() const { return used_.load(); }
+  /// Changes whenever an allocation comes or goes, for caches of `find`.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+ private:
+  Allocation* insert(std::unique_ptr<Allocation> allocation);
+
+  std::uint64_t capacity_;
+  std::uint64_t window_ = 0;       // where the reserved range begins
+  std::uint64_t next_ = 0;         // the next free address in it
+  std::atomic<std::uint64_t> used_ = 0;
+  std::atomic<std::uint64_t> version_ = 1;
+  mutable std::shared_mutex mutex_;
+  std::map<std::uint64_t, std::string> origins_;  // by the address of a word of 4 bytes
+  std::map<std::uint64_t, std::unique_ptr<Allocation>> by_address_;
+};
+
+}  // namespace virtual_gpu

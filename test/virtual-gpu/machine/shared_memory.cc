@@ -1,0 +1,121 @@
+#include "machine/shared_memory.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "program/op.h"
+
+namespace virtual_gpu {
+
+SharedMemory::SharedMemory(std::uint32_t bytes, std::uint32_t cell_bytes)
+    : bytes_(bytes),
+      cell_bytes_(cell_bytes),
+      data_(bytes),
+      defined_(bytes, 0),
+      cells_((bytes + cell_bytes - 1) / cell_bytes) {}
+
+bool SharedMemory::ordered(const Touch& before, const Accessor& who) {
+  if (before.warp == kNobody) return true;
+  if (before.warp == who.warp && before.lane == who.lane) return true;
+  return before.time < who.clock->time[before.warp];
+}
+
+Conflict SharedMemory::conflict_with(const Touch& other, bool writes) {
+  return {.found = true,
+          .in_flight = false,
+          .other_writes = writes,
+          .warp = other.warp,
+          .lane = other.lane < kLanes ? other.lane : 0u,
+          .pc = other.pc};
+}
+
+void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who) {
+  const std::uint32_t now = who.clock->time[who.warp];
+  Touch mine{now, who.pc, static_cast<std::uint8_t>(who.warp),
+             static_cast<std::uint8_t>(who.lane), is_strong(access)};
+  if (cell.more_reads != 0) {
+    Touch& last = reads_[cell.more_reads - 1][who.warp];
+    const bool together = last.warp != kNobody && last.time == now && last.lane != mine.lane;
+    if (together) mine.lane = kSeveral;
+    last = mine;
+    return;
+  }
+  if (cell.read.warp == mine.warp && cell.read.time == now) {
+    if (cell.read.lane != mine.lane) cell.read.lane = kSeveral;
+    cell.read.pc = mine.pc;
+    return;
+  }
+  if (ordered(cell.read, who)) {
+    cell.read = mine;
+    return;
+  }
+  reads_.emplace_back(kMaxWarps);
+  reads_.back()[cell.read.warp] = cell.read;
+  reads_.back()[who.warp] = mine;
+  cell.more_reads = static_cast<std::uint32_t>(reads_.size());
+}
+
+Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, bool same_value) {
+  if (cell.in_flight != 0) {
+    Conflict conflict = conflict_with(cell.write, true);
+    conflict.in_flight = true;
+    return conflict;
+  }
+  const bool strong = is_strong(access);
+  if (!same_value && !ordered(cell.write, who) && !(strong && cell.write.strong)) {
+    return conflict_with(cell.write, true);
+  }
+  if (!is_write(access)) {
+    remember_read(cell, access, who);
+    return {};
+  }
+  if (cell.more_reads != 0) {
+    for (const Touch& read : reads_[cell.more_reads - 1]) {
+      if (!ordered(read, who) && !(strong && read.strong)) return conflict_with(read, false);
+    }
+    cell.more_reads = 0;
+  } else if (!ordered(cell.read, who) && !(strong && cell.read.strong)) {
+    return conflict_with(cell.read, false);
+  }
+  cell.read = {};
+  cell.write = {who.clock->time[who.warp], who.pc, static_cast<std::uint8_t>(who.warp),
+                static_cast<std::uint8_t>(who.lane), strong};
+  return {};
+}
+
+template <typename Fn>
+Conflict SharedMemory::each_cell(std::uint32_t offset, std::uint32_t bytes, Fn fn) {
+  const std::uint32_t last = (offset + bytes - 1) / cell_bytes_;
+  for (std::uint32_t i = offset / cell_bytes_; i <= last; ++i) {
+    const Conflict conflict = fn(cells_[i]);
+    if (conflict.found) return conflict;
+  }
+  return {};
+}
+
+Conflict SharedMemory::access(Access access, std::uint32_t offset, std::uint32_t bytes,
+                              const Accessor& who, bool same_value) {
+  return each_cell(offset, bytes,
+                   [&](Cell& cell) { return touch(cell, access, who, same_value); });
+}
+
+Conflict SharedMemory::depart(std::uint32_t offset, std::uint32_t bytes, const Accessor& who) {
+  constexpr std::byte kPoison{0xA5};
+  const Conflict conflict = each_cell(offset, bytes, [&](Cell& cell) {
+    const Conflict found = touch(cell, Access::kWrite, who);
+    if (!found.found) ++cell.in_flight;
+    return found;
+  });
+  std::memset(data_.data() + offset, static_cast<int>(kPoison), bytes);
+  std::memset(defined_.data() + offset, 0, bytes);
+  return conflict;
+}
+
+Conflict SharedMemory::land(std::uint32_t offset, std::uint32_t bytes, const Accessor& who) {
+  return each_cell(offset, bytes, [&](Cell& cell) {
+    --cell.in_flight;
+    return touch(cell, Access::kWrite, who);
+  });
+}
+
+}  // namespace virtual_gpu
