@@ -7,6 +7,7 @@ const SLOW = [
   'test/package/**/*.test.ts',
   'test/lifecycle/**/*.test.ts',
   'test/default-model/**/*.test.ts',
+  'test/virtual-gpu/**/*.test.ts',
   'test/**/oracle.test.ts',
 ]
 

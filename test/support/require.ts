@@ -39,6 +39,10 @@ const parts = {
   tokenizers: () => loads('tokenizers'),
   /** GoogleTest, for the C++ tests. */
   gtest: () => starts('sh', '-c', 'echo "#include <gtest/gtest.h>" | c++ -E -x c++ - '),
+  /** The CUDA toolkit's compiler and headers, for the virtual GPU's driver. */
+  nvcc: () => starts('nvcc', '--version'),
+  /** NumPy, with which the virtual GPU's results are compared. */
+  numpy: () => starts(PYTHON, '-c', 'import numpy'),
   /** qemu-user, for older processors. */
   qemu: () => starts('qemu-x86_64', '--version'),
   /** Node's own C headers beside its binary; node-gyp would download them. */

@@ -1,0 +1,130 @@
+#include "driver/state.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace virtual_gpu {
+namespace {
+
+constexpr int kMaxDevices = 64;
+constexpr unsigned long kMaxThreads = 256;
+
+std::string environment(const char* name, const std::string& fallback) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? fallback : value;
+}
+
+unsigned long number_from(const char* name, unsigned long fallback, unsigned long most) {
+  const std::string text = environment(name, std::to_string(fallback));
+  char* end = nullptr;
+  const unsigned long value = std::strtoul(text.c_str(), &end, 10);
+  return *end == '\0' ? std::min(value, most) : fallback;
+}
+
+Settings settings_from_environment() {
+  Settings settings;
+  settings.seed = number_from("VIRTUAL_GPU_SEED", 1, ~0ul);
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  settings.host_threads =
+      static_cast<std::uint32_t>(std::max(1ul, number_from("VIRTUAL_GPU_THREADS", cores,
+                                                           kMaxThreads)));
+  settings.profile = environment("VIRTUAL_GPU_PROFILE", settings.profile);
+  settings.count = static_cast<int>(number_from("VIRTUAL_GPU_COUNT", 1, kMaxDevices));
+  return settings;
+}
+
+}  // namespace
+
+Context::Context(Device& device) : device(device) { legacy.context = this; }
+
+std::uint64_t Context::add(Stream& stream, StreamQueue::Operation operation) {
+  const std::lock_guard lock(mutex);
+  std::vector<Ticket> after;
+  if (&stream == &legacy) {
+    for (const auto& other : streams) {
+      if (other->blocking()) after.push_back(other->ticket());
+    }
+  } else if (stream.blocking()) {
+    after.push_back(legacy.ticket());
+  }
+  return stream.queue->add(std::move(operation), std::move(after));
+}
+
+CUresult Context::synchronize() {
+  std::vector<Ticket> all;
+  {
+    const std::lock_guard lock(mutex);
+    all.push_back(legacy.ticket());
+    for (const auto& stream : streams) all.push_back(stream->ticket());
+  }
+  for (const Ticket& ticket : all) ticket.wait();
+  return sticky;
+}
+
+void Context::fail(CUresult status, const std::string& report) {
+  std::fprintf(stderr, "virtual GPU: %s\n", report.c_str());
+  CUresult none = CUDA_SUCCESS;
+  sticky.compare_exchange_strong(none, status);
+}
+
+Driver& Driver::instance() {
+  // Never destroyed: streams' threads may still be running when the process ends.
+  static auto* driver = new Driver;
+  return *driver;
+}
+
+CUresult Driver::initialize(unsigned flags) {
+  if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  const std::lock_guard lock(mutex_);
+  if (initialized_) return CUDA_SUCCESS;
+  settings_ = settings_from_environment();
+  const Profile* profile = profile_named(settings_.profile);
+  if (profile == nullptr) {
+    std::fprintf(stderr, "virtual GPU: VIRTUAL_GPU_PROFILE is \"%s\"; expected one of:",
+                 settings_.profile.c_str());
+    for (const Profile& known : profiles()) {
+      std::fprintf(stderr, " %.*s", static_cast<int>(known.name.size()), known.name.data());
+    }
+    std::fprintf(stderr, "\n");
+    return CUDA_ERROR_NO_DEVICE;
+  }
+  if (settings_.count == 0) return CUDA_ERROR_NO_DEVICE;
+  for (int i = 0; i < settings_.count; ++i) {
+    auto device = std::make_unique<Device>();
+    device->ordinal = i;
+    device->profile = profile;
+    device->memory = std::make_unique<Memory>(profile->memory_bytes);
+    devices_.push_back(std::move(device));
+  }
+  initialized_ = true;
+  return CUDA_SUCCESS;
+}
+
+Device* Driver::device(int ordinal) {
+  if (ordinal < 0 || ordinal >= device_count()) return nullptr;
+  return devices_[static_cast<std::size_t>(ordinal)].get();
+}
+
+std::vector<Context*>& context_stack() {
+  static thread_local std::vector<Context*> stack;
+  return stack;
+}
+
+Current current() {
+  if (!Driver::instance().initialized()) return {CUDA_ERROR_NOT_INITIALIZED, nullptr};
+  const std::vector<Context*>& stack = context_stack();
+  if (stack.empty() || stack.back() == nullptr) return {CUDA_ERROR_INVALID_CONTEXT, nullptr};
+  const CUresult sticky = stack.back()->sticky;
+  return {sticky, stack.back()};
+}
+
+Stream& stream_of(Context& context, CUstream handle) {
+  // Streams of threads would be one for each; here they are one in order with all.
+  const bool is_default = handle == nullptr || handle == CU_STREAM_LEGACY ||
+                          handle == CU_STREAM_PER_THREAD;
+  return is_default ? context.legacy : *reinterpret_cast<Stream*>(handle);
+}
+
+}  // namespace virtual_gpu

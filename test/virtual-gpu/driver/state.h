@@ -1,0 +1,92 @@
+// All that the driver knows: its devices, their contexts, and what lives in these.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "driver/module.h"
+#include "driver/profile.h"
+#include "driver/stream.h"
+#include "machine/memory.h"
+
+namespace virtual_gpu {
+
+struct Device;
+
+/// What a CUcontext points to. Only primary contexts are made.
+struct Context {
+  explicit Context(Device& device);
+
+  Device& device;
+  std::atomic<int> references = 0;
+  std::atomic<CUresult> sticky = CUDA_SUCCESS;  // the first fault; every later call returns it
+  std::mutex mutex;
+  Stream legacy;                                // stream 0: in order with all blocking streams
+  std::set<std::unique_ptr<Stream>> streams;
+  std::set<std::unique_ptr<Event>> events;
+  std::set<std::unique_ptr<Module>> modules;
+  std::uint64_t allocations = 0;                // so far, for labels
+
+  /// Adds an operation to a stream, in order with stream 0 as the flags demand.
+  std::uint64_t add(Stream& stream, StreamQueue::Operation operation);
+  /// Waits for all streams; the sticky error, if any.
+  CUresult synchronize();
+  /// Remembers the first fault and tells it on the standard error.
+  void fail(CUresult status, const std::string& report);
+};
+
+struct Device {
+  int ordinal = 0;
+  const Profile* profile = nullptr;
+  std::unique_ptr<Memory> memory;
+  std::unique_ptr<Context> primary;
+  std::mutex mutex;                // of `primary`
+  std::mutex execution;            // a launch has the host's threads to itself
+};
+
+/// How the environment wants the machine: VIRTUAL_GPU_SEED, …_THREADS, …_PROFILE, …_COUNT.
+struct Settings {
+  std::uint64_t seed = 1;
+  std::uint32_t host_threads = 2;
+  std::string profile = "sm_80";
+  int count = 1;
+};
+
+class Driver {
+ public:
+  static Driver& instance();
+
+  CUresult initialize(unsigned flags);
+  bool initialized() const { return initialized_; }
+  const Settings& settings() const { return settings_; }
+  int device_count() const { return static_cast<int>(devices_.size()); }
+  Device* device(int ordinal);
+
+ private:
+  std::atomic<bool> initialized_ = false;
+  std::mutex mutex_;
+  Settings settings_;
+  std::vector<std::unique_ptr<Device>> devices_;
+};
+
+/// The calling thread's stack of contexts.
+std::vector<Context*>& context_stack();
+
+/// The current context, or the error that calls without one return.
+struct Current {
+  CUresult status = CUDA_SUCCESS;
+  Context* context = nullptr;
+};
+Current current();
+
+/// The stream that a handle stands for in the context.
+Stream& stream_of(Context& context, CUstream handle);
+
+}  // namespace virtual_gpu

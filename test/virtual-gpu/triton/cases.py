@@ -1,0 +1,114 @@
+"""What is compiled from kernels.py and what must come out: inputs, NumPy's results, tolerances."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel with its constants, run on one set of inputs.
+
+    `arguments` gives the kernel's arguments in order: arrays of `inputs`, numbers, and arrays of
+    `outputs`, which start undefined unless `inputs` has them too.
+    """
+
+    name: str
+    kernel: str
+    constants: dict[str, int]
+    grid: tuple[int, int, int]
+    inputs: Callable[[np.random.Generator], Arrays]
+    arguments: list[object]
+    outputs: Callable[[Arrays], Arrays]
+    tolerance: float = 0.0            # of the largest value
+    warps: int = 4
+    architectures: tuple[int, ...] = (75, 80)
+    must_contain: tuple[str, ...] = ()  # with sm_80, where Triton uses tensor cores
+
+
+def half(generator: np.random.Generator, *shape: int) -> np.ndarray:
+    return generator.standard_normal(shape).astype(np.float16)
+
+
+def single(generator: np.random.Generator, *shape: int) -> np.ndarray:
+    return generator.standard_normal(shape).astype(np.float32)
+
+
+def matmul_case(name: str, m: int, n: int, k: int, block: tuple[int, int, int], stages: int,
+                warps: int = 4) -> Case:
+    def outputs(arrays: Arrays) -> Arrays:
+        return {'c': (arrays['a'].astype(np.float32) @ arrays['b'].astype(np.float32))
+                .astype(np.float16)}
+
+    contain = ['mma.sync', 'ldmatrix'] + (['cp.async'] if stages > 1 else [])
+    return Case(name, 'matmul',
+                dict(BLOCK_M=block[0], BLOCK_N=block[1], BLOCK_K=block[2], STAGES=stages),
+                (-(-m // block[0]), -(-n // block[1]), 1),
+                lambda g: {'a': half(g, m, k), 'b': half(g, k, n)},
+                ['a', 'b', 'c', m, n, k, k, n, n], outputs, 2e-3, warps,
+                must_contain=tuple(contain))
+
+
+def attention_case(name: str, heads: int, length: int, head_dim: int, stages: int) -> Case:
+    scale = head_dim ** -0.5
+
+    def outputs(arrays: Arrays) -> Arrays:
+        q, k, v = (arrays[part].astype(np.float32) for part in 'qkv')
+        scores = q @ k.transpose(0, 2, 1) * scale
+        powers = np.exp(scores - scores.max(-1, keepdims=True))
+        return {'out': (powers / powers.sum(-1, keepdims=True) @ v).astype(np.float16)}
+
+    return Case(name, 'attention', dict(HEAD=head_dim, BLOCK_Q=64, BLOCK_K=32, STAGES=stages),
+                (-(-length // 64), heads, 1),
+                lambda g: {part: half(g, heads, length, head_dim) for part in 'qkv'},
+                ['q', 'k', 'v', 'out', length, scale], outputs, 4e-3,
+                must_contain=('mma.sync', 'ldmatrix'))
+
+
+def softmax_rows(arrays: Arrays) -> Arrays:
+    powers = np.exp(arrays['x'] - arrays['x'].max(1, keepdims=True))
+    return {'out': powers / powers.sum(1, keepdims=True)}
+
+
+def layer_norm_rows(arrays: Arrays) -> Arrays:
+    x = arrays['x'].astype(np.float64)
+    normal = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    return {'out': (normal * arrays['weight'] + arrays['bias']).astype(np.float16)}
+
+
+def histogram_of(arrays: Arrays) -> Arrays:
+    return {'counts': np.bincount(arrays['x'], minlength=16).astype(np.int32),
+            'sums': np.array([arrays['x'].sum()], np.float32)}
+
+
+CASES = [
+    Case('add', 'add', dict(BLOCK=256), (4, 1, 1),
+         lambda g: {'x': single(g, 1000), 'y': single(g, 1000)}, ['x', 'y', 'out', 1000],
+         lambda a: {'out': a['x'] + a['y']}),
+    matmul_case('matmul-64', 128, 64, 96, (64, 64, 32), 3),
+    matmul_case('matmul-edges', 70, 50, 80, (32, 32, 16), 2),
+    matmul_case('matmul-unstaged', 64, 64, 64, (64, 32, 32), 1),
+    matmul_case('matmul-wide', 128, 128, 64, (128, 64, 64), 4, warps=8),
+    attention_case('attention-32', 2, 100, 32, 2),
+    attention_case('attention-64', 1, 64, 64, 2),
+    Case('softmax', 'softmax', dict(BLOCK=256), (5, 1, 1), lambda g: {'x': single(g, 5, 200)},
+         ['x', 'out', 200, 200], softmax_rows, 1e-6),
+    Case('layer-norm', 'layer_norm', dict(BLOCK=1024), (3, 1, 1),
+         lambda g: {'x': half(g, 3, 768), 'weight': single(g, 768), 'bias': single(g, 768)},
+         ['x', 'weight', 'bias', 'out', 768, 1e-5], layer_norm_rows, 1e-3),
+    Case('scan', 'scan', dict(BLOCK=512), (1, 1, 1),
+         lambda g: {'x': g.integers(-50, 50, 512).astype(np.int32)}, ['x', 'out'],
+         lambda a: {'out': np.cumsum(a['x']).astype(np.int32)}),
+    Case('sort', 'sort', dict(BLOCK=256), (1, 1, 1), lambda g: {'x': single(g, 256)},
+         ['x', 'out'], lambda a: {'out': np.sort(a['x'])}),
+    Case('histogram', 'histogram', dict(BLOCK=128), (8, 1, 1),
+         lambda g: {'x': g.integers(0, 16, 1000).astype(np.int32),
+                    'counts': np.zeros(16, np.int32), 'sums': np.zeros(1, np.float32)},
+         ['x', 'counts', 'sums', 1000], histogram_of),
+    Case('column-sums', 'column_sums', dict(BLOCK_R=32, BLOCK_C=32), (3, 1, 1),
+         lambda g: {'x': single(g, 100, 80)}, ['x', 'out', 100, 80],
+         lambda a: {'out': a['x'].sum(0)}, 1e-6),
+]
