@@ -137,7 +137,8 @@ def write(corpus: Corpus, tokenizer: Tokenizer, stem: Path) -> dict[str, object]
     counts: dict[str, int] = {}
     for source in corpus.sources:
         counts[source] = counts.get(source, 0) + 1
-    return {'texts': len(order), 'tokens': int(cu_seqlens[-1]), 'sha256': sha256_of(stem.with_suffix('.jsonl')), 'sources': counts}
+    return {'texts': len(order), 'tokens': int(cu_seqlens[-1]),
+            'sha256': sha256_of(stem.with_suffix('.jsonl')), 'sources': counts}
 
 
 def load(stem: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -34,7 +34,7 @@ def orange(folder: Path) -> Path:
 
 
 def windows(text: str) -> str:
-    """Cuts text without punctuation into lines of LINE_WORDS words, of a length set by its words."""
+    """Cuts text without punctuation into lines of LINE_WORDS words, how many its words decide."""
     words, lines, start = text.split(), [], 0
     while start < len(words):
         size = LINE_WORDS[(len(words[start]) * SCATTER + start) % len(LINE_WORDS)]
