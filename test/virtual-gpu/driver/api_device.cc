@@ -4,6 +4,7 @@
 #include <string>
 
 #include "driver/export.h"
+#include "driver/faults.h"
 #include "driver/state.h"
 
 using namespace virtual_gpu;
@@ -80,7 +81,7 @@ VIRTUAL_GPU_API cuInit(unsigned int flags) { return Driver::instance().initializ
 
 VIRTUAL_GPU_API cuDriverGetVersion(int* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *version = kDriverVersion;
+  *version = Faults::instance().driver_version().value_or(kDriverVersion);
   return CUDA_SUCCESS;
 }
 

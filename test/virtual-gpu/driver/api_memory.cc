@@ -8,6 +8,7 @@
 #include <string>
 
 #include "driver/export.h"
+#include "driver/faults.h"
 #include "driver/state.h"
 
 using namespace virtual_gpu;
@@ -89,9 +90,10 @@ CUresult copy_async(std::uint64_t to, std::uint64_t from, std::size_t bytes, CUs
   if (bytes == 0) return CUDA_SUCCESS;
   if (to == 0 || from == 0) return CUDA_ERROR_INVALID_VALUE;
   Context* context = now.context;
-  context->add(stream_of(*context, handle),
-               [=] { if (context->sticky == CUDA_SUCCESS) run_copy(*context, to, from, bytes); });
-  return CUDA_SUCCESS;
+  return context->submit(stream_of(*context, handle),
+                         {.type = CU_GRAPH_NODE_TYPE_MEMCPY,
+                          .run = [=] { run_copy(*context, to, from, bytes); },
+                          .launch = {}});
 }
 
 CUresult copy_now(std::uint64_t to, std::uint64_t from, std::size_t bytes) {
@@ -109,16 +111,16 @@ CUresult fill_async(CUdeviceptr to, T value, std::size_t count, CUstream handle)
   if (count == 0) return CUDA_SUCCESS;
   if (to % sizeof(T) != 0) return CUDA_ERROR_INVALID_VALUE;
   Context* context = now.context;
-  context->add(stream_of(*context, handle), [=] {
+  const auto run = [=] {
     Range target;
-    if (context->sticky != CUDA_SUCCESS) return;
     if (!resolve(*context, to, count * sizeof(T), "a fill", target)) return;
     for (std::size_t i = 0; i < count; ++i) {
       std::memcpy(target.data + i * sizeof(T), &value, sizeof(T));
     }
     if (target.defined != nullptr) std::memset(target.defined, 0xFF, count * sizeof(T));
-  });
-  return CUDA_SUCCESS;
+  };
+  return context->submit(stream_of(*context, handle),
+                         {.type = CU_GRAPH_NODE_TYPE_MEMSET, .run = run, .launch = {}});
 }
 
 template <typename T>
@@ -134,6 +136,7 @@ CUresult allocate(CUdeviceptr* address, std::size_t bytes, const char* by) {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (address == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (Faults::instance().allocation_fails(bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
   Context& context = *now.context;
   std::uint64_t number;
   {
@@ -176,7 +179,10 @@ VIRTUAL_GPU_API cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
   if (allocation == nullptr || allocation->address != address || allocation->freed) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  context->add(stream_of(*context, handle), [=] { context->device.memory->free(address); });
+  Stream& stream = stream_of(*context, handle);
+  const CUresult refused = context->refuse_if_captured(stream);
+  if (refused != CUDA_SUCCESS) return refused;
+  context->add(stream, [=] { context->device.memory->free(address); });
   return CUDA_SUCCESS;
 }
 
@@ -193,10 +199,12 @@ VIRTUAL_GPU_API cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned int) 
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (Faults::instance().allocation_fails(bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
   const std::size_t rounded = (bytes + kHostAlignment - 1) / kHostAlignment * kHostAlignment;
   *pointer = std::aligned_alloc(kHostAlignment, rounded);
   if (*pointer == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
-  now.context->device.memory->adopt(*pointer, bytes, "pinned host memory");
+  now.context->device.memory->adopt(*pointer, bytes, MemoryKind::kPinned,
+                                      "pinned host memory");
   return CUDA_SUCCESS;
 }
 
@@ -208,7 +216,9 @@ VIRTUAL_GPU_API cuMemFreeHost(void* pointer) {
   const Current now = current();
   if (now.context == nullptr) return now.status;
   const CUresult status = now.context->synchronize();
-  if (!now.context->device.memory->free(address_of(pointer))) return CUDA_ERROR_INVALID_VALUE;
+  if (!now.context->device.memory->free(address_of(pointer), MemoryKind::kPinned)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
   std::free(pointer);
   return status;
 }
@@ -221,7 +231,7 @@ VIRTUAL_GPU_API cuMemHostRegister(void* pointer, std::size_t bytes, unsigned int
   if (memory.find(address_of(pointer)) != nullptr) {
     return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
   }
-  memory.adopt(pointer, bytes, "registered host memory");
+  memory.adopt(pointer, bytes, MemoryKind::kRegistered, "registered host memory");
   return CUDA_SUCCESS;
 }
 
@@ -229,7 +239,7 @@ VIRTUAL_GPU_API cuMemHostUnregister(void* pointer) {
   const Current now = current();
   if (now.context == nullptr) return now.status;
   const CUresult status = now.context->synchronize();
-  if (!now.context->device.memory->free(address_of(pointer))) {
+  if (!now.context->device.memory->free(address_of(pointer), MemoryKind::kRegistered)) {
     return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
   }
   return status;
@@ -256,8 +266,8 @@ VIRTUAL_GPU_API cuPointerGetAttribute(void* data, CUpointer_attribute attribute,
   }
   switch (attribute) {
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-      *static_cast<unsigned*>(data) = allocation->kind == MemoryKind::kHost ? CU_MEMORYTYPE_HOST
-                                                                            : CU_MEMORYTYPE_DEVICE;
+      *static_cast<unsigned*>(data) = is_host(allocation->kind) ? CU_MEMORYTYPE_HOST
+                                                           : CU_MEMORYTYPE_DEVICE;
       return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
       *static_cast<CUdeviceptr*>(data) = pointer;

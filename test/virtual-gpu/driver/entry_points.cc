@@ -1,8 +1,10 @@
-// cuGetProcAddress: functions by their names without a version, as loaders ask for them.
+// cuGetProcAddress: functions by their names without a version, as loaders ask for them. A plain
+// symbol cannot be taken back, so injected absences show here alone.
 #include <array>
 #include <cstring>
 
 #include "driver/export.h"
+#include "driver/faults.h"
 
 namespace {
 
@@ -99,6 +101,19 @@ const std::array kEntryPoints{
     VIRTUAL_GPU_ENTRY(cuLaunchCooperativeKernel),
     VIRTUAL_GPU_ENTRY(cuOccupancyMaxActiveBlocksPerMultiprocessor),
     VIRTUAL_GPU_ENTRY(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags),
+    VIRTUAL_GPU_ENTRY(cuStreamBeginCapture),
+    VIRTUAL_GPU_ENTRY(cuStreamEndCapture),
+    VIRTUAL_GPU_ENTRY(cuStreamIsCapturing),
+    VIRTUAL_GPU_ENTRY(cuGraphGetNodes),
+    VIRTUAL_GPU_ENTRY(cuGraphNodeGetType),
+    VIRTUAL_GPU_ENTRY(cuGraphDestroy),
+    VIRTUAL_GPU_ENTRY(cuGraphInstantiate),
+    VIRTUAL_GPU_ENTRY(cuGraphExecDestroy),
+    VIRTUAL_GPU_ENTRY(cuGraphExecUpdate),
+    VIRTUAL_GPU_ENTRY(cuGraphExecKernelNodeSetParams),
+    VIRTUAL_GPU_ENTRY(cuGraphKernelNodeGetParams),
+    VIRTUAL_GPU_ENTRY(cuGraphLaunch),
+    VIRTUAL_GPU_ENTRY(cuGraphUpload),
     VIRTUAL_GPU_ENTRY(cuGetErrorName),
     VIRTUAL_GPU_ENTRY(cuGetErrorString),
     VIRTUAL_GPU_ENTRY(cuGetProcAddress),
@@ -111,6 +126,7 @@ VIRTUAL_GPU_API cuGetProcAddress(const char* symbol, void** function, int, cuuin
   if (symbol == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (const EntryPoint& entry : kEntryPoints) {
     if (std::strcmp(entry.name, symbol) != 0) continue;
+    if (virtual_gpu::Faults::instance().lacks(symbol)) break;
     *function = entry.address;
     if (result != nullptr) *result = CU_GET_PROC_ADDRESS_SUCCESS;
     return CUDA_SUCCESS;

@@ -57,7 +57,8 @@ LoadResult load_module(Context& context, const void* image) {
   auto module = std::make_unique<Module>();
   module->context = &context;
   try {
-    module->text = ptx::parse(static_cast<const char*>(image));
+    module->image = static_cast<const char*>(image);
+    module->text = ptx::parse(module->image);
     if (module->text.version_major > kNewestMajor) {
       result.status = CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
       result.log = "PTX " + std::to_string(module->text.version_major) + " is too new";
@@ -95,8 +96,10 @@ LoadResult load_module(Context& context, const void* image) {
 }
 
 void unload_module(Module& module) {
+  Memory& memory = *module.context->device.memory;
   for (const auto& [name, address] : module.addresses) {
-    module.context->device.memory->free(address);
+    const Allocation* allocation = memory.find(address);
+    if (allocation != nullptr) memory.free(address, allocation->kind);
   }
   module.addresses.clear();
 }

@@ -33,6 +33,7 @@ struct Kernel {
 /// What a CUmodule and a CUlibrary point to.
 struct Module {
   Context* context = nullptr;
+  std::string image;              // the text itself
   ptx::Module text;
   VariableAddresses addresses;
   std::map<std::string, std::unique_ptr<Kernel>> kernels;

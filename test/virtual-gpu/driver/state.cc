@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <utility>
 
+#include "driver/faults.h"
+#include "driver/launch.h"
+
 namespace virtual_gpu {
 namespace {
 
@@ -26,6 +29,7 @@ unsigned long number_from(const char* name, unsigned long fallback, unsigned lon
 Settings settings_from_environment() {
   Settings settings;
   settings.seed = number_from("VIRTUAL_GPU_SEED", 1, ~0ul);
+  settings.max_instructions = number_from("VIRTUAL_GPU_MAX_INSTRUCTIONS", 0, ~0ul);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   settings.host_threads =
       static_cast<std::uint32_t>(std::max(1ul, number_from("VIRTUAL_GPU_THREADS", cores,
@@ -39,6 +43,51 @@ Settings settings_from_environment() {
 
 Context::Context(Device& device) : device(device) { legacy.context = this; }
 
+CUresult Context::submit(Stream& stream, Work work) {
+  {
+    const std::lock_guard lock(mutex);
+    if (stream.capture != nullptr) return capture_work(stream, std::move(work));
+    if (&stream == &legacy) {
+      const CUresult refused = refuse_legacy();
+      if (refused != CUDA_SUCCESS) return refused;
+    }
+  }
+  add(stream, [this, work = std::move(work)] {
+    if (sticky != CUDA_SUCCESS) return;
+    if (work.type == CU_GRAPH_NODE_TYPE_KERNEL) run_launch(*this, work.launch);
+    else work.run();
+  });
+  return CUDA_SUCCESS;
+}
+
+CUresult Context::capture_work(Stream& stream, Work work) {
+  Capture& capture = *stream.capture;
+  if (capture.invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  auto node = std::make_unique<GraphNode>();
+  node->work = std::move(work);
+  node->after = stream.frontier;
+  stream.frontier = {capture.graph.nodes.size()};
+  capture.graph.nodes.push_back(std::move(node));
+  return CUDA_SUCCESS;
+}
+
+/// Work on stream 0 would have to come after a blocking stream that is being captured.
+CUresult Context::refuse_legacy() {
+  for (const auto& stream : streams) {
+    if (stream->capture == nullptr || !stream->blocking()) continue;
+    stream->capture->invalid = true;
+    return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult Context::refuse_if_captured(Stream& stream) {
+  const std::lock_guard lock(mutex);
+  if (stream.capture == nullptr) return CUDA_SUCCESS;
+  stream.capture->invalid = true;
+  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
 std::uint64_t Context::add(Stream& stream, StreamQueue::Operation operation) {
   const std::lock_guard lock(mutex);
   std::vector<Ticket> after;
@@ -46,6 +95,7 @@ std::uint64_t Context::add(Stream& stream, StreamQueue::Operation operation) {
     for (const auto& other : streams) {
       if (other->blocking()) after.push_back(other->ticket());
     }
+    after.insert(after.end(), retired.begin(), retired.end());
   } else if (stream.blocking()) {
     after.push_back(legacy.ticket());
   }
@@ -58,6 +108,8 @@ CUresult Context::synchronize() {
     const std::lock_guard lock(mutex);
     all.push_back(legacy.ticket());
     for (const auto& stream : streams) all.push_back(stream->ticket());
+    all.insert(all.end(), retired.begin(), retired.end());
+    retired.clear();
   }
   for (const Ticket& ticket : all) ticket.wait();
   return sticky;
@@ -90,7 +142,7 @@ CUresult Driver::initialize(unsigned flags) {
     std::fprintf(stderr, "\n");
     return CUDA_ERROR_NO_DEVICE;
   }
-  if (settings_.count == 0) return CUDA_ERROR_NO_DEVICE;
+  if (settings_.count == 0 || Faults::instance().no_device()) return CUDA_ERROR_NO_DEVICE;
   for (int i = 0; i < settings_.count; ++i) {
     auto device = std::make_unique<Device>();
     device->ordinal = i;
@@ -128,3 +180,7 @@ Stream& stream_of(Context& context, CUstream handle) {
 }
 
 }  // namespace virtual_gpu
+
+void virtual_gpu_set_seed(unsigned long long seed) {
+  virtual_gpu::Driver::instance().set_seed(seed);
+}

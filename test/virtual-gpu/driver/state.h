@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "driver/graph.h"
 #include "driver/module.h"
 #include "driver/profile.h"
 #include "driver/stream.h"
@@ -30,16 +31,29 @@ struct Context {
   std::mutex mutex;
   Stream legacy;                                // stream 0: in order with all blocking streams
   std::set<std::unique_ptr<Stream>> streams;
+  std::vector<Ticket> retired;                  // ends of streams that were destroyed
   std::set<std::unique_ptr<Event>> events;
   std::set<std::unique_ptr<Module>> modules;
+  std::set<std::unique_ptr<Graph>> graphs;
+  std::set<std::unique_ptr<GraphExec>> executables;
+  std::uint64_t captures = 0;                   // so far, for their numbers
   std::uint64_t allocations = 0;                // so far, for labels
 
+  /// Lets the stream do the work in its turn, or adds it to the graph that the stream is being
+  /// captured into.
+  CUresult submit(Stream& stream, Work work);
   /// Adds an operation to a stream, in order with stream 0 as the flags demand.
   std::uint64_t add(Stream& stream, StreamQueue::Operation operation);
+  /// A call that no graph can hold: if the stream is being captured, that becomes invalid.
+  CUresult refuse_if_captured(Stream& stream);
   /// Waits for all streams; the sticky error, if any.
   CUresult synchronize();
   /// Remembers the first fault and tells it on the standard error.
   void fail(CUresult status, const std::string& report);
+
+ private:
+  CUresult capture_work(Stream& stream, Work work);
+  CUresult refuse_legacy();
 };
 
 struct Device {
@@ -51,9 +65,11 @@ struct Device {
   std::mutex execution;            // a launch has the host's threads to itself
 };
 
-/// How the environment wants the machine: VIRTUAL_GPU_SEED, …_THREADS, …_PROFILE, …_COUNT.
+/// How the environment wants the machine: VIRTUAL_GPU_SEED, …_THREADS, …_PROFILE, …_COUNT and
+/// …_MAX_INSTRUCTIONS, of a host thread in a launch.
 struct Settings {
   std::uint64_t seed = 1;
+  std::uint64_t max_instructions = 0;
   std::uint32_t host_threads = 2;
   std::string profile = "sm_80";
   int count = 1;
@@ -66,6 +82,7 @@ class Driver {
   CUresult initialize(unsigned flags);
   bool initialized() const { return initialized_; }
   const Settings& settings() const { return settings_; }
+  void set_seed(std::uint64_t seed) { settings_.seed = seed; }
   int device_count() const { return static_cast<int>(devices_.size()); }
   Device* device(int ordinal);
 
@@ -75,6 +92,14 @@ class Driver {
   Settings settings_;
   std::vector<std::unique_ptr<Device>> devices_;
 };
+
+}  // namespace virtual_gpu
+
+/// Another VIRTUAL_GPU_SEED for the launches from now on; none may be under way.
+extern "C" __attribute__((visibility("default"))) void virtual_gpu_set_seed(
+    unsigned long long seed);
+
+namespace virtual_gpu {
 
 /// The calling thread's stack of contexts.
 std::vector<Context*>& context_stack();

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "driver/graph.h"
+
 namespace virtual_gpu {
 
 struct Context;
@@ -62,6 +64,8 @@ struct Stream {
   unsigned flags = 0;
   int priority = 0;
   std::shared_ptr<StreamQueue> queue = std::make_shared<StreamQueue>();
+  std::shared_ptr<Capture> capture;            // into which the stream is being captured
+  std::vector<std::size_t> frontier;           // the nodes that its next one comes after
 
   bool blocking() const { return (flags & CU_STREAM_NON_BLOCKING) == 0; }
   Ticket ticket() const { return {queue, queue->last()}; }
@@ -76,6 +80,8 @@ struct Event {
   std::mutex mutex;
   std::optional<Ticket> recorded;
   std::shared_ptr<std::optional<Time>> time;  // when the recording was reached
+  std::shared_ptr<Capture> capture;           // when it was recorded in a capture
+  std::vector<std::size_t> nodes;             // the frontier at that point
 };
 
 }  // namespace virtual_gpu

@@ -35,7 +35,7 @@ struct Flushed : SpreadAll {
   }
 };
 template <Function kFunction, typename Lane>
-struct Pair : SpreadAll {
+struct Pair : SpreadHalves {
   static std::uint32_t value(std::uint32_t a) {
     using F = Approximate<kFunction, Lane>;
     return F::value(static_cast<std::uint16_t>(a)) |

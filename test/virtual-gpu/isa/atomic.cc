@@ -102,21 +102,24 @@ std::uint64_t result_of(const AtomicForm& form, std::uint64_t old, std::uint64_t
 
 /// One step in the host's memory, which other host threads may change at the same time.
 template <typename T>
-std::uint64_t exchange(std::byte* place, const AtomicForm& form, std::uint64_t b,
-                       std::uint64_t c) {
+std::uint64_t exchange(std::byte* place, const AtomicForm& form, std::uint64_t b, std::uint64_t c,
+                       bool& changed) {
   std::atomic_ref<T> cell(*reinterpret_cast<T*>(place));
   T old = cell.load();
-  while (!cell.compare_exchange_weak(old, static_cast<T>(result_of(form, old, b, c)))) {
+  T result = static_cast<T>(result_of(form, old, b, c));
+  while (!cell.compare_exchange_weak(old, result)) {
+    result = static_cast<T>(result_of(form, old, b, c));
   }
+  changed = changed || result != old;
   return old;
 }
 
 std::uint64_t exchange_at(std::byte* place, const AtomicForm& form, std::uint64_t b,
-                          std::uint64_t c) {
+                          std::uint64_t c, bool& changed) {
   switch (ptx::bytes_of(form.type)) {
-    case 2: return exchange<std::uint16_t>(place, form, b, c);
-    case 4: return exchange<std::uint32_t>(place, form, b, c);
-    default: return exchange<std::uint64_t>(place, form, b, c);
+    case 2: return exchange<std::uint16_t>(place, form, b, c, changed);
+    case 4: return exchange<std::uint32_t>(place, form, b, c, changed);
+    default: return exchange<std::uint64_t>(place, form, b, c, changed);
   }
 }
 
@@ -153,6 +156,7 @@ Flow run_atomic(Warp& warp, const Op& op, LaneMask mask) {
   resolve(warp, op, mask, {form.space, Access::kAtomic, bytes * form.vector, addresses}, lanes);
   // Lanes take their turns in a random order; so do they on real devices.
   const std::uint32_t first = warp.block().random();
+  bool changed = false;
   for (std::uint32_t part = 0; part < form.vector; ++part) {
     const Operand& value = op.operands[destinations + 1 + part];
     const bool swaps = form.kind == Kind::kCas;
@@ -170,14 +174,14 @@ Flow run_atomic(Warp& warp, const Op& op, LaneMask mask) {
         check_cell(warp, op, lane, form, place, bytes);
       }
       const std::uint64_t old = exchange_at(place.data, form, lane_value(warp, value, lane),
-                                            lane_value(warp, other, lane));
+                                            lane_value(warp, other, lane), changed);
       if (!form.returns) continue;
       const Operand& to = op.operands[part];
       std::memcpy(warp.lanes_of<std::byte>(to) + lane * to.bytes, &old, to.bytes);
     }
     if (form.returns) warp.mark_defined(op.operands[part], mask);
   }
-  warp.block().note_progress();
+  if (changed) warp.block().note_progress();
   return Flow::kNext;
 }
 

@@ -1,4 +1,5 @@
 // Barriers and fences (PTX ISA, "bar, barrier", "bar.warp.sync", "membar, fence", "nanosleep").
+#include <atomic>
 #include <bit>
 #include <string>
 
@@ -121,11 +122,12 @@ void decode_barrier_form(Builder& b, bool aligned) {
   if (form.destinations != 0) b.predicate_source(b.operand(at));
 }
 
-/// bar.warp.sync members: orders memory among them.
+/// bar.warp.sync members: orders memory among them. From sm_70 on they may be at different
+/// instructions, as in the two branches of an if.
 Flow run_warp_barrier(Warp& warp, const Op& op, LaneMask mask) {
-  if (const Flow flow = members_here(warp, op, op.operands[0], mask); flow != Flow::kNext) {
-    return flow;
-  }
+  if (warp.take_release()) return Flow::kNext;
+  const LaneMask members = part_by_members(warp, op, op.operands[0], mask);
+  if (!warp.met(members, mask, &run_warp_barrier)) return Flow::kWait;
   warp.block().synchronize_warp(warp);
   return Flow::kNext;
 }
@@ -144,8 +146,9 @@ void decode_bar(Builder& b) {
 
 void decode_barrier(Builder& b) { decode_barrier_form(b, false); }
 
-Flow run_fence(Warp& warp, const Op&, LaneMask) {
-  warp.block().note_progress();
+/// Blocks run on several host threads, whose accesses the fence must order too.
+Flow run_fence(Warp&, const Op&, LaneMask) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   return Flow::kNext;
 }
 

@@ -125,6 +125,17 @@ LaneMask undefined_inputs(Warp& warp, const Op& op, std::size_t first, std::size
   return found;
 }
 
+/// The lanes where another value of an undefined input would change the result.
+LaneMask doubtful_lanes(Combine combine, LaneMask compared, LaneMask other,
+                        LaneMask compared_unknown, LaneMask other_unknown) {
+  const LaneMask result = combined(combine, compared, other);
+  const LaneMask flipped = compared ^ compared_unknown;
+  const LaneMask swapped = other ^ other_unknown;
+  return (result ^ combined(combine, flipped, other)) |
+         (result ^ combined(combine, compared, swapped)) |
+         (result ^ combined(combine, flipped, swapped));
+}
+
 /// setp: operands p, q, a, b and perhaps c; q is the sink where it is not asked for.
 template <typename Access>
 Flow run_setp(Warp& warp, const Op& op, LaneMask mask) {
@@ -137,16 +148,18 @@ Flow run_setp(Warp& warp, const Op& op, LaneMask mask) {
     if (op.operands[4].negated) other = ~other;
   }
   std::uint32_t origin = 0;
-  const LaneMask undefined =
-      undefined_inputs(warp, op, 2, op.operands.size() - 2, mask, origin);
-  write_predicate(warp, op.operands[0], mask, combined(variant.combine, compared, other));
-  if (!op.operands[1].sink) {
-    write_predicate(warp, op.operands[1], mask, combined(variant.combine, ~compared, other));
-  }
-  if (undefined != 0) {
-    warp.mark_undefined(op.operands[0], undefined, origin);
-    if (!op.operands[1].sink) warp.mark_undefined(op.operands[1], undefined, origin);
-  }
+  const LaneMask unknown = undefined_inputs(warp, op, 2, 2, mask, origin);
+  const LaneMask other_unknown =
+      undefined_inputs(warp, op, 4, op.operands.size() - 4, mask, origin);
+  const auto write = [&](const Operand& to, LaneMask value) {
+    if (to.sink) return;
+    write_predicate(warp, to, mask, combined(variant.combine, value, other));
+    const LaneMask doubtful =
+        doubtful_lanes(variant.combine, value, other, unknown, other_unknown) & mask;
+    if (doubtful != 0) warp.mark_undefined(to, doubtful, origin);
+  };
+  write(op.operands[0], compared);
+  write(op.operands[1], ~compared);
   return Flow::kNext;
 }
 
@@ -174,6 +187,16 @@ Flow run_set(Warp& warp, const Op& op, LaneMask mask) {
   return Flow::kNext;
 }
 
+/// The lanes in which a half of a packed register is not wholly defined.
+LaneMask undefined_halves(Warp& warp, const Operand& operand, int half) {
+  const std::uint32_t* bits = undefined_or_null<std::uint32_t>(warp, operand);
+  LaneMask found = 0;
+  for (std::uint32_t lane = 0; lane < kLanes && bits != nullptr; ++lane) {
+    found |= LaneMask{(bits[lane] >> (16 * half) & 0xFFFF) != 0} << lane;
+  }
+  return found;
+}
+
 /// setp.f16x2: both halves, the lower into p, the upper into q; set.f16x2 is not emitted by nvcc.
 template <typename Access>
 Flow run_setp_pair(Warp& warp, const Op& op, LaneMask mask) {
@@ -194,12 +217,18 @@ Flow run_setp_pair(Warp& warp, const Op& op, LaneMask mask) {
     if (op.operands[4].negated) other = ~other;
   }
   std::uint32_t origin = 0;
-  const LaneMask undefined =
-      undefined_inputs(warp, op, 2, op.operands.size() - 2, mask, origin);
+  const LaneMask other_unknown =
+      undefined_inputs(warp, op, 4, op.operands.size() - 4, mask, origin);
+  const LaneMask either = undefined_inputs(warp, op, 2, 2, mask, origin);
   for (int half = 0; half < 2; ++half) {
+    const LaneMask unknown =
+        either & (undefined_halves(warp, op.operands[2], half) |
+                  undefined_halves(warp, op.operands[3], half));
     write_predicate(warp, op.operands[half], mask,
                     combined(variant.combine, results[half], other));
-    if (undefined != 0) warp.mark_undefined(op.operands[half], undefined, origin);
+    const LaneMask doubtful =
+        doubtful_lanes(variant.combine, results[half], other, unknown, other_unknown) & mask;
+    if (doubtful != 0) warp.mark_undefined(op.operands[half], doubtful, origin);
   }
   return Flow::kNext;
 }
@@ -336,11 +365,23 @@ struct SelectBySign {
   }
 };
 
+/// With .ftz a negative subnormal is a zero, which is not negative.
+template <typename T>
+struct SelectBySignFlushed {
+  static T value(T a, T b, float c) {
+    return c >= 0 || std::fpclassify(c) == FP_SUBNORMAL ? a : b;
+  }
+  static T undefined_by_value(T, T, float c, T ua, T ub, std::uint32_t uc) {
+    return uc != 0 ? static_cast<T>(~T{0}) : value(ua, ub, c);
+  }
+};
+
 void decode_slct(Builder& b) {
-  b.accept("ftz");  // a subnormal has the sign of the zero that it is flushed to
+  const bool flush = b.accept("ftz");
   const Type type = b.expect_type();
   const Type by = b.expect_type();
-  const auto make = [by]<typename T>(T) -> Execute {
+  const auto make = [by, flush]<typename T>(T) -> Execute {
+    if (by == Type::kF32 && flush) return &map_lanes<SelectBySignFlushed<T>, T, T, T, float>;
     return by == Type::kF32 ? &map_lanes<SelectBySign<T, float>, T, T, T, float>
                             : &map_lanes<SelectBySign<T, std::int32_t>, T, T, T, std::int32_t>;
   };
@@ -373,7 +414,7 @@ Flow run_testp(Warp& warp, const Op& op, LaneMask mask) {
       case Test::kInfinite: is = kind == FP_INFINITE; break;
       case Test::kNumber: is = kind != FP_NAN; break;
       case Test::kNotANumber: is = kind == FP_NAN; break;
-      case Test::kNormal: is = kind == FP_NORMAL; break;
+      case Test::kNormal: is = kind == FP_NORMAL || kind == FP_ZERO; break;
       case Test::kSubnormal: is = kind == FP_SUBNORMAL; break;
     }
     result |= LaneMask{is} << lane;

@@ -2,6 +2,7 @@
 #include <bit>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "isa/lanes.h"
 #include "isa/registry.h"
@@ -173,6 +174,32 @@ Flow run_ret(Warp& warp, const Op&, LaneMask mask) {
   return Flow::kMoved;
 }
 
+/// A function that the module only declares. What it would do is not known, but for two of them.
+struct External : Detail {
+  std::string name;
+  std::vector<Operand> results;
+};
+
+Flow run_external(Warp& warp, const Op& op, LaneMask mask) {
+  const auto& external = *static_cast<const External*>(op.detail);
+  const auto lane = static_cast<std::uint32_t>(std::countr_zero(mask));
+  if (external.name == "__assertfail") {
+    warp.fault(HazardKind::kTrap, op, lane, "an assertion has failed");
+  }
+  if (external.name != "vprintf") {
+    warp.fault(HazardKind::kTrap, op, lane, "a call of " + external.name +
+                                                ", which the module only declares");
+  }
+  // What a kernel prints is not shown; the call says that it printed nothing.
+  for (const Operand& result : external.results) {
+    for (LaneMask left = mask; left != 0; left &= left - 1) {
+      warp.lanes_of<std::uint32_t>(result)[std::countr_zero(left)] = 0;
+    }
+    warp.mark_defined(result, mask);
+  }
+  return Flow::kNext;
+}
+
 Operand argument_of(Builder& b, const ptx::Operand& operand) {
   const Symbol& symbol = b.symbol(operand.name);
   if (symbol.kind != SymbolKind::kFrameParameter && symbol.kind != SymbolKind::kRegister) {
@@ -183,17 +210,26 @@ Operand argument_of(Builder& b, const ptx::Operand& operand) {
 
 void decode_call(Builder& b) {
   b.accept("uni");
-  Call& call = b.detail<Call>();
-  b.op().execute = &run_call;
   b.op().op_class = OpClass::kControl;
   b.op().has_effects = true;
   std::size_t at = 0;
+  std::vector<Operand> results;
   if (b.operand(0).kind == OperandKind::kTuple) {
     for (const ptx::Operand& part : b.operand(at++).parts) {
-      call.results.push_back(argument_of(b, part));
+      results.push_back(argument_of(b, part));
     }
   }
   const ptx::Operand& target = b.operand(at++);
+  if (b.find_symbol(target.name) == nullptr) {
+    External& external = b.detail<External>();
+    external.name = target.name;
+    external.results = std::move(results);
+    b.op().execute = &run_external;
+    return;
+  }
+  Call& call = b.detail<Call>();
+  call.results = std::move(results);
+  b.op().execute = &run_call;
   const Symbol& symbol = b.symbol(target.name);
   if (symbol.kind == SymbolKind::kFunction) {
     call.function = static_cast<std::uint32_t>(symbol.value);

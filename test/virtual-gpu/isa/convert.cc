@@ -172,6 +172,9 @@ std::uint64_t convert(const Conversion& c, std::uint64_t bits) {
 
 /// How undefined bits go through: with integers as the bits do, else all or none.
 std::uint64_t undefined_bits(const Conversion& c, std::uint64_t undefined) {
+  // Bits of a register above the type are not looked at.
+  const std::uint32_t width = ptx::bits_of(c.from);
+  if (width < 64) undefined &= (std::uint64_t{1} << width) - 1;
   if (undefined == 0) return 0;
   const bool integers = !ptx::is_float(c.from) && !ptx::is_float(c.to) && !c.saturate;
   if (!integers) return ~std::uint64_t{0};

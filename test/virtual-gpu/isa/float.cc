@@ -118,14 +118,28 @@ Flow run_pair(Warp& warp, const Op& op, LaneMask mask) {
   const T* a = warp.lanes_of<T>(op.operands[1]);
   const T* b = kSources > 1 ? warp.lanes_of<T>(op.operands[2]) : a;
   const T* c = kSources > 2 ? warp.lanes_of<T>(op.operands[3]) : a;
-  return run_lanes<T, kSources>(warp, op, mask, [&](std::uint32_t lane) {
+  T result[kLanes];
+  T undefined[kLanes] = {};
+  std::uint32_t origin = 0;
+  for (std::size_t i = 1; i <= kSources; ++i) {
+    const T* bits = undefined_or_null<T>(warp, op.operands[i]);
+    if (bits == nullptr) continue;
+    origin = warp.origin_of(op.operands[i]);
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) undefined[lane] |= bits[lane];
+  }
+  for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
     const auto half = [&](int shift) {
       return narrow<kKind, Lane>(variant, static_cast<std::uint16_t>(a[lane] >> shift),
                                  static_cast<std::uint16_t>(b[lane] >> shift),
                                  static_cast<std::uint16_t>(c[lane] >> shift));
     };
-    return half(0) | T{half(16)} << 16;
-  });
+    result[lane] = half(0) | T{half(16)} << 16;
+    undefined[lane] = SpreadHalves::undefined<T>(undefined[lane]);
+  }
+  write_lanes(warp, op.operands[0], mask, result);
+  if (origin == 0) warp.mark_defined(op.operands[0], mask);
+  else write_undefined(warp, op.operands[0], mask, undefined, origin);
+  return Flow::kNext;
 }
 
 template <Kind kKind>

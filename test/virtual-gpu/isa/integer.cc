@@ -168,7 +168,7 @@ struct MaxRelu : SpreadAll {
 };
 /// Two 16-bit integers in one register.
 template <typename F, typename T>
-struct Pairs : SpreadAll {
+struct Pairs : SpreadHalves {
   static std::uint32_t value(std::uint32_t a, std::uint32_t b) {
     const auto low = F::value(static_cast<T>(a), static_cast<T>(b));
     const auto high = F::value(static_cast<T>(a >> 16), static_cast<T>(b >> 16));

@@ -53,6 +53,15 @@ struct SpreadBits {
   }
 };
 
+/// Two 16-bit numbers in a register: an undefined bit makes its own half undefined.
+struct SpreadHalves {
+  template <typename Out, typename... In>
+  static Out undefined(In... bits) {
+    const std::uint32_t any = (static_cast<std::uint32_t>(bits) | ...);
+    return ((any & 0xFFFF) != 0 ? 0xFFFFu : 0u) | ((any >> 16) != 0 ? 0xFFFF0000u : 0u);
+  }
+};
+
 /// Undefined bits of a source by lane; null where all are defined.
 template <typename T>
 const Bits<T>* undefined_or_null(Warp& warp, const Operand& operand) {

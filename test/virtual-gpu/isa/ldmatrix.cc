@@ -1,5 +1,5 @@
 // ldmatrix, stmatrix and movmatrix (PTX ISA, the sections named so): 8×8 matrices of 16-bit
-// elements between shared memory and the fragments of mma. With g = lane / 4 and t = lane % 4, a lane
+// elements between shared memory and the fragments of mma. With g = lane / 4, t = lane % 4, a lane
 // has elements 2 t and 2 t + 1 of row g, or with .trans of column g.
 #include <bit>
 #include <cstring>

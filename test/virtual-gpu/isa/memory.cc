@@ -141,8 +141,10 @@ void gather_values(Warp& warp, const Op& op, const Transfer& transfer,
   }
 }
 
-void store_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&lanes)[kLanes],
+/// True if a byte changed, which threads that spin may wait for.
+bool store_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&lanes)[kLanes],
                    std::uint32_t index) {
+  bool changed = false;
   const auto& transfer = *static_cast<const Transfer*>(op.detail);
   const Operand& from = op.operands[1 + index];
   const std::uint32_t bytes = transfer.element_bytes;
@@ -153,7 +155,10 @@ void store_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&la
   for (LaneMask left = mask; left != 0; left &= left - 1) {
     const int lane = std::countr_zero(left);
     const LaneBytes& to = lanes[lane];
-    std::memcpy(to.data + index * bytes, values + lane * from.bytes, bytes);
+    const std::byte* value = values + lane * from.bytes;
+    std::byte* place = to.data + index * bytes;
+    changed = changed || std::memcmp(place, value, bytes) != 0 || to.space == Space::kShared;
+    std::memcpy(place, value, bytes);
     if (to.defined == nullptr) continue;
     std::uint8_t* defined = to.defined + index * bytes;
     std::memset(defined, 0xFF, bytes);
@@ -165,11 +170,12 @@ void store_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&la
       any = any || bits != 0;
     }
     if (any) {
-      LaneBytes place = to;
-      place.address += index * bytes;
-      note_memory_origin(warp, place, bytes, warp.origin_of(from));
+      LaneBytes undefined_place = to;
+      undefined_place.address += index * bytes;
+      note_memory_origin(warp, undefined_place, bytes, warp.origin_of(from));
     }
   }
+  return changed;
 }
 
 Flow run_st(Warp& warp, const Op& op, LaneMask mask) {
@@ -187,8 +193,11 @@ Flow run_st(Warp& warp, const Op& op, LaneMask mask) {
            .addresses = addresses,
            .values = values},
           lanes);
-  for (std::uint32_t i = 0; i < transfer.count; ++i) store_element(warp, op, mask, lanes, i);
-  warp.block().note_progress();
+  bool changed = false;
+  for (std::uint32_t i = 0; i < transfer.count; ++i) {
+    changed = store_element(warp, op, mask, lanes, i) || changed;
+  }
+  if (changed) warp.block().note_progress();
   return Flow::kNext;
 }
 
@@ -296,6 +305,20 @@ void decode_prefetch(Builder& b) {
   b.op().op_class = OpClass::kOther;
 }
 
+struct NoPolicy : SpreadAll {
+  static std::uint64_t value(std::uint64_t none) { return none; }
+};
+
+/// createpolicy: a number that caches, which are not simulated, would understand.
+void decode_createpolicy(Builder& b) {
+  while (b.has_modifiers()) b.accept(b.next_modifier());
+  b.op().execute = &map_lanes<NoPolicy, std::uint64_t, std::uint64_t>;
+  b.op().op_class = OpClass::kOther;
+  b.destination(b.operand(0), 8);
+  b.end_destinations();
+  b.add(b.constant(0, 8));
+}
+
 }  // namespace
 
 std::span<const Entry> memory_instructions() {
@@ -306,6 +329,8 @@ std::span<const Entry> memory_instructions() {
       {"prefetch", decode_prefetch},
       {"prefetchu", decode_prefetch},
       {"applypriority", decode_prefetch},
+      {"discard", decode_prefetch},
+      {"createpolicy", decode_createpolicy},
   };
   return kEntries;
 }

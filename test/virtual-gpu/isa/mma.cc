@@ -131,11 +131,16 @@ Number multiply_add(Number a, Number b, Number c) {
   if constexpr (std::is_floating_point_v<Number>) {
     return std::fma(a, b, c);
   } else {
-    return static_cast<Number>(c + a * b);
+    // Sums wrap around where they are not saturated.
+    using U = std::make_unsigned_t<Number>;
+    return static_cast<Number>(static_cast<U>(c) + static_cast<U>(a) * static_cast<U>(b));
   }
 }
 
 std::uint64_t stored(const MmaForm& form, double value) {
+  if (std::isnan(value) && form.d != Type::kF64) {
+    return form.d == Type::kF16 ? Half::kNan : kNanSingle;
+  }
   if (form.d == Type::kF16) return Half::round(value).bits;
   if (form.d == Type::kF64) return std::bit_cast<std::uint64_t>(value);
   return std::bit_cast<std::uint32_t>(static_cast<float>(value));
@@ -265,7 +270,10 @@ Flow run_quad_pairs(Warp& warp, const Op& op, LaneMask mask) {
   for (std::uint32_t r = 0; r < form.registers[0]; ++r) {
     write_lanes(warp, op.operands[r], kAllLanes, results[r]);
     warp.mark_defined(op.operands[r], kAllLanes);
-    if (undefined != 0) warp.mark_undefined(op.operands[r], kAllLanes, origin);
+    for (std::uint32_t q = 0; q < 4; ++q) {
+      const LaneMask those = 0x000F'000Fu << (4 * q);
+      if ((undefined & those) != 0) warp.mark_undefined(op.operands[r], those, origin);
+    }
   }
   warp.block().counters().at(warp.pc()).multiply_adds += 4 * 8 * 8 * 4;
   return Flow::kNext;
@@ -345,10 +353,10 @@ void decode_mma(Builder& b) {
   form.quad_pairs = form.k == 4 && form.a == Type::kF16;
   if (!form.quad_pairs && (!form.a_row || form.b_row)) b.fail("Expected .row.col");
   const std::uint32_t pairs = form.quad_pairs ? 4 : 1;  // every quad pair has matrices of its own
-  form.registers[0] = pairs * register_count(form.m, form.n, form.d);
-  form.registers[1] = pairs * register_count(form.m, form.k, form.a);
-  form.registers[2] = pairs * register_count(form.k, form.n, form.b);
-  form.registers[3] = pairs * register_count(form.m, form.n, form.c);
+  form.registers[0] = register_count(pairs * form.m, form.n, form.d);
+  form.registers[1] = register_count(pairs * form.m, form.k, form.a);
+  form.registers[2] = register_count(pairs * form.k, form.n, form.b);
+  form.registers[3] = register_count(pairs * form.m, form.n, form.c);
   const Type types[4] = {form.d, form.a, form.b, form.c};
   for (std::size_t i = 0; i < 4; ++i) {
     const std::vector<ptx::Operand> parts = b.parts_of(b.operand(i));
@@ -365,6 +373,7 @@ void decode_mma(Builder& b) {
     if (i == 0) b.end_destinations();
   }
   b.op().op_class = OpClass::kTensor;
+  b.op().tensor_type = form.a;
   b.op().has_effects = true;
   b.op().execute = form.quad_pairs        ? &run_quad_pairs
                    : is_byte(form.a)      ? &run_mma<std::int32_t>

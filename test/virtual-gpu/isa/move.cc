@@ -176,6 +176,8 @@ void decode_repack(Builder& b, Type type) {
     if (operand.kind == OperandKind::kInteger) {
       b.add(b.constant(static_cast<std::uint64_t>(operand.integer),
                        static_cast<std::uint8_t>(part_of(from))));
+    } else if (operand.kind == OperandKind::kFloat) {
+      b.add(b.constant_of(operand, part_of(from) == 8 ? Type::kF64 : Type::kF32));
     } else {
       b.add(b.register_named(operand));
     }
@@ -240,7 +242,7 @@ void decode_cvta(Builder& b) {
   const Symbol* symbol = from.kind == OperandKind::kName ? b.find_symbol(from.name) : nullptr;
   if (symbol != nullptr && symbol->kind != SymbolKind::kRegister) {
     if (symbol->kind == SymbolKind::kLocalVariable) {
-      b.op().immediate = static_cast<std::int64_t>(symbol->value + window);
+      b.op().immediate = static_cast<std::int64_t>(symbol->value + window) + from.integer;
       b.op().execute = &run_local_address;
       return;
     }
@@ -262,8 +264,13 @@ Flow run_isspacep(Warp& warp, const Op& op, LaneMask mask) {
       case Space::kShared: is = window == kSharedWindow; break;
       case Space::kLocal: is = window == kLocalWindow; break;
       case Space::kParam: is = window == kParamWindow; break;
-      default:
-        is = window != kSharedWindow && window != kLocalWindow && window != kParamWindow;
+      case Space::kConst: {
+        const Allocation* found = warp.block().find_allocation(addresses[lane]);
+        is = found != nullptr && found->kind == MemoryKind::kConstant;
+        break;
+      }
+      default:  // the window of parameters lies in that of global memory
+        is = window != kSharedWindow && window != kLocalWindow;
     }
     inside |= LaneMask{is} << lane;
   }

@@ -27,12 +27,68 @@ Operand word_at(const Place& place, std::uint32_t byte) {
 }
 
 /// Bytes of one lane, of values or of undefined bits.
-void copy_out(const std::byte* base, std::uint32_t lane, const Place& place, std::uint32_t first,
-              std::byte* to) {
+std::uint64_t read_bytes(const std::byte* base, std::uint32_t lane, const Place& place,
+                         std::uint32_t first) {
+  std::uint64_t value = 0;
   for (std::uint32_t i = 0; i < place.element_bytes; ++i) {
-    const std::uint32_t byte = first + i;
-    to[i] = base[word_at(place, byte).offset + lane * kWordBytes + byte % kWordBytes];
+    const std::uint32_t at = word_at(place, first + i).offset + lane * kWordBytes +
+                             (first + i) % kWordBytes;
+    value |= static_cast<std::uint64_t>(base[at]) << (8 * i);
   }
+  return value;
+}
+
+void write_bytes(std::byte* base, std::uint32_t lane, const Place& place, std::uint32_t first,
+                 const std::byte* from) {
+  for (std::uint32_t i = 0; i < place.element_bytes; ++i) {
+    const std::uint32_t at = word_at(place, first + i).offset + lane * kWordBytes +
+                             (first + i) % kWordBytes;
+    base[at] = from[i];
+  }
+}
+
+std::uint64_t extended(const Place& place, std::uint64_t value) {
+  if (!place.sign_extend || place.element_bytes == 8) return value;
+  const std::uint32_t shift = 64 - 8 * place.element_bytes;
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(value << shift) >> shift);
+}
+
+/// Calls `visit` for each word that an element has bytes in.
+template <typename Visit>
+void each_word(const Place& place, std::uint32_t first, Visit visit) {
+  const std::uint32_t last = (first + place.element_bytes - 1) / kWordBytes;
+  for (std::uint32_t word = first / kWordBytes; word <= last; ++word) {
+    visit(word_at(place, word * kWordBytes));
+  }
+}
+
+template <typename T>
+void load_element(Warp& warp, const Place& place, std::uint32_t first, const Operand& to,
+                  LaneMask mask) {
+  T values[kLanes] = {};
+  T undefined[kLanes] = {};
+  std::uint32_t origin = 0;
+  each_word(place, first, [&](const Operand& word) {
+    if (!warp.tainted(word)) return;
+    warp.spread_taint(word);
+    origin = warp.origin_of(word);
+  });
+  // Words without taint have no bits that were looked after.
+  std::uint64_t clean_bytes = 0;
+  for (std::uint32_t i = 0; i < place.element_bytes; ++i) {
+    if (!warp.tainted(word_at(place, first + i))) clean_bytes |= std::uint64_t{0xFF} << (8 * i);
+  }
+  for (LaneMask left = mask; left != 0; left &= left - 1) {
+    const auto lane = static_cast<std::uint32_t>(std::countr_zero(left));
+    const std::uint64_t value = read_bytes(warp.frame().data.get(), lane, place, first);
+    values[lane] = static_cast<T>(extended(place, value));
+    if (origin == 0) continue;
+    const std::uint64_t bits = read_bytes(warp.frame().undefined.get(), lane, place, first);
+    undefined[lane] = static_cast<T>(extended(place, bits & ~clean_bytes));
+  }
+  write_lanes(warp, to, mask, values);
+  if (origin == 0) warp.mark_defined(to, mask);
+  else write_undefined(warp, to, mask, undefined, origin);
 }
 
 Flow run_load(Warp& warp, const Op& op, LaneMask mask) {
@@ -40,54 +96,43 @@ Flow run_load(Warp& warp, const Op& op, LaneMask mask) {
   for (std::uint32_t index = 0; index < place.count; ++index) {
     const Operand& to = op.operands[index];
     const std::uint32_t first = place.first_byte + index * place.element_bytes;
-    std::byte* values = warp.lanes_of<std::byte>(to);
-    const std::byte* frame = warp.frame().data.get();
-    for (LaneMask left = mask; left != 0; left &= left - 1) {
-      const auto lane = static_cast<std::uint32_t>(std::countr_zero(left));
-      std::uint64_t value = 0;
-      copy_out(frame, lane, place, first, reinterpret_cast<std::byte*>(&value));
-      if (place.sign_extend && place.element_bytes < 8) {
-        const std::uint32_t shift = 64 - 8 * place.element_bytes;
-        value = static_cast<std::uint64_t>(static_cast<std::int64_t>(value << shift) >> shift);
-      }
-      std::memcpy(values + lane * to.bytes, &value, to.bytes);
+    switch (to.bytes) {
+      case 1: load_element<std::uint8_t>(warp, place, first, to, mask); break;
+      case 2: load_element<std::uint16_t>(warp, place, first, to, mask); break;
+      case 4: load_element<std::uint32_t>(warp, place, first, to, mask); break;
+      default: load_element<std::uint64_t>(warp, place, first, to, mask);
     }
-    LaneMask undefined = 0;
-    std::uint32_t origin = 0;
-    for (std::uint32_t byte = first; byte < first + place.element_bytes; byte += kWordBytes) {
-      const Operand word = word_at(place, byte);
-      const LaneMask found = warp.undefined_lanes(word, mask);
-      if (found != 0) origin = warp.origin_of(word);
-      undefined |= found;
-    }
-    warp.mark_defined(to, mask);
-    if (undefined != 0) warp.mark_undefined(to, undefined, origin);
   }
   return Flow::kNext;
 }
 
 Flow run_store(Warp& warp, const Op& op, LaneMask mask) {
+  static constexpr std::byte kDefined[sizeof(std::uint64_t)] = {};
   const auto& place = *static_cast<const Place*>(op.detail);
   for (std::uint32_t index = 0; index < place.count; ++index) {
     const Operand& from = op.operands[index];
     const std::uint32_t first = place.first_byte + index * place.element_bytes;
+    const bool tainted = warp.tainted(from);
+    if (tainted) warp.spread_taint(from);
+    const std::uint32_t origin = tainted ? warp.origin_of(from) : 0;
     const std::byte* values = warp.lanes_of<std::byte>(from);
-    std::byte* frame = warp.frame().data.get();
+    const std::byte* bits = tainted ? warp.undefined_of<std::byte>(from) : nullptr;
+    each_word(place, first, [&](const Operand& word) {
+      if (warp.tainted(word)) warp.spread_taint(word);
+      else std::memset(warp.undefined_of<std::byte>(word), 0, kWordBytes * kLanes);
+    });
     for (LaneMask left = mask; left != 0; left &= left - 1) {
       const auto lane = static_cast<std::uint32_t>(std::countr_zero(left));
-      for (std::uint32_t i = 0; i < place.element_bytes; ++i) {
-        const std::uint32_t byte = first + i;
-        frame[word_at(place, byte).offset + lane * kWordBytes + byte % kWordBytes] =
-            values[lane * from.bytes + i];
-      }
+      const std::uint32_t at = lane * from.bytes;
+      write_bytes(warp.frame().data.get(), lane, place, first, values + at);
+      write_bytes(warp.frame().undefined.get(), lane, place, first,
+                  bits == nullptr ? kDefined : bits + at);
     }
-    const LaneMask undefined = warp.undefined_lanes(from, mask);
-    const std::uint32_t origin = undefined != 0 ? warp.origin_of(from) : 0;
-    for (std::uint32_t byte = first; byte < first + place.element_bytes; byte += kWordBytes) {
-      const Operand word = word_at(place, byte);
-      warp.mark_defined(word, mask);
-      if (undefined != 0) warp.mark_undefined(word, undefined, origin);
-    }
+    each_word(place, first, [&](const Operand& word) {
+      if (tainted) warp.mark_tainted(word, origin);
+      // Looks whether any undefined bit is left.
+      warp.mark_defined(word, 0);
+    });
   }
   return Flow::kNext;
 }

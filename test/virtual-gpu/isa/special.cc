@@ -64,6 +64,13 @@ std::uint64_t lanes_greater_or_equal(Warp&, std::uint32_t lane) {
 }
 std::uint64_t clock(Warp&, std::uint32_t) { return nanoseconds(); }
 std::uint64_t clock_high(Warp&, std::uint32_t) { return nanoseconds() >> 32; }
+// Cooperative groups find the driver's workspace of the grid in these two.
+std::uint64_t workspace_high(Warp& warp, std::uint32_t) {
+  return warp.block().grid().machine().grid_workspace >> 32;
+}
+std::uint64_t workspace_low(Warp& warp, std::uint32_t) {
+  return warp.block().grid().machine().grid_workspace;
+}
 std::uint64_t dynamic_shared(Warp& warp, std::uint32_t) {
   return warp.block().grid().shape().dynamic_shared_bytes;
 }
@@ -91,6 +98,7 @@ constexpr std::array kRows{
     Row{"%globaltimer", clock},            Row{"%globaltimer_lo", clock},
     Row{"%globaltimer_hi", clock_high},    Row{"%dynamic_smem_size", dynamic_shared},
     Row{"%total_smem_size", total_shared}, Row{"%is_explicit_cluster", zero},
+    Row{"%envreg1", workspace_high},       Row{"%envreg2", workspace_low},
     // Without clusters every block is one of its own.
     Row{"%clusterid.x", block_index<0>},   Row{"%clusterid.y", block_index<1>},
     Row{"%clusterid.z", block_index<2>},   Row{"%nclusterid.x", grid_size<0>},

@@ -24,7 +24,7 @@ LaneMask member_mask(Warp& warp, const Op& op, const Operand& operand, LaneMask 
   return members[first];
 }
 
-Flow members_here(Warp& warp, const Op& op, const Operand& operand, LaneMask& mask) {
+LaneMask part_by_members(Warp& warp, const Op& op, const Operand& operand, LaneMask& mask) {
   const LaneMask members = member_mask(warp, op, operand, mask);
   const std::uint32_t* masks = warp.lanes_of<std::uint32_t>(operand);
   LaneMask group = 0;
@@ -36,7 +36,12 @@ Flow members_here(Warp& warp, const Op& op, const Operand& operand, LaneMask& ma
     warp.split_here(group, mask, warp.pc());
     mask = group;
   }
-  return warp.converged(members, group) ? Flow::kNext : Flow::kWait;
+  return members;
+}
+
+Flow members_here(Warp& warp, const Op& op, const Operand& operand, LaneMask& mask) {
+  const LaneMask members = part_by_members(warp, op, operand, mask);
+  return warp.converged(members, mask) ? Flow::kNext : Flow::kWait;
 }
 
 namespace {
@@ -148,7 +153,10 @@ Flow run_vote(Warp& warp, const Op& op, LaneMask mask) {
   LaneMask& to = warp.predicate(op.operands[0]);
   to = result ? to | mask : to & ~mask;
   warp.mark_defined(op.operands[0], mask);
-  if (doubtful != 0) warp.mark_undefined(op.operands[0], mask, origin);
+  // One lane that is known may decide.
+  const bool decided = (vote == Vote::kAny && (value & ~doubtful) != 0) ||
+                       (vote == Vote::kAll && (mask & ~value & ~doubtful) != 0);
+  if (doubtful != 0 && !decided) warp.mark_undefined(op.operands[0], mask, origin);
   return Flow::kNext;
 }
 

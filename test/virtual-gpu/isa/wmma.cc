@@ -370,6 +370,7 @@ void decode_product(Builder& b) {
     if (i == 0) b.end_destinations();
   }
   b.op().op_class = OpClass::kTensor;
+  b.op().tensor_type = form.a;
   b.op().has_effects = true;
   b.op().execute = &run_product;
 }

@@ -145,9 +145,8 @@ bool Block::complete_if_all_came(std::uint32_t number) {
   return true;
 }
 
-void Block::lanes_exited(Warp& warp, LaneMask) {
+void Block::lanes_exited() {
   note_progress();
-  if (!warp.done()) return;
   for (std::uint32_t i = 0; i < kBarriers; ++i) {
     if (barriers_[i].arrived != 0 && barriers_[i].expected == 0) complete_if_all_came(i);
   }
@@ -210,8 +209,6 @@ void Block::fault_stuck() {
                 "no thread of the block can go on:");
 }
 
-void Block::fault_hang() {
-  fault_waiting(HazardKind::kHang, "threads run without changing anything:");
-}
+void Block::fault_hang(const std::string& what) { fault_waiting(HazardKind::kHang, what); }
 
 }  // namespace virtual_gpu

@@ -93,11 +93,12 @@ class Block {
   bool arrive(Warp& warp, const Op& op, const Arrival& arrival);
   /// What the last barrier that the warp left had counted.
   const Barrier& outcome(const Warp& warp) const { return outcomes_[warp.index()]; }
-  void lanes_exited(Warp& warp, LaneMask lanes);
+  /// Fewer threads are to come to barriers of all.
+  void lanes_exited();
 
   const std::vector<std::unique_ptr<Warp>>& warps() const { return warps_; }
-  /// Ends the launch: nothing has changed for so long that threads wait for each other.
-  [[noreturn]] void fault_hang();
+  /// Ends the launch, which would not end by itself; `what` says why that is thought.
+  [[noreturn]] void fault_hang(const std::string& what);
   /// Which threads are where, and what they wait for.
   std::string describe_waiting() const;
 

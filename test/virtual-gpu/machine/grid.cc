@@ -12,10 +12,12 @@ namespace {
 
 // Warp instructions that a block runs before its worker looks at another.
 constexpr std::uint64_t kMaxSlice = 4096;
-// So many without a block's end let one more block start: the others may be waiting for it.
+// So many without a change of memory, a barrier or an exit let one more block start: the others may
+// be waiting for it. Where they change memory while they wait, it takes longer.
 constexpr std::uint64_t kPatience = 200'000;
-// So many without any change of memory, a barrier or an exit are a hang.
-constexpr std::uint64_t kHangInstructions = 5'000'000;
+constexpr std::uint64_t kLongPatience = 20 * kPatience;
+// So many of each warp, on every host thread, without such a change are a hang.
+constexpr std::uint64_t kHangInstructions = 1'000'000;
 constexpr std::uint32_t kMaxFirstBlocks = 3;
 
 /// A number that has no factor in common with `count`, so that its multiples visit all.
@@ -33,6 +35,8 @@ struct Grid::Worker {
 
   Counters counters;
   std::mt19937_64 random;
+  // Instructions of each of its warps since anything last changed; the most for who has no block.
+  std::atomic<std::uint64_t> idle = 0;
 };
 
 Grid::Grid(const Program& program, std::vector<std::byte> parameters, LaunchShape shape,
@@ -67,7 +71,7 @@ void Grid::run() {
     work(*workers_[0]);
   }
   for (const auto& worker : workers_) total_.add(worker->counters);
-  if (fault_) throw *fault_;
+  if (fault_) std::rethrow_exception(fault_);
 }
 
 /// The next block to start, in a seeded order; none when all have been or the device is full.
@@ -77,7 +81,9 @@ std::optional<std::uint64_t> Grid::take_block() {
   if (next_block_ >= count || resident_ >= machine_.resident_blocks) return std::nullopt;
   ++resident_;
   const std::uint64_t position = next_block_++;
-  return (position * stride_for(count, seed_) + seed_) % count;
+  __extension__ typedef unsigned __int128 Wide;
+  return static_cast<std::uint64_t>((Wide{position} * stride_for(count, seed_) + seed_ % count) %
+                                    count);
 }
 
 std::uint64_t Grid::progress() const {
@@ -86,15 +92,21 @@ std::uint64_t Grid::progress() const {
   return sum;
 }
 
-void Grid::stop_with(const DeviceFault& fault) {
+bool Grid::all_idle() const {
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker->idle > kHangInstructions; });
+}
+
+void Grid::stop_with(std::exception_ptr fault) {
   const std::lock_guard lock(mutex_);
-  if (!fault_) fault_ = fault;
+  if (!fault_) fault_ = std::move(fault);
   stopped_ = true;
 }
 
 void Grid::work(Worker& worker) {
   std::vector<std::unique_ptr<Block>> blocks;
   std::size_t wanted = 1 + worker.random() % kMaxFirstBlocks;
+  std::uint64_t total = 0;
   std::uint64_t since_end = 0;
   std::uint64_t since_progress = 0;
   std::uint64_t last_progress = 0;
@@ -106,7 +118,10 @@ void Grid::work(Worker& worker) {
         blocks.push_back(
             std::make_unique<Block>(*this, *number, worker.counters, worker.random()));
       }
-      if (blocks.empty()) return;
+      if (blocks.empty()) {
+        worker.idle = ~std::uint64_t{0};
+        return;
+      }
       const std::size_t chosen = worker.random() % blocks.size();
       const std::uint64_t slice = 1 + worker.random() % kMaxSlice;
       if (blocks[chosen]->run(slice) == BlockState::kDone) {
@@ -116,18 +131,24 @@ void Grid::work(Worker& worker) {
         since_end = 0;
         continue;
       }
+      total += slice;
+      if (machine_.max_instructions != 0 && total > machine_.max_instructions) {
+        blocks[chosen]->fault_hang("the launch has run more instructions than it may:");
+      }
+      const std::uint64_t now = progress();
       since_end += slice;
-      if (since_end > kPatience) {
+      since_progress = now == last_progress ? since_progress + slice : 0;
+      last_progress = now;
+      const std::uint64_t still = std::min(since_end, since_progress);
+      if (still > kPatience * (blocks.size() + 1) || since_end > kLongPatience * blocks.size()) {
         ++wanted;
         since_end = 0;
       }
-      const std::uint64_t now = progress();
-      since_progress = now == last_progress ? since_progress + slice : 0;
-      last_progress = now;
-      if (since_progress > kHangInstructions) blocks[chosen]->fault_hang();
+      worker.idle = since_progress / (blocks.size() * blocks[chosen]->warps().size());
+      if (all_idle()) blocks[chosen]->fault_hang("threads run without changing anything:");
     }
-  } catch (const DeviceFault& fault) {
-    stop_with(fault);
+  } catch (...) {
+    stop_with(std::current_exception());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,6 +34,8 @@ struct MachineShape {
   std::uint32_t resident_blocks = 1;   // of this kernel, on the whole device
   std::uint32_t architecture = 80;
   std::uint32_t host_threads = 2;
+  std::uint64_t max_instructions = 0;  // of a host thread in this launch; 0: no limit
+  std::uint64_t grid_workspace = 0;    // of a cooperative launch: where its barrier counts
 };
 
 class Grid {
@@ -64,7 +67,8 @@ class Grid {
   struct Worker;
   std::optional<std::uint64_t> take_block();
   void work(Worker& worker);
-  void stop_with(const DeviceFault& fault);
+  bool all_idle() const;
+  void stop_with(std::exception_ptr fault);
   std::uint64_t progress() const;
 
   const Program& program_;
@@ -77,7 +81,7 @@ class Grid {
   std::uint64_t next_block_ = 0;
   std::uint64_t resident_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::optional<DeviceFault> fault_;
+  std::exception_ptr fault_;
   std::atomic<bool> stopped_ = false;
   mutable std::mutex mutex_;
   std::vector<std::string> origins_;

@@ -67,8 +67,12 @@ Allocation* Memory::allocate(std::uint64_t bytes, MemoryKind kind, std::string l
   allocation->bytes = bytes;
   allocation->kind = kind;
   allocation->label = std::move(label);
-  allocation->pages = Pages(bytes);
-  allocation->defined_pages = Pages(bytes);
+  try {
+    allocation->pages = Pages(bytes);
+    allocation->defined_pages = Pages(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
   allocation->data = allocation->pages.data();
   allocation->defined = reinterpret_cast<std::uint8_t*>(allocation->defined_pages.data());
   next_ = (next_ + bytes + kGap + kAlignment - 1) / kAlignment * kAlignment;
@@ -77,24 +81,26 @@ Allocation* Memory::allocate(std::uint64_t bytes, MemoryKind kind, std::string l
   return insert(std::move(allocation));
 }
 
-Allocation* Memory::adopt(void* host, std::uint64_t bytes, std::string label) {
+Allocation* Memory::adopt(void* host, std::uint64_t bytes, MemoryKind kind, std::string label) {
   const std::unique_lock lock(mutex_);
   auto allocation = std::make_unique<Allocation>();
   allocation->address = reinterpret_cast<std::uint64_t>(host);
   allocation->bytes = bytes;
-  allocation->kind = MemoryKind::kHost;
+  allocation->kind = kind;
   allocation->label = std::move(label);
   allocation->data = static_cast<std::byte*>(host);
   return insert(std::move(allocation));
 }
 
-bool Memory::free(std::uint64_t address) {
+bool Memory::free(std::uint64_t address, MemoryKind kind) {
   const std::unique_lock lock(mutex_);
   const auto found = by_address_.find(address);
-  if (found == by_address_.end() || found->second->freed) return false;
+  if (found == by_address_.end() || found->second->freed || found->second->kind != kind) {
+    return false;
+  }
   Allocation& allocation = *found->second;
   version_.fetch_add(1, std::memory_order_release);
-  if (allocation.kind == MemoryKind::kHost) {
+  if (is_host(allocation.kind)) {
     // The host may get the same address again, so nothing is remembered of it.
     by_address_.erase(found);
     return true;

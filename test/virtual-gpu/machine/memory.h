@@ -33,7 +33,11 @@ class Pages {
   std::size_t bytes_ = 0;
 };
 
-enum class MemoryKind : std::uint8_t { kDevice, kHost, kVariable, kConstant };
+enum class MemoryKind : std::uint8_t { kDevice, kPinned, kRegistered, kVariable, kConstant };
+
+inline bool is_host(MemoryKind kind) {
+  return kind == MemoryKind::kPinned || kind == MemoryKind::kRegistered;
+}
 
 struct Allocation {
   std::uint64_t address = 0;
@@ -60,9 +64,9 @@ class Memory {
   /// Null when the device is full. The address is aligned to 256 bytes, and to no more than that.
   Allocation* allocate(std::uint64_t bytes, MemoryKind kind, std::string label);
   /// Makes host memory known to the device, at its own address.
-  Allocation* adopt(void* host, std::uint64_t bytes, std::string label);
-  /// False for an address that no live allocation begins at.
-  bool free(std::uint64_t address);
+  Allocation* adopt(void* host, std::uint64_t bytes, MemoryKind kind, std::string label);
+  /// False for an address that no live allocation of that kind begins at.
+  bool free(std::uint64_t address, MemoryKind kind = MemoryKind::kDevice);
 
   /// The allocation that contains the address, live or freed; null where there never was one.
   Allocation* find(std::uint64_t address);

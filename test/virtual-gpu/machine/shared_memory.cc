@@ -37,11 +37,13 @@ void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who)
     Touch& last = reads_[cell.more_reads - 1][who.warp];
     const bool together = last.warp != kNobody && last.time == now && last.lane != mine.lane;
     if (together) mine.lane = kSeveral;
+    if (last.warp != kNobody && last.time == now) mine.strong = mine.strong && last.strong;
     last = mine;
     return;
   }
   if (cell.read.warp == mine.warp && cell.read.time == now) {
     if (cell.read.lane != mine.lane) cell.read.lane = kSeveral;
+    cell.read.strong = cell.read.strong && mine.strong;
     cell.read.pc = mine.pc;
     return;
   }
@@ -49,10 +51,16 @@ void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who)
     cell.read = mine;
     return;
   }
-  reads_.emplace_back(kMaxWarps);
-  reads_.back()[cell.read.warp] = cell.read;
-  reads_.back()[who.warp] = mine;
-  cell.more_reads = static_cast<std::uint32_t>(reads_.size());
+  if (free_reads_.empty()) {
+    reads_.emplace_back(kMaxWarps);
+    cell.more_reads = static_cast<std::uint32_t>(reads_.size());
+  } else {
+    cell.more_reads = free_reads_.back();
+    free_reads_.pop_back();
+    reads_[cell.more_reads - 1].assign(kMaxWarps, {});
+  }
+  reads_[cell.more_reads - 1][cell.read.warp] = cell.read;
+  reads_[cell.more_reads - 1][who.warp] = mine;
 }
 
 Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, bool same_value) {
@@ -73,6 +81,7 @@ Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, boo
     for (const Touch& read : reads_[cell.more_reads - 1]) {
       if (!ordered(read, who) && !(strong && read.strong)) return conflict_with(read, false);
     }
+    free_reads_.push_back(cell.more_reads);
     cell.more_reads = 0;
   } else if (!ordered(cell.read, who) && !(strong && cell.read.strong)) {
     return conflict_with(cell.read, false);

@@ -89,7 +89,8 @@ class SharedMemory {
   std::vector<std::byte> data_;
   std::vector<std::uint8_t> defined_;
   std::vector<Cell> cells_;
-  std::vector<std::vector<Touch>> reads_;  // by warp
+  std::vector<std::vector<Touch>> reads_;    // by warp
+  std::vector<std::uint32_t> free_reads_;    // indices + 1 into reads_ that no cell uses
 };
 
 }  // namespace virtual_gpu

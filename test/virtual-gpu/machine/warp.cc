@@ -162,8 +162,9 @@ std::uint64_t Warp::run_fragment(std::uint64_t budget) {
     if (op.guarded) lanes = guarded_lanes(op, doubtful);
     const std::size_t fragments = count_;
     if (lanes != 0) {
-      counters.count(current_->pc, lanes);
+      const std::uint32_t pc = current_->pc;
       const Flow flow = op.execute(*this, op, lanes);
+      if (flow != Flow::kWait) counters.count(pc, lanes);
       if (flow == Flow::kMoved) {
         if (count_ > 1 || current_->wait != Wait::kReady || current_->lanes == 0) return ran;
         continue;
@@ -219,8 +220,19 @@ void Warp::split_here(LaneMask lanes, LaneMask asked, std::uint32_t pc) {
 
 void Warp::call(const FunctionCode& function, LaneMask lanes) {
   take_lanes(lanes);
+  const std::uint32_t return_pc = current_->pc + 1;
+  // Lanes that make the same call later join those that are in it, so that they can meet there.
+  for (const auto& frame : frames_) {
+    const bool same = frame->caller == current_->frame && &frame->function == &function &&
+                      frame->return_pc == return_pc && (frame->lanes & lanes) == 0;
+    if (!same) continue;
+    frame->lanes |= lanes;
+    current_->frame = frame.get();
+    current_->pc = function.first;
+    return load_frame();
+  }
   auto frame = std::make_unique<Frame>(function, current_->frame, lanes);
-  frame->return_pc = current_->pc + 1;
+  frame->return_pc = return_pc;
   current_->frame = frame.get();
   current_->pc = function.first;
   frames_.push_back(std::move(frame));
@@ -249,7 +261,7 @@ void Warp::exit(LaneMask lanes) {
   }
   current_->lanes = 0;
   exited_ |= lanes;
-  block_.lanes_exited(*this, lanes);
+  block_.lanes_exited();
   wake_members();
 }
 
@@ -279,6 +291,30 @@ bool Warp::converged(LaneMask members, LaneMask here) {
       if (waits_with_us(fragments_[i])) fragments_[i].wait = Wait::kReady;
     }
   }
+  return false;
+}
+
+bool Warp::met(LaneMask members, LaneMask here, Execute which) {
+  const LaneMask needed = members & alive();
+  if ((here & needed) == needed) return true;
+  const Op* ops = block_.grid().program().ops.data();
+  const auto waits_with_us = [&](const Fragment& other) {
+    return other.wait == Wait::kMembers && other.members == members &&
+           ops[other.pc].execute == which;
+  };
+  current_->wait = Wait::kMembers;
+  current_->members = members;
+  LaneMask come = here;
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (&fragments_[i] != current_ && waits_with_us(fragments_[i])) come |= fragments_[i].lanes;
+  }
+  if ((come & needed) != needed) return false;
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (!waits_with_us(fragments_[i])) continue;
+    fragments_[i].wait = Wait::kReady;
+    fragments_[i].released = true;
+  }
+  block_.synchronize_warp(*this);
   return false;
 }
 

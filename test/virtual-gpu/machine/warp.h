@@ -122,6 +122,9 @@ class Warp {
   /// True once all living lanes of `members` are here, `here` being lanes of the running fragment
   /// with that mask; else the instruction must wait.
   bool converged(LaneMask members, LaneMask here);
+  /// The same for an instruction whose lanes may be at different places of the program: `which` is
+  /// its function. All who have waited are woken as by a barrier, see take_release.
+  bool met(LaneMask members, LaneMask here, Execute which);
   /// A number for where undefined bits come from: the sentence and the instruction's place.
   std::uint32_t add_origin(const std::string& sentence, const Op& op);
   void wait_at_barrier(std::uint32_t barrier);

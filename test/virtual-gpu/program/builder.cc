@@ -138,6 +138,7 @@ const Symbol& Builder::symbol(const std::string& name) const {
 
 Operand Builder::register_named(const ptx::Operand& operand) const {
   if (operand.kind != ptx::OperandKind::kName) fail("Expected a register");
+  if (operand.minus) fail("Expected " + operand.name + " without a sign");
   const Symbol& found = symbol(operand.name);
   if (found.kind != SymbolKind::kRegister) {
     fail("Expected a register but received " + operand.name);

@@ -193,12 +193,16 @@ class Loader {
     code.first = static_cast<std::uint32_t>(program_->ops.size());
     scopes_.open();
     for (const auto& [name, symbol] : formal_[index]) scopes_.add(name, symbol);
-    add_labels(function, code.first);
+    add_labels(function, 0, code.first);
     std::uint32_t line = function.line;
-    for (const Statement& statement : function.body) {
+    for (std::size_t at = 0; at < function.body.size(); ++at) {
+      const Statement& statement = function.body[at];
       line = statement.line;
       switch (statement.kind) {
-        case Statement::Kind::kOpen: scopes_.open(); break;
+        case Statement::Kind::kOpen:
+          scopes_.open();
+          add_labels(function, at + 1, static_cast<std::uint32_t>(program_->ops.size()));
+          break;
         case Statement::Kind::kClose: scopes_.close(); break;
         case Statement::Kind::kDeclaration: add_declaration(builder, code, statement); break;
         case Statement::Kind::kInstruction: builder.decode(statement.instruction); break;
@@ -214,25 +218,40 @@ class Loader {
     code.end = static_cast<std::uint32_t>(program_->ops.size());
   }
 
-  void add_labels(const ptx::Function& function, std::uint32_t first) {
-    std::uint32_t at = first;
-    for (const Statement& statement : function.body) {
-      if (statement.kind == Statement::Kind::kInstruction) ++at;
-      if (statement.kind == Statement::Kind::kLabel) {
-        scopes_.add(statement.label, {.kind = SymbolKind::kLabel, .value = at});
+  /// The labels of one block, whose statements begin at `from` and whose first Op is `place`; those
+  /// of the blocks inside it are their own.
+  void add_labels(const ptx::Function& function, std::size_t from, std::uint32_t place) {
+    int depth = 0;
+    std::vector<const Statement*> lists;
+    for (std::size_t at = from; at < function.body.size() && depth >= 0; ++at) {
+      const Statement& statement = function.body[at];
+      switch (statement.kind) {
+        case Statement::Kind::kOpen: ++depth; break;
+        case Statement::Kind::kClose: --depth; break;
+        case Statement::Kind::kInstruction: ++place; break;
+        case Statement::Kind::kLabel:
+          if (depth == 0) {
+            scopes_.add(statement.label, {.kind = SymbolKind::kLabel, .value = place});
+          }
+          break;
+        case Statement::Kind::kTargets:
+          if (depth == 0) lists.push_back(&statement);
+          break;
+        default: break;
       }
     }
-    for (const Statement& statement : function.body) {
-      if (statement.kind != Statement::Kind::kTargets) continue;
-      std::vector<std::uint32_t>& places = program_->branch_targets[statement.label];
-      places.clear();
-      for (const std::string& name : statement.targets) {
-        const Symbol* label = scopes_.find(name);
-        if (label == nullptr || label->kind != SymbolKind::kLabel) {
-          throw ptx::ParseError(statement.line, "Expected a label but received " + name);
-        }
-        places.push_back(static_cast<std::uint32_t>(label->value));
+    for (const Statement* list : lists) add_branch_targets(*list);
+  }
+
+  void add_branch_targets(const Statement& list) {
+    std::vector<std::uint32_t>& places = program_->branch_targets[list.label];
+    places.clear();
+    for (const std::string& name : list.targets) {
+      const Symbol* label = scopes_.find(name);
+      if (label == nullptr || label->kind != SymbolKind::kLabel) {
+        throw ptx::ParseError(list.line, "Expected a label but received " + name);
       }
+      places.push_back(static_cast<std::uint32_t>(label->value));
     }
   }
 

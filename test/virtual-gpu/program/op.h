@@ -71,6 +71,7 @@ struct Op {
   bool has_effects = false;            // beyond its destinations: undefined guards are errors
   std::uint8_t destinations = 0;       // how many operands are written
   OpClass op_class = OpClass::kOther;
+  ptx::Type tensor_type = ptx::Type::kF16;  // of a product of matrices: that of A
   std::uint32_t variant = 0;           // bits of the instruction's own making
   std::uint32_t target = 0;            // of a branch: index of an Op
   std::int64_t immediate = 0;          // the offset of an address, …

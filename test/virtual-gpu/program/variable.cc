@@ -1,4 +1,5 @@
 // The initial values of a module's variables.
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -39,7 +40,8 @@ void fill_variable(const ptx::Variable& variable, const VariableAddresses& addre
       throw ptx::ParseError(variable.line, "Expected fewer values for " + variable.name);
     }
     const std::uint64_t bits = bits_of(variable, value, addresses);
-    std::memcpy(allocation.data + at, &bits, size);
+    // Elements of 128 bits have zeros above the 64 that a constant can give.
+    std::memcpy(allocation.data + at, &bits, std::min<std::size_t>(size, sizeof bits));
     at += size;
   }
 }

@@ -7,6 +7,7 @@ namespace {
 
 // Deeper braces than any initial value has; bounds the recursion.
 constexpr int kMaxDepth = 8;
+constexpr std::int64_t kWarpSize = 32;
 
 /// A number with its sign, if one stands here.
 bool parse_number(TokenStream& tokens, Operand& operand) {
@@ -84,10 +85,16 @@ Operand parse_single(TokenStream& tokens, int depth) {
   const bool negated = tokens.accept('!');
   const bool minus = !negated && tokens.accept('-');
   operand = parse_name(tokens);
+  if (operand.name == "WARP_SZ") {
+    operand = {};
+    operand.kind = OperandKind::kInteger;
+    operand.integer = kWarpSize;
+    return operand;
+  }
   if (operand.name == "_") operand.kind = OperandKind::kSink;
   operand.negated = negated;
   operand.minus = minus;
-  if (tokens.is_sign('+')) operand.integer = parse_offset(tokens);
+  if (tokens.is_sign('+') || tokens.is_sign('-')) operand.integer = parse_offset(tokens);
   return operand;
 }
 
@@ -125,7 +132,10 @@ void parse_initial_into(TokenStream& tokens, std::vector<Operand>& values, int d
   value = parse_name(tokens);
   value.integer = parse_offset(tokens);
   value.generic = generic;
-  if (generic) tokens.expect(')');
+  if (generic) {
+    tokens.expect(')');
+    value.integer += parse_offset(tokens);
+  }
   values.push_back(value);
 }
 

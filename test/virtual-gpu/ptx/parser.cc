@@ -117,6 +117,13 @@ class Parser {
     }
   }
 
+  void skip_parentheses() {
+    tokens_.expect('(');
+    while (!tokens_.accept(')')) {
+      if (tokens_.take().kind == TokenKind::kEnd) tokens_.fail("\")\"");
+    }
+  }
+
   /// Debugging information: .section .debug_str { … }
   void skip_section() {
     tokens_.expect_dot_word();
@@ -148,6 +155,8 @@ class Parser {
         shape.align = take_u32();
       } else if (word == "ptr") {
         parse_pointer_attributes();
+      } else if (word == "attribute") {
+        skip_parentheses();
       } else {
         tokens_.fail("a declaration, not ." + word + ", before this");
       }
@@ -213,6 +222,7 @@ class Parser {
     function.line = tokens_.line();
     function.entry = entry;
     function.is_extern = linkage.is_extern;
+    if (tokens_.accept_dot("attribute")) skip_parentheses();
     if (!entry && tokens_.is_sign('(')) function.results = parse_parameters();
     function.name = tokens_.expect_word();
     if (tokens_.is_sign('(')) function.parameters = parse_parameters();
@@ -233,6 +243,7 @@ class Parser {
       else if (word == "minnctapersm") function.min_blocks = take_u32();
       else if (word == "maxnreg") function.max_registers = take_u32();
       else if (word == "pragma") skip_to_semicolon();
+      else if (word == "abi_preserve" || word == "abi_preserve_control") take_u32();
       else if (word != "noreturn") tokens_.fail("a directive of a function, not ." + word);
     }
   }

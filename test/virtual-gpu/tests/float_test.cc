@@ -191,6 +191,17 @@ TEST(Compare, UndefinedBits) {
   EXPECT_EQ(spread.at(1), 1u);
 }
 
+TEST(Float, UndefinedHalvesStayApart) {
+  std::vector<std::uint64_t> spread;
+  const std::vector<std::vector<std::uint64_t>> undefined{{0xFFFF0000, 0}};
+  run_rows({"add.f16x2 $d, $a, $b;", k32x2}, {{0, 0}}, &undefined, &spread);
+  EXPECT_EQ(spread.at(0), 0xFFFF0000u);
+  spread.clear();
+  const std::vector<std::vector<std::uint64_t>> upper{{0xFF00}};
+  run_rows({"cvt.rn.f32.u8 $d, $a;", {"b32", "b16"}}, {{7}}, &upper, &spread);
+  EXPECT_EQ(spread.at(0), 0u) << "only the lower byte is converted";
+}
+
 TEST(Numbers, NarrowFormatsRoundTrip) {
   for (const Format format : {kHalf, kBrain, kE4m3, kE5m2, kTensor32}) {
     const std::uint32_t count = 1u << (1 + format.exponent_bits + format.mantissa_bits);

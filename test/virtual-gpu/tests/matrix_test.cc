@@ -211,7 +211,9 @@ TEST(Mma, Tensor32) {
   o.a = [](std::uint32_t lane, std::uint32_t i) -> Element {
     return {i == 0 || i == 2 ? lane >> 2 : (lane >> 2) + 8, lane % 4 + (i >= 2 ? 4 : 0)};
   };
-  o.b = [](std::uint32_t lane, std::uint32_t i) -> Element { return {lane % 4 + 4 * i, lane >> 2}; };
+  o.b = [](std::uint32_t lane, std::uint32_t i) -> Element {
+    return {lane % 4 + 4 * i, lane >> 2};
+  };
   check(o);
   o.instruction = "mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32";
   o.k = 4;
@@ -254,10 +256,60 @@ TEST(Mma, Bytes) {
   o.a_count = 4;
   o.b_count = 4;
   o.c_count = 2;
-  o.a = [](std::uint32_t lane, std::uint32_t i) -> Element { return {lane >> 2, lane % 4 * 4 + i}; };
-  o.b = [](std::uint32_t lane, std::uint32_t i) -> Element { return {lane % 4 * 4 + i, lane >> 2}; };
-  o.c = [](std::uint32_t lane, std::uint32_t i) -> Element { return {lane >> 2, lane % 4 * 2 + i}; };
+  o.a = [](std::uint32_t lane, std::uint32_t i) -> Element {
+    return {lane >> 2, lane % 4 * 4 + i};
+  };
+  o.b = [](std::uint32_t lane, std::uint32_t i) -> Element {
+    return {lane % 4 * 4 + i, lane >> 2};
+  };
+  o.c = [](std::uint32_t lane, std::uint32_t i) -> Element {
+    return {lane >> 2, lane % 4 * 2 + i};
+  };
   check(o);
+}
+
+TEST(Mma, QuadPairs) {
+  // Four 8×8×4 products: that of quad pair q has the lanes 4 q … 4 q + 3 and 16 + 4 q … 19 + 4 q.
+  std::mt19937 generator(9);
+  std::vector<std::uint32_t> input(kLanes * 4);
+  std::vector<float> half_value(kLanes * 8);
+  for (std::size_t i = 0; i < half_value.size(); ++i) {
+    half_value[i] = static_cast<float>(small_number(generator));
+    input[i / 2] |= static_cast<std::uint32_t>(as_half(half_value[i])) << (16 * (i % 2));
+  }
+  const std::string body = R"(
+    .reg .b32 %a<2>, %b<2>;
+    .reg .f32 %c<8>, %e<8>;
+    mul.wide.u32 %at, %tid, 16;
+    add.u64 %at, %at, %in;
+    ld.global.v4.b32 {%a0, %a1, %b0, %b1}, [%at];
+    mov.f32 %c0, 0f00000000;
+    mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 {%e0, %e1, %e2, %e3, %e4, %e5, %e6, %e7},
+        {%a0, %a1}, {%b0, %b1}, {%c0, %c0, %c0, %c0, %c0, %c0, %c0, %c0};
+    mul.wide.u32 %at, %tid, 32;
+    add.u64 %at, %at, %out;
+    st.global.v4.f32 [%at], {%e0, %e1, %e2, %e3};
+    st.global.v4.f32 [%at+16], {%e4, %e5, %e6, %e7};)";
+  Device device;
+  const std::uint64_t in = device.upload(input);
+  const std::uint64_t out = device.allocate<float>(8 * kLanes);
+  device.launch(kernel_of(body, "", "sm_75"), "k", {.block = {kLanes, 1, 1}}, in, out);
+  const auto found = device.download<float>(out, 8 * kLanes);
+  for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+    const std::uint32_t pair = lane % 16 / 4;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+      const std::uint32_t row = (lane & 1) + (i & 2) + (lane >= 16 ? 4 : 0);
+      const std::uint32_t column = (i & 4) + (lane & 2) + (i & 1);
+      // Row r of A and column n of B are four halves of one lane each.
+      const std::uint32_t a_lane = 4 * pair + row % 4 + (row >= 4 ? 16 : 0);
+      const std::uint32_t b_lane = 4 * pair + column % 4 + (column >= 4 ? 16 : 0);
+      float expected = 0;
+      for (std::uint32_t k = 0; k < 4; ++k) {
+        expected += half_value[8 * a_lane + k] * half_value[8 * b_lane + 4 + k];
+      }
+      EXPECT_EQ(found[8 * lane + i], expected);
+    }
+  }
 }
 
 TEST(Mma, ShapesThatATargetLacks) {

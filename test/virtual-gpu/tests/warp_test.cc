@@ -78,6 +78,42 @@ TEST(Warp, HalvesShuffleAmongThemselves) {
   for (std::uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], i ^ 1);
 }
 
+TEST(Warp, BarriersOfAWarpMayBeAtDifferentPlaces) {
+  const std::string variables = ".shared .align 4 .b8 buffer[128];";
+  const auto found = run(R"(
+    mov.u32 %r1, buffer;
+    shl.b32 %r2, %tid, 2;
+    add.u32 %r3, %r1, %r2;
+    st.shared.u32 [%r3], %tid;
+    xor.b32 %r4, %r2, 64;
+    add.u32 %r5, %r1, %r4;
+    setp.lt.u32 %p0, %tid, 16;
+    @%p0 bra LOW;
+    bar.warp.sync -1;
+    ld.shared.u32 %r0, [%r5];
+    add.u32 %r0, %r0, 100;
+    bra END;
+  LOW:
+    bar.warp.sync -1;
+    ld.shared.u32 %r0, [%r5];
+  END:)",
+                         32, variables);
+  for (std::uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], i < 16 ? i + 16 : i - 16 + 100);
+}
+
+TEST(Block, ThreadsMayLeaveBeforeABarrierOfAll) {
+  const auto found = run(R"(
+    mov.u32 %r0, 1;
+    setp.lt.u32 %p0, %tid, 16;
+    @%p0 bra WAIT;
+    bra END;
+  WAIT:
+    barrier.sync 0;
+    mov.u32 %r0, 2;
+  END:)", 32);
+  for (std::uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], i < 16 ? 2u : 1u);
+}
+
 TEST(Warp, LoopsOfDifferentLength) {
   const auto found = run(R"(
     mov.u32 %r0, 0;
@@ -171,6 +207,33 @@ TEST(Warp, Calls) {
     EXPECT_EQ(squares[i], i * i);
     EXPECT_EQ(factorials[i], kFactorials[i % 8]);
   }
+}
+
+TEST(Warp, FunctionsThatAreOnlyDeclared) {
+  const std::string functions =
+      ".extern .func (.param .b32 r) vprintf(.param .b64 a, .param .b64 b);\n"
+      ".extern .func frobnicate(.param .b64 a);";
+  const std::string call = R"(
+    { .param .b64 a; .param .b64 b; .param .b32 r;
+      st.param.b64 [a], 0;
+      st.param.b64 [b], 0;
+      call.uni (r), vprintf, (a, b);
+      ld.param.b32 %r0, [r]; })";
+  EXPECT_EQ(run("mov.u32 %r0, 7;" + call, 32, functions)[0], 0u);
+  EXPECT_THROW(run("{ .param .b64 a;\nst.param.b64 [a], 0;\ncall.uni frobnicate, (a); }", 32,
+                   functions),
+               DeviceFault);
+}
+
+TEST(Warp, LabelsBelongToTheirBlock) {
+  const std::string skip = R"({
+    setp.lt.u32 %p0, %tid, 16;
+    @%p0 bra DONE;
+    add.u32 %r0, %r0, 1;
+  DONE:
+  })";
+  const auto found = run("mov.u32 %r0, WARP_SZ;\n" + skip + "\n" + skip);
+  for (std::uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], i < 16 ? 32u : 34u);
 }
 
 TEST(Warp, LocalMemoryAndGenericAddresses) {

@@ -1,4 +1,4 @@
-"""What is compiled from kernels.py and what must come out: inputs, NumPy's results, tolerances."""
+"""What is compiled from kernels.py and must come out: inputs, NumPy's results, tolerances."""
 
 from dataclasses import dataclass
 from typing import Callable

@@ -8,23 +8,36 @@ import numpy as np
 Pointer = ctypes.c_uint64
 
 
+class CudaError(RuntimeError):
+    """A call that did not return CUDA_SUCCESS."""
+
+
 class Driver:
     """A context on device 0 of the driver that `library` is."""
 
     def __init__(self, library: Path) -> None:
         self.library = ctypes.CDLL(str(library))
         self.call('cuInit', 0)
-        device, context = ctypes.c_int(), ctypes.c_void_p()
-        self.call('cuDeviceGet', ctypes.byref(device), 0)
-        self.call('cuDevicePrimaryCtxRetain', ctypes.byref(context), device)
+        self.device = ctypes.c_int()
+        self.call('cuDeviceGet', ctypes.byref(self.device), 0)
+        self.open()
+
+    def open(self) -> None:
+        """A fresh context, in which no fault is left."""
+        context = ctypes.c_void_p()
+        self.call('cuDevicePrimaryCtxRetain', ctypes.byref(context), self.device)
         self.call('cuCtxSetCurrent', context)
+
+    def close(self) -> None:
+        """Ends the context, and with it what was allocated."""
+        self.call('cuDevicePrimaryCtxRelease_v2', self.device)
 
     def call(self, name: str, *arguments: object) -> None:
         status = getattr(self.library, name)(*arguments)
         if status != 0:
             text = ctypes.c_char_p()
             self.library.cuGetErrorName(status, ctypes.byref(text))
-            raise RuntimeError(f'{name}: {(text.value or b"?").decode()} ({status})')
+            raise CudaError(f'{name}: {(text.value or b"?").decode()} ({status})')
 
     def upload(self, array: np.ndarray) -> Pointer:
         address = self.allocate(array.nbytes)
@@ -47,7 +60,7 @@ class Driver:
         self.call('cuMemFree_v2', address)
 
     def launch(self, ptx: bytes, name: str, grid: tuple[int, int, int], threads: int,
-               shared_bytes: int, arguments: list[object]) -> None:
+               shared_bytes: int, arguments: list[object], cooperative: bool = False) -> None:
         """Loads the module, runs the kernel to its end, unloads."""
         module, function = ctypes.c_void_p(), ctypes.c_void_p()
         self.call('cuModuleLoadData', ctypes.byref(module), ptx)
@@ -57,7 +70,11 @@ class Driver:
             self.call('cuFuncSetAttribute', function, limit, shared_bytes)
         pointers = (ctypes.c_void_p * len(arguments))(
             *(ctypes.cast(ctypes.pointer(value), ctypes.c_void_p) for value in arguments))
-        self.call('cuLaunchKernel', function, *grid, threads, 1, 1, shared_bytes, None, pointers,
-                  None)
+        if cooperative:
+            self.call('cuLaunchCooperativeKernel', function, *grid, threads, 1, 1, shared_bytes,
+                      None, pointers)
+        else:
+            self.call('cuLaunchKernel', function, *grid, threads, 1, 1, shared_bytes, None,
+                      pointers, None)
         self.call('cuCtxSynchronize')
         self.call('cuModuleUnload', module)

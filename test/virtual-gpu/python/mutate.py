@@ -1,0 +1,56 @@
+"""Makes mutants of PTX, mechanically: one instruction removed or one constant changed in each.
+
+Removed, one at a time: every barrier, wait, commit and fence. Changed: every integer constant of
+the instructions that make addresses and indices (shifts, products, logic), and the offsets of
+addresses.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Iterator
+
+REMOVED = re.compile(
+    r'^\s*(?:@!?%\w+\s+)?(?:bar\.|barrier\.|cp\.async\.(?:wait|commit)|membar|fence|'
+    r'mbarrier\.(?:arrive|test_wait|try_wait))')
+INDEXING = re.compile(
+    r'^\s*(?:@!?%\w+\s+)?(?:shl|shr|xor|and|or|mul|mad|lop3|bfe|bfi|prmt|add|sub)\.[^;]*;')
+CONSTANT = re.compile(r'(?<=[ ,])-?(?:0[xX][0-9a-fA-F]+|\d+)(?=[,;])')
+OFFSET = re.compile(r'(?<=\+)-?\d+(?=\])')
+FLOAT_TYPES = re.compile(r'\.(?:f16|f16x2|bf16|bf16x2|f32|f64)\b')
+
+
+@dataclass(frozen=True)
+class Mutant:
+    line: int          # from 1
+    kind: str          # 'removed' or 'changed'
+    before: str        # the line as it was
+    after: str
+    text: bytes        # the whole module
+
+
+def changed(constant: str) -> str:
+    """Another constant near it: the next bit up, so that a stride or a mask is off by a factor."""
+    value = int(constant, 0)
+    return str(value * 2 if value not in (0, 1) else value + 1)
+
+
+def mutants(ptx: bytes) -> Iterator[Mutant]:
+    lines = ptx.decode().split('\n')
+
+    def mutant(index: int, kind: str, after: str) -> Mutant:
+        text = '\n'.join([*lines[:index], after, *lines[index + 1:]])
+        return Mutant(index + 1, kind, lines[index].strip(), after.strip(), text.encode())
+
+    for index, line in enumerate(lines):
+        if REMOVED.match(line):
+            yield mutant(index, 'removed', '')
+            continue
+        if INDEXING.match(line) and not FLOAT_TYPES.search(line):
+            for found in CONSTANT.finditer(line):
+                after = line[:found.start()] + changed(found.group()) + line[found.end():]
+                yield mutant(index, 'changed', after)
+        for found in OFFSET.finditer(line):
+            if '.param' in line:
+                continue
+            after = line[:found.start()] + changed(found.group()) + line[found.end():]
+            yield mutant(index, 'changed', after)
