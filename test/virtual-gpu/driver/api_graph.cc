@@ -16,15 +16,6 @@ Graph* graph_of(CUgraph handle) { return reinterpret_cast<Graph*>(handle); }
 GraphExec* exec_of(CUgraphExec handle) { return reinterpret_cast<GraphExec*>(handle); }
 GraphNode* node_of(CUgraphNode handle) { return reinterpret_cast<GraphNode*>(handle); }
 
-template <typename T>
-bool erase(std::set<std::unique_ptr<T>>& owners, const T* value) {
-  const auto found = std::find_if(owners.begin(), owners.end(),
-                                  [value](const auto& owner) { return owner.get() == value; });
-  if (found == owners.end()) return false;
-  owners.erase(found);
-  return true;
-}
-
 /// Streams that forked off the capture must have come back: every node must lead to the origin's
 /// last ones.
 bool joined(const Capture& capture, const std::vector<std::size_t>& frontier) {
@@ -84,7 +75,6 @@ VIRTUAL_GPU_API cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) 
   stream.capture->origin = &stream;
   stream.capture->mode = mode;
   stream.frontier.clear();
-  stream.capture->id = ++now.context->captures;
   return CUDA_SUCCESS;
 }
 

@@ -53,12 +53,7 @@ CUresult unload(Module* module) {
   now.context->synchronize();
   unload_module(*module);
   const std::lock_guard lock(now.context->mutex);
-  const auto found =
-      std::find_if(now.context->modules.begin(), now.context->modules.end(),
-                   [module](const auto& owner) { return owner.get() == module; });
-  if (found == now.context->modules.end()) return CUDA_ERROR_INVALID_HANDLE;
-  now.context->modules.erase(found);
-  return CUDA_SUCCESS;
+  return erase<Module>(now.context->modules, module) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult find_kernel(Kernel** handle, Module* module, const char* name) {

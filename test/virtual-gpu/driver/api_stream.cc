@@ -10,15 +10,6 @@ using namespace virtual_gpu;
 
 namespace {
 
-template <typename T>
-bool erase(std::set<std::unique_ptr<T>>& owners, const T* value) {
-  const auto found = std::find_if(owners.begin(), owners.end(),
-                                  [value](const auto& owner) { return owner.get() == value; });
-  if (found == owners.end()) return false;
-  owners.erase(found);
-  return true;
-}
-
 /// The stream goes on behind what the event was recorded after, in the event's capture.
 CUresult join_capture(Stream& stream, const Event& event) {
   if (event.capture->ended) return CUDA_ERROR_CAPTURED_EVENT;
@@ -34,7 +25,6 @@ CUresult join_capture(Stream& stream, const Event& event) {
   if (stream.capture == nullptr) {
     stream.capture = event.capture;
     stream.frontier.clear();
-    ++event.capture->streams;
   }
   for (const std::size_t node : event.nodes) {
     const auto& frontier = stream.frontier;

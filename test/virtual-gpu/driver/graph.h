@@ -52,10 +52,8 @@ struct Capture {
   Graph graph;
   const void* origin = nullptr;
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
-  std::uint64_t id = 0;
   bool invalid = false;
   bool ended = false;
-  std::size_t streams = 1;       // that take part
 };
 
 }  // namespace virtual_gpu

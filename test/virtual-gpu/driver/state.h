@@ -3,6 +3,7 @@
 
 #include <cuda.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -36,7 +37,6 @@ struct Context {
   std::set<std::unique_ptr<Module>> modules;
   std::set<std::unique_ptr<Graph>> graphs;
   std::set<std::unique_ptr<GraphExec>> executables;
-  std::uint64_t captures = 0;                   // so far, for their numbers
   std::uint64_t allocations = 0;                // so far, for labels
 
   /// Lets the stream do the work in its turn, or adds it to the graph that the stream is being
@@ -100,6 +100,16 @@ extern "C" __attribute__((visibility("default"))) void virtual_gpu_set_seed(
     unsigned long long seed);
 
 namespace virtual_gpu {
+
+/// Ends the life of a value that a context owns; false if it owns none such.
+template <typename T>
+bool erase(std::set<std::unique_ptr<T>>& owners, const T* value) {
+  const auto found = std::find_if(owners.begin(), owners.end(),
+                                  [value](const auto& owner) { return owner.get() == value; });
+  if (found == owners.end()) return false;
+  owners.erase(found);
+  return true;
+}
 
 /// The calling thread's stack of contexts.
 std::vector<Context*>& context_stack();
