@@ -220,12 +220,7 @@ void decode_atomic(Builder& b, bool returns) {
     for (const ptx::Operand& to : b.parts_of(b.operand(at++))) b.destination(to, bytes);
     b.end_destinations();
   }
-  const Address address = b.address(b.operand(at++));
-  if (address.symbol != nullptr && address.symbol->kind != SymbolKind::kVariable) {
-    b.fail("Expected a variable in memory");
-  }
-  b.op().immediate = address.offset;
-  b.add(address.base);
+  b.memory_address(b.operand(at++));
   for (const ptx::Operand& value : b.parts_of(b.operand(at++))) b.source(value, form.type);
   if (form.kind == Kind::kCas) b.source(b.operand(at), form.type);
   if (form.space != Space::kGlobal) b.note_shared_access(std::min(4u, bytes));

@@ -121,15 +121,6 @@ void decode_form(Builder& b, MatrixForm& form) {
   b.note_shared_access(kElementBytes * 2);
 }
 
-void add_row_address(Builder& b, const ptx::Operand& operand) {
-  const Address address = b.address(operand);
-  if (address.symbol != nullptr && address.symbol->kind != SymbolKind::kVariable) {
-    b.fail("Expected a variable in shared memory");
-  }
-  b.op().immediate = address.offset;
-  b.add(address.base);
-}
-
 void decode_ldmatrix(Builder& b) {
   b.require_target(75);
   MatrixForm& form = b.detail<MatrixForm>();
@@ -139,7 +130,7 @@ void decode_ldmatrix(Builder& b) {
   if (results.size() != form.count) b.fail("Expected a register for each matrix");
   for (const ptx::Operand& result : results) b.destination(result, 4);
   b.end_destinations();
-  add_row_address(b, b.operand(1));
+  b.memory_address(b.operand(1));
 }
 
 void decode_stmatrix(Builder& b) {
@@ -147,7 +138,7 @@ void decode_stmatrix(Builder& b) {
   MatrixForm& form = b.detail<MatrixForm>();
   decode_form(b, form);
   b.op().execute = &run_stmatrix;
-  add_row_address(b, b.operand(0));
+  b.memory_address(b.operand(0));
   const std::vector<ptx::Operand> values = b.parts_of(b.operand(1));
   if (values.size() != form.count) b.fail("Expected a register for each matrix");
   for (const ptx::Operand& value : values) b.source(value, Type::kB32);

@@ -157,15 +157,6 @@ Flow run_arrive_after_copies(Warp& warp, const Op& op, LaneMask mask) {
   return Flow::kNext;
 }
 
-void add_barrier_address(Builder& b, const ptx::Operand& operand) {
-  const Address address = b.address(operand);
-  if (address.symbol != nullptr && address.symbol->kind != SymbolKind::kVariable) {
-    b.fail("Expected a variable in shared memory");
-  }
-  b.op().immediate = address.offset;
-  b.add(address.base);
-}
-
 void read_semantics(Builder& b, MbarrierForm& form) {
   while (true) {
     if (b.accept("noComplete")) form.no_complete = true;
@@ -189,19 +180,19 @@ void decode_mbarrier(Builder& b) {
   switch (verb) {
     case 0:
       b.op().execute = &run_init;
-      add_barrier_address(b, b.operand(0));
+      b.memory_address(b.operand(0));
       b.source(b.operand(1), Type::kU32);
       return;
     case 1:
       b.op().execute = &run_inval;
-      add_barrier_address(b, b.operand(0));
+      b.memory_address(b.operand(0));
       return;
     case 2:
     case 3:
       b.op().execute = &run_arrive;
       b.destination(b.operand(0), kStateBytes);
       b.end_destinations();
-      add_barrier_address(b, b.operand(1));
+      b.memory_address(b.operand(1));
       form.has_count = b.operand_count() > 2;
       if (form.has_count) b.source(b.operand(2), Type::kU32);
       return;
@@ -210,7 +201,7 @@ void decode_mbarrier(Builder& b) {
       b.op().execute = &run_wait;
       b.predicate_destination(b.operand(0));
       b.end_destinations();
-      add_barrier_address(b, b.operand(1));
+      b.memory_address(b.operand(1));
       b.source(b.operand(2), form.parity ? Type::kU32 : Type::kB64);
       if (verb == 5 && b.operand_count() > 3) b.source(b.operand(3), Type::kU32);
       return;
@@ -236,7 +227,7 @@ void decode_arrive_after_copies(Builder& b) {
   b.op().op_class = OpClass::kAsyncCopy;
   b.op().has_effects = true;
   b.note_shared_access(4);
-  add_barrier_address(b, b.operand(0));
+  b.memory_address(b.operand(0));
 }
 
 }  // namespace mbarrier

@@ -301,15 +301,6 @@ void add_fragment(Builder& b, const ptx::Operand& operand, Part part, Shape shap
   }
 }
 
-void add_address(Builder& b, const ptx::Operand& operand) {
-  const Address address = b.address(operand);
-  if (address.symbol != nullptr && address.symbol->kind != SymbolKind::kVariable) {
-    b.fail("Expected a variable in memory");
-  }
-  b.op().immediate = address.offset;
-  b.add(address.base);
-}
-
 /// wmma.load.{a,b,c} and wmma.store.d.
 void decode_transfer(Builder& b, bool load) {
   TransferForm& form = b.detail<TransferForm>();
@@ -329,9 +320,9 @@ void decode_transfer(Builder& b, bool load) {
   if (load) {
     add_fragment(b, b.operand(0), part, shape, form.type, true);
     b.end_destinations();
-    add_address(b, b.operand(1));
+    b.memory_address(b.operand(1));
   } else {
-    add_address(b, b.operand(0));
+    b.memory_address(b.operand(0));
     add_fragment(b, b.operand(1), part, shape, form.type, false);
   }
   form.has_stride = b.operand_count() > 2;

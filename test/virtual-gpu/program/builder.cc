@@ -234,6 +234,15 @@ Address Builder::address(const ptx::Operand& operand) {
   return result;
 }
 
+void Builder::memory_address(const ptx::Operand& operand) {
+  const Address found = address(operand);
+  if (found.symbol != nullptr && found.symbol->kind != SymbolKind::kVariable) {
+    fail("Expected a variable in memory");
+  }
+  op_->immediate = found.offset;
+  add(found.base);
+}
+
 std::int64_t Builder::integer(const ptx::Operand& operand) const {
   if (operand.kind != ptx::OperandKind::kInteger) fail("Expected an integer constant");
   return operand.integer;

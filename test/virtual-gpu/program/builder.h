@@ -118,6 +118,8 @@ class Builder {
   Operand constant(std::uint64_t value, std::uint8_t bytes);
   Operand constant_of(const ptx::Operand& operand, ptx::Type type);
   Address address(const ptx::Operand& operand);
+  /// Adds the base of an address in memory, not of a parameter, and keeps its offset in the Op.
+  void memory_address(const ptx::Operand& operand);
   /// An integer constant of the text, as immediates of some instructions must be.
   std::int64_t integer(const ptx::Operand& operand) const;
   const Symbol& symbol(const std::string& name) const;
