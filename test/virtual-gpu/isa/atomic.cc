@@ -8,6 +8,7 @@
 #include "isa/float.h"
 #include "isa/lanes.h"
 #include "isa/registry.h"
+#include "isa/semantics.h"
 #include "machine/access.h"
 #include "machine/block.h"
 #include "machine/grid.h"
@@ -21,6 +22,7 @@ using ptx::Type;
 enum class Kind : std::uint8_t { kAnd, kOr, kXor, kCas, kExch, kAdd, kInc, kDec, kMin, kMax };
 
 struct AtomicForm : Detail {
+  Semantics semantics;
   Kind kind = Kind::kAdd;
   Type type = Type::kU32;
   Space space = Space::kGeneric;
@@ -153,7 +155,12 @@ Flow run_atomic(Warp& warp, const Op& op, LaneMask mask) {
   std::uint64_t addresses[kLanes];
   read_addresses(warp, op, base, mask, addresses);
   LaneBytes lanes[kLanes];
-  resolve(warp, op, mask, {form.space, Access::kAtomic, bytes * form.vector, addresses}, lanes);
+  const AccessRequest request{.space = form.space,
+                              .access = Access::kAtomic,
+                              .bytes = bytes * form.vector,
+                              .addresses = addresses,
+                              .semantics = form.semantics};
+  resolve(warp, op, mask, request, lanes);
   // Lanes take their turns in a random order; so do they on real devices.
   const std::uint32_t first = warp.block().random();
   bool changed = false;
@@ -181,6 +188,7 @@ Flow run_atomic(Warp& warp, const Op& op, LaneMask mask) {
     }
     if (form.returns) warp.mark_defined(op.operands[part], mask);
   }
+  observe(warp, mask, request, lanes);
   if (changed) warp.block().note_progress();
   return Flow::kNext;
 }
@@ -198,8 +206,12 @@ void read_form(Builder& b, AtomicForm& form) {
       form.vector = 2u << *vector;
     } else if (const auto type = b.accept_type()) {
       form.type = *type;
-    } else if (!b.accept_one({"relaxed", "acquire", "release", "acq_rel", "cta", "cluster",
-                              "gpu", "sys", "noftz", "L2::cache_hint"})) {
+    } else if (const auto scope = accept_scope(b)) {
+      form.semantics.scope = *scope;
+    } else if (const auto order = b.accept_one({"relaxed", "acquire", "release", "acq_rel"})) {
+      form.semantics.acquires = (*order & 1) != 0;
+      form.semantics.releases = *order >= 2;
+    } else if (!b.accept_one({"noftz", "L2::cache_hint"})) {
       break;
     }
   }
@@ -223,7 +235,7 @@ void decode_atomic(Builder& b, bool returns) {
   b.memory_address(b.operand(at++));
   for (const ptx::Operand& value : b.parts_of(b.operand(at++))) b.source(value, form.type);
   if (form.kind == Kind::kCas) b.source(b.operand(at), form.type);
-  if (form.space != Space::kGlobal) b.note_shared_access(std::min(4u, bytes));
+  b.note_access(form.space, bytes);
 }
 
 void decode_atom(Builder& b) { decode_atomic(b, true); }

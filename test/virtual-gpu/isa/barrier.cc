@@ -5,6 +5,7 @@
 
 #include "isa/lanes.h"
 #include "isa/registry.h"
+#include "isa/semantics.h"
 #include "isa/warp_wide.h"
 #include "machine/block.h"
 #include "machine/grid.h"
@@ -146,18 +147,26 @@ void decode_bar(Builder& b) {
 
 void decode_barrier(Builder& b) { decode_barrier_form(b, false); }
 
-/// Blocks run on several host threads, whose accesses the fence must order too.
-Flow run_fence(Warp&, const Op&, LaneMask) {
+/// `variant`: a Scope. Blocks run on several host threads, whose accesses the fence orders too.
+Flow run_fence(Warp& warp, const Op& op, LaneMask) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  Block& block = warp.block();
+  block.ordering().fence(warp.index(), block.clock(warp), static_cast<Scope>(op.variant));
   return Flow::kNext;
 }
 
 void decode_fence(Builder& b) {
-  while (b.accept_one({"sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl",
-                       "proxy", "async", "alias", "global", "shared::cta", "mbarrier_init",
-                       "async::generic", "sync_restrict::shared::cta"})) {
+  Scope scope = Scope::kDevice;
+  while (b.has_modifiers()) {
+    if (const auto stated = accept_scope(b)) scope = *stated;
+    else if (!b.accept_one({"sc", "acq_rel", "acquire", "release", "gl", "proxy", "async", "alias",
+                            "global", "shared::cta", "mbarrier_init", "async::generic",
+                            "sync_restrict::shared::cta"})) {
+      break;
+    }
   }
   b.op().execute = &run_fence;
+  b.op().variant = static_cast<decltype(b.op().variant)>(scope);
   b.op().op_class = OpClass::kFence;
   b.op().has_effects = true;
 }

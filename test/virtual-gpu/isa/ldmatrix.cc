@@ -118,7 +118,7 @@ void decode_form(Builder& b, MatrixForm& form) {
   if (b.expect_type() != Type::kB16) b.fail("Expected .b16");
   b.op().op_class = OpClass::kMatrixLoad;
   b.op().has_effects = true;
-  b.note_shared_access(kElementBytes * 2);
+  b.note_access(ptx::Space::kShared, kElementBytes * 2);
 }
 
 void decode_ldmatrix(Builder& b) {

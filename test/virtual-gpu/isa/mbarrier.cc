@@ -176,7 +176,7 @@ void decode_mbarrier(Builder& b) {
   read_semantics(b, form);
   b.op().op_class = OpClass::kBarrier;
   b.op().has_effects = true;
-  b.note_shared_access(4);
+  b.note_access(Space::kShared, 4);
   switch (verb) {
     case 0:
       b.op().execute = &run_init;
@@ -226,7 +226,7 @@ void decode_arrive_after_copies(Builder& b) {
   b.op().execute = &run_arrive_after_copies;
   b.op().op_class = OpClass::kAsyncCopy;
   b.op().has_effects = true;
-  b.note_shared_access(4);
+  b.note_access(Space::kShared, 4);
   b.memory_address(b.operand(0));
 }
 

@@ -7,6 +7,7 @@
 #include "isa/lanes.h"
 #include "isa/memory.h"
 #include "isa/registry.h"
+#include "isa/semantics.h"
 #include "machine/access.h"
 #include "machine/block.h"
 #include "machine/grid.h"
@@ -20,6 +21,7 @@ using ptx::Type;
 struct Transfer : Detail {
   Space space = Space::kGeneric;
   Access access = Access::kRead;
+  Semantics semantics;
   Type type = Type::kB32;
   std::uint32_t count = 1;         // of elements
   std::uint32_t element_bytes = 4;
@@ -111,7 +113,12 @@ Flow run_ld(Warp& warp, const Op& op, LaneMask mask) {
   add_local_base(warp, transfer, addresses);
   const std::uint32_t bytes = transfer.count * transfer.element_bytes;
   LaneBytes lanes[kLanes];
-  resolve(warp, op, mask, {transfer.space, transfer.access, bytes, addresses}, lanes);
+  const AccessRequest request{.space = transfer.space,
+                              .access = transfer.access,
+                              .bytes = bytes,
+                              .addresses = addresses,
+                              .semantics = transfer.semantics};
+  resolve(warp, op, mask, request, lanes);
   LaneMask doubtful = 0;
   for (LaneMask left = mask; left != 0; left &= left - 1) {
     const int lane = std::countr_zero(left);
@@ -126,6 +133,7 @@ Flow run_ld(Warp& warp, const Op& op, LaneMask mask) {
       default: load_element<Wide128>(warp, op, mask, lanes, i, doubtful); break;
     }
   }
+  observe(warp, mask, request, lanes);
   return Flow::kNext;
 }
 
@@ -141,24 +149,18 @@ void gather_values(Warp& warp, const Op& op, const Transfer& transfer,
   }
 }
 
-/// True if a byte changed, which threads that spin may wait for.
-bool store_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&lanes)[kLanes],
-                   std::uint32_t index) {
-  bool changed = false;
+/// Marks what a store has written; `resolve` wrote the bytes themselves.
+void define_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&lanes)[kLanes],
+                    std::uint32_t index) {
   const auto& transfer = *static_cast<const Transfer*>(op.detail);
   const Operand& from = op.operands[1 + index];
   const std::uint32_t bytes = transfer.element_bytes;
-  const std::byte* values = warp.lanes_of<std::byte>(from);
   const bool tainted = warp.tainted(from);
   if (tainted) warp.spread_taint(from);
   const std::byte* undefined = tainted ? warp.undefined_of<std::byte>(from) : nullptr;
   for (LaneMask left = mask; left != 0; left &= left - 1) {
     const int lane = std::countr_zero(left);
     const LaneBytes& to = lanes[lane];
-    const std::byte* value = values + lane * from.bytes;
-    std::byte* place = to.data + index * bytes;
-    changed = changed || std::memcmp(place, value, bytes) != 0 || to.space == Space::kShared;
-    std::memcpy(place, value, bytes);
     if (to.defined == nullptr) continue;
     std::uint8_t* defined = to.defined + index * bytes;
     std::memset(defined, 0xFF, bytes);
@@ -175,7 +177,6 @@ bool store_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&la
       note_memory_origin(warp, undefined_place, bytes, warp.origin_of(from));
     }
   }
-  return changed;
 }
 
 Flow run_st(Warp& warp, const Op& op, LaneMask mask) {
@@ -186,17 +187,15 @@ Flow run_st(Warp& warp, const Op& op, LaneMask mask) {
   LaneBytes lanes[kLanes];
   std::byte values[kLanes][kMaxAccessBytes];
   gather_values(warp, op, transfer, values);
-  resolve(warp, op, mask,
-          {.space = transfer.space,
-           .access = transfer.access,
-           .bytes = transfer.count * transfer.element_bytes,
-           .addresses = addresses,
-           .values = values},
-          lanes);
-  bool changed = false;
-  for (std::uint32_t i = 0; i < transfer.count; ++i) {
-    changed = store_element(warp, op, mask, lanes, i) || changed;
-  }
+  const bool changed = resolve(warp, op, mask,
+                               {.space = transfer.space,
+                                .access = transfer.access,
+                                .bytes = transfer.count * transfer.element_bytes,
+                                .addresses = addresses,
+                                .values = values,
+                                .semantics = transfer.semantics},
+                               lanes);
+  for (std::uint32_t i = 0; i < transfer.count; ++i) define_element(warp, op, mask, lanes, i);
   if (changed) warp.block().note_progress();
   return Flow::kNext;
 }
@@ -207,13 +206,17 @@ Flow run_prefetch(Warp&, const Op&, LaneMask) { return Flow::kNext; }
 void read_modifiers(Builder& b, Transfer& transfer, bool write) {
   transfer.access = write ? Access::kWrite : Access::kRead;
   while (b.has_modifiers()) {
-    if (b.accept_one({"volatile", "relaxed", "acquire", "release", "mmio"})) {
+    if (const auto order = b.accept_one({"volatile", "relaxed", "mmio", "acquire", "release"})) {
       transfer.access = write ? Access::kStrongWrite : Access::kStrongRead;
+      transfer.semantics.acquires = *order == 3;
+      transfer.semantics.releases = *order == 4;
+    } else if (const auto scope = accept_scope(b)) {
+      transfer.semantics.scope = *scope;
     } else if (const auto space = b.accept_space()) {
       transfer.space = *space;
     } else if (const auto vector = b.accept_one({"v2", "v4", "v8"})) {
       transfer.count = 2u << *vector;
-    } else if (!b.accept_one({"weak", "cta", "cluster", "gpu", "sys", "nc", "ca", "cg", "cs", "lu",
+    } else if (!b.accept_one({"weak", "nc", "ca", "cg", "cs", "lu",
                               "cv", "wb", "wt", "L1::evict_normal", "L1::evict_unchanged",
                               "L1::evict_first", "L1::evict_last", "L1::no_allocate",
                               "L2::evict_normal", "L2::evict_first", "L2::evict_last",
@@ -260,9 +263,7 @@ void add_address(Builder& b, Transfer& transfer, const ptx::Operand& operand) {
 
 void finish_space(Builder& b, const Transfer& transfer, bool write) {
   b.op().op_class = class_of(transfer.space, write);
-  const bool maybe_shared =
-      transfer.space == Space::kShared || transfer.space == Space::kGeneric;
-  if (maybe_shared) b.note_shared_access(std::min(4u, transfer.element_bytes));
+  b.note_access(transfer.space, transfer.element_bytes);
 }
 
 void decode_ld(Builder& b) {

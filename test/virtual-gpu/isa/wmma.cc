@@ -327,7 +327,7 @@ void decode_transfer(Builder& b, bool load) {
   }
   form.has_stride = b.operand_count() > 2;
   if (form.has_stride) b.source(b.operand(2), Type::kU32);
-  b.note_shared_access(std::min(4u, ptx::bytes_of(form.type)));
+  b.note_access(form.space, ptx::bytes_of(form.type));
 }
 
 void decode_product(Builder& b) {

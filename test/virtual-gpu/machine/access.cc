@@ -53,9 +53,74 @@ Space space_of(std::uint64_t address) {
   warp.fault(kind, op, lane, what, &address);
 }
 
-void resolve_global(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
+/// Who made the other access, and where in the program.
+std::string thread_and_line(Warp& warp, const Conflict& conflict) {
+  const Program& program = warp.block().grid().program();
+  std::uint32_t other[3];
+  warp.block().thread_index(conflict.warp * kLanes + conflict.lane, other);
+  return "thread (" + std::to_string(other[0]) + ", " + std::to_string(other[1]) + ", " +
+         std::to_string(other[2]) + ") at PTX line " +
+         std::to_string(program.ops[conflict.pc].line);
+}
+
+/// Before a strong write: what the thread knows is told to who reads it, see Ordering.
+void publish(Warp& warp, const AccessRequest& request, std::uint64_t address) {
+  if (!is_strong(request.access) || !is_write(request.access)) return;
+  Block& block = warp.block();
+  block.ordering().write(warp.index(), block.clock(warp), address, request.semantics,
+                         request.access == Access::kAtomic);
+}
+
+[[noreturn]] void fault_global_race(Warp& warp, const Op& op, std::uint32_t lane,
+                                    std::uint64_t address, const Conflict& conflict, bool writes) {
+  const std::uint32_t* grid = warp.block().grid().shape().grid;
+  const auto in_row = conflict.block / grid[0];
+  const std::string block = std::to_string(conflict.block % grid[0]) + ", " +
+                            std::to_string(in_row % grid[1]) + ", " +
+                            std::to_string(in_row / grid[1]);
+  warp.fault(HazardKind::kGlobalRace, op, lane,
+             std::string(writes ? "a write" : "a read") +
+                 " that no barrier, fence or flag orders with a " +
+                 (conflict.other_writes ? "write" : "read") + " of " +
+                 thread_and_line(warp, conflict) + " of block (" + block + ')',
+             &address);
+}
+
+/// Records the access for GlobalRaces, and writes what a store writes.
+bool touch_global(Warp& warp, const Op& op, const AccessRequest& request, std::uint32_t lane,
+                  Allocation& allocation, std::uint64_t offset) {
+  Block& block = warp.block();
+  GlobalRaces& races = block.grid().races();
+  const std::uint64_t address = request.addresses[lane];
+  GlobalRaces::Guard guard;
+  guard.hold(races, address);
+  const GlobalAccessor by{.who = accessor_of(warp, request.collective ? kCollectiveLane : lane),
+                          .block = block.number(),
+                          .is_write = is_write(request.access),
+                          .is_strong = is_strong(request.access),
+                          .scope = request.semantics.scope,
+                          .keeps_read = (block.random() & 1) != 0};
+  std::byte* place = allocation.data + offset;
+  // The same where it is there already, from whomever.
+  const auto same = [&](std::uint64_t cell, std::uint32_t bytes) {
+    if (request.values == nullptr) return false;
+    const std::uint64_t first = std::max(cell, offset);
+    const std::uint64_t end = std::min(cell + bytes, offset + request.bytes);
+    return std::memcmp(allocation.data + first, request.values[lane] + (first - offset),
+                       end - first) == 0;
+  };
+  const Conflict conflict = races.access(allocation, offset, request.bytes, by, same);
+  if (conflict.found) fault_global_race(warp, op, lane, address, conflict, by.is_write);
+  if (request.values == nullptr) return false;
+  const bool changed = std::memcmp(place, request.values[lane], request.bytes) != 0;
+  std::memcpy(place, request.values[lane], request.bytes);
+  return changed;
+}
+
+bool resolve_global(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
                     LaneBytes (&lanes)[kLanes]) {
   Allocation* allocation = nullptr;
+  bool changed = false;
   for (LaneMask left = mask; left != 0; left &= left - 1) {
     const auto lane = static_cast<std::uint32_t>(std::countr_zero(left));
     const std::uint64_t address = request.addresses[lane];
@@ -79,7 +144,10 @@ void resolve_global(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
                                                              : allocation->defined + offset,
                    .space = Space::kGlobal,
                    .address = address};
+    publish(warp, request, address);
+    changed = touch_global(warp, op, request, lane, *allocation, offset) || changed;
   }
+  return changed;
 }
 
 void count_sectors(Warp& warp, const AccessRequest& request, LaneMask mask) {
@@ -101,7 +169,7 @@ void count_sectors(Warp& warp, const AccessRequest& request, LaneMask mask) {
   counter.bytes += lanes * request.bytes;
 }
 
-void resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
+bool resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
                     std::uint64_t window, LaneBytes (&lanes)[kLanes]) {
   SharedMemory& shared = warp.block().shared();
   std::uint64_t offsets[kLanes];
@@ -128,6 +196,7 @@ void resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
     if (conflict.found) {
       fault_conflict(warp, op, lane, address, conflict, is_write(request.access));
     }
+    publish(warp, request, kSharedWindow + offset);
     // Now, so that the lanes after this one compare with it.
     if (request.values != nullptr) {
       std::memcpy(shared.data() + offset, request.values[lane], request.bytes);
@@ -137,15 +206,17 @@ void resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
                    .space = Space::kShared,
                    .address = offset};
   }
-  if (!request.counted) return;
-  OpCounter& counter = warp.block().counters().at(warp.pc());
-  const auto bytes = static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
-  counter.wavefronts += wavefronts(mask, offsets, request.bytes);
-  counter.least_wavefronts += (bytes + kWavefrontBytes - 1) / kWavefrontBytes;
-  counter.bytes += bytes;
+  if (request.counted) {
+    OpCounter& counter = warp.block().counters().at(warp.pc());
+    const auto bytes = static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
+    counter.wavefronts += wavefronts(mask, offsets, request.bytes);
+    counter.least_wavefronts += (bytes + kWavefrontBytes - 1) / kWavefrontBytes;
+    counter.bytes += bytes;
+  }
+  return is_write(request.access);
 }
 
-void resolve_local(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
+bool resolve_local(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
                    std::uint64_t window, LaneBytes (&lanes)[kLanes]) {
   Block& block = warp.block();
   const std::uint32_t size = block.grid().program().local_bytes;
@@ -163,10 +234,14 @@ void resolve_local(Warp& warp, const Op& op, LaneMask mask, const AccessRequest&
                    .defined = block.local_defined(thread) + offset,
                    .space = Space::kLocal,
                    .address = offset};
+    if (request.values != nullptr) {
+      std::memcpy(lanes[lane].data, request.values[lane], request.bytes);
+    }
   }
+  return false;
 }
 
-void resolve_param(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
+bool resolve_param(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
                    std::uint64_t window, LaneBytes (&lanes)[kLanes]) {
   const std::vector<std::byte>& parameters = warp.block().grid().parameters();
   for (LaneMask left = mask; left != 0; left &= left - 1) {
@@ -187,6 +262,7 @@ void resolve_param(Warp& warp, const Op& op, LaneMask mask, const AccessRequest&
                    .space = Space::kParam,
                    .address = offset};
   }
+  return false;
 }
 
 void check_alignment(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request) {
@@ -200,7 +276,7 @@ void check_alignment(Warp& warp, const Op& op, LaneMask mask, const AccessReques
   }
 }
 
-void resolve_in(Space space, Warp& warp, const Op& op, LaneMask mask,
+bool resolve_in(Space space, Warp& warp, const Op& op, LaneMask mask,
                 const AccessRequest& request, LaneBytes (&lanes)[kLanes]) {
   const bool generic = request.space == Space::kGeneric;
   switch (space) {
@@ -211,8 +287,8 @@ void resolve_in(Space space, Warp& warp, const Op& op, LaneMask mask,
     case Space::kParam:
       return resolve_param(warp, op, mask, request, generic ? kParamWindow : 0, lanes);
     default:
-      resolve_global(warp, op, mask, request, lanes);
       if (request.counted) count_sectors(warp, request, mask);
+      return resolve_global(warp, op, mask, request, lanes);
   }
 }
 
@@ -224,12 +300,7 @@ Accessor accessor_of(Warp& warp, std::uint32_t lane) {
 
 void fault_conflict(Warp& warp, const Op& op, std::uint32_t lane, std::uint64_t address,
                     const Conflict& conflict, bool writes) {
-  const Program& program = warp.block().grid().program();
-  std::uint32_t other[3];
-  warp.block().thread_index(conflict.warp * kLanes + conflict.lane, other);
-  const std::string where = "thread (" + std::to_string(other[0]) + ", " +
-                            std::to_string(other[1]) + ", " + std::to_string(other[2]) +
-                            ") at PTX line " + std::to_string(program.ops[conflict.pc].line);
+  const std::string where = thread_and_line(warp, conflict);
   const std::string mine = writes ? "a write" : "a read";
   if (conflict.in_flight) {
     warp.fault(HazardKind::kMissingWait, op, lane,
@@ -243,8 +314,9 @@ void fault_conflict(Warp& warp, const Op& op, std::uint32_t lane, std::uint64_t 
              &address);
 }
 
-void resolve(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
+bool resolve(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
              LaneBytes (&lanes)[kLanes]) {
+  bool changed = false;
   check_alignment(warp, op, mask, request);
   if (request.space != Space::kGeneric) {
     return resolve_in(request.space, warp, op, mask, request, lanes);
@@ -256,8 +328,23 @@ void resolve(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& reque
       const int lane = std::countr_zero(rest);
       if (space_of(request.addresses[lane]) == space) same |= 1u << lane;
     }
-    resolve_in(space, warp, op, same, request, lanes);
+    changed = resolve_in(space, warp, op, same, request, lanes) || changed;
     left &= ~same;
+  }
+  return changed;
+}
+
+void observe(Warp& warp, LaneMask mask, const AccessRequest& request,
+             const LaneBytes (&lanes)[kLanes]) {
+  if (!is_strong(request.access)) return;
+  Block& block = warp.block();
+  for (LaneMask left = mask; left != 0; left &= left - 1) {
+    const LaneBytes& lane = lanes[std::countr_zero(left)];
+    const bool shared = lane.space == Space::kShared;
+    if (!shared && lane.space != Space::kGlobal) continue;
+    block.ordering().read(warp.index(), block.clock(warp),
+                          shared ? kSharedWindow + lane.address : lane.address,
+                          request.semantics);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "machine/ordering.h"
 #include "machine/shared_memory.h"
 #include "machine/warp.h"
 #include "ptx/types.h"
@@ -26,16 +27,23 @@ struct AccessRequest {
   Access access = Access::kRead;
   std::uint32_t bytes = 0;          // of each lane, also the alignment that it must have
   const std::uint64_t* addresses = nullptr;  // of 32 lanes
-  /// Of a store: what each lane writes, so that threads may write the same to one place.
+  /// Of a store: what each lane writes. It is written by `resolve`, lane by lane, so that threads may
+  /// write the same to one place.
   const std::byte (*values)[kMaxAccessBytes] = nullptr;
+  Semantics semantics{};            // of a strong access
   bool counted = true;              // not for what other instructions have counted before
   bool aligned = true;              // fault where an address is no multiple of `bytes`
   bool collective = false;          // on behalf of the whole warp, not of the lane alone
 };
 
-/// Fills in `lanes` for the lanes of `mask`. Faults the launch where an access is wrong.
-void resolve(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
+/// Fills in `lanes` for the lanes of `mask`. Faults the launch where an access is wrong. True if a
+/// store changed anything that threads may wait for.
+bool resolve(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
              LaneBytes (&lanes)[kLanes]);
+
+/// After a strong access that reads: what the thread now knows of others, see Ordering.
+void observe(Warp& warp, LaneMask mask, const AccessRequest& request,
+             const LaneBytes (&lanes)[kLanes]);
 
 /// The addresses of an operand of 4 or 8 bytes a lane plus the Op's immediate; faults if undefined.
 void read_addresses(Warp& warp, const Op& op, const Operand& base, LaneMask mask,

@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint32_t kMaxSlice = 192;
 constexpr std::uint64_t kWordBytes = 4;
 
+std::uint32_t warps_of(std::uint32_t threads) { return (threads + kLanes - 1) / kLanes; }
+
 /// Existing lanes of a warp of the block.
 LaneMask lanes_of_warp(std::uint32_t warp, std::uint32_t threads) {
   const std::uint32_t left = threads - warp * kLanes;
@@ -26,11 +28,13 @@ LaneMask lanes_of_warp(std::uint32_t warp, std::uint32_t threads) {
 Block::Block(Grid& grid, std::uint64_t number, Counters& counters, std::uint64_t seed)
     : grid_(grid),
       counters_(counters),
+      number_(number),
       threads_(grid.shape().threads()),
       random_(seed),
       shared_(grid.shared_bytes(), grid.program().shared_cell_bytes),
       copies_(grid.shape().threads()),
       mbarriers_(*this),
+      ordering_(grid.released(), number, warps_of(threads_)),
       local_bytes_(grid.program().local_bytes),
       local_(local_bytes_ * threads_),
       local_defined_(local_bytes_ * threads_, 0) {
@@ -38,10 +42,11 @@ Block::Block(Grid& grid, std::uint64_t number, Counters& counters, std::uint64_t
   index_[0] = static_cast<std::uint32_t>(number % extents[0]);
   index_[1] = static_cast<std::uint32_t>(number / extents[0] % extents[1]);
   index_[2] = static_cast<std::uint32_t>(number / extents[0] / extents[1]);
-  const std::uint32_t count = (threads_ + kLanes - 1) / kLanes;
+  const std::uint32_t count = warps_of(threads_);
   clocks_.resize(count);
   outcomes_.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) {
+    clocks_[i].warp = i;
     clocks_[i].time[i] = 1;
     warps_.push_back(std::make_unique<Warp>(*this, i, lanes_of_warp(i, threads_)));
   }

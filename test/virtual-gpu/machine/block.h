@@ -14,6 +14,7 @@
 #include "machine/counters.h"
 #include "machine/mbarriers.h"
 #include "machine/memory.h"
+#include "machine/ordering.h"
 #include "machine/shared_memory.h"
 #include "machine/warp.h"
 
@@ -64,6 +65,8 @@ class Block {
   Grid& grid() { return grid_; }
   Counters& counters() { return counters_; }
   const std::uint32_t* index() const { return index_; }
+  /// The block's number in its grid, x running fastest.
+  std::uint64_t number() const { return number_; }
   void thread_index(std::uint32_t thread, std::uint32_t (&index)[3]) const;
   std::uint32_t threads() const { return threads_; }
   std::uint32_t random() { return static_cast<std::uint32_t>(random_()); }
@@ -73,6 +76,7 @@ class Block {
   SharedMemory& shared() { return shared_; }
   AsyncCopies& copies() { return copies_; }
   Mbarriers& mbarriers() { return mbarriers_; }
+  Ordering& ordering() { return ordering_; }
   /// The thread's local memory, of the program's `local_bytes`, and its defined bits.
   std::byte* local(std::uint32_t thread) { return local_.data() + thread * local_bytes_; }
   std::uint8_t* local_defined(std::uint32_t thread) {
@@ -87,7 +91,7 @@ class Block {
 
   Clock& clock(const Warp& warp) { return clocks_[warp.index()]; }
   /// What the warp did so far happened before what comes after: a barrier of its own lanes.
-  void synchronize_warp(const Warp& warp) { ++clocks_[warp.index()].time[warp.index()]; }
+  void synchronize_warp(const Warp& warp) { clocks_[warp.index()].synchronize_lanes(); }
 
   /// Counts the warp's running fragment in; true when that completes the barrier.
   bool arrive(Warp& warp, const Op& op, const Arrival& arrival);
@@ -110,12 +114,14 @@ class Block {
 
   Grid& grid_;
   Counters& counters_;
+  std::uint64_t number_;
   std::uint32_t index_[3];
   std::uint32_t threads_;
   std::mt19937_64 random_;
   SharedMemory shared_;
   AsyncCopies copies_;
   Mbarriers mbarriers_;
+  Ordering ordering_;
   std::size_t local_bytes_;
   std::vector<std::byte> local_;
   std::vector<std::uint8_t> local_defined_;

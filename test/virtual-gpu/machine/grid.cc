@@ -46,6 +46,7 @@ Grid::Grid(const Program& program, std::vector<std::byte> parameters, LaunchShap
       shape_(shape),
       machine_(machine),
       memory_(memory),
+      races_(program.global_cell_bytes),
       seed_(seed),
       total_(program.ops.size()) {
   origins_.emplace_back("an unknown place");

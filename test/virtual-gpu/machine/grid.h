@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "machine/counters.h"
+#include "machine/global_races.h"
 #include "machine/hazard.h"
 #include "machine/memory.h"
+#include "machine/ordering.h"
 #include "program/op.h"
 
 namespace virtual_gpu {
@@ -52,6 +54,9 @@ class Grid {
   const LaunchShape& shape() const { return shape_; }
   const MachineShape& machine() const { return machine_; }
   Memory& memory() { return memory_; }
+  GlobalRaces& races() { return races_; }
+  /// What blocks have told each other.
+  ReleasedWords& released() { return released_; }
   const std::vector<std::byte>& parameters() const { return parameters_; }
   std::uint32_t shared_bytes() const;
   /// The added-up counters, after `run`.
@@ -76,6 +81,8 @@ class Grid {
   LaunchShape shape_;
   MachineShape machine_;
   Memory& memory_;
+  GlobalRaces races_;
+  ReleasedWords released_;
   std::uint64_t seed_;
   Counters total_;
   std::uint64_t next_block_ = 0;

@@ -54,8 +54,9 @@ bool Mbarriers::arrive(Warp& warp, std::uint32_t offset, std::uint32_t count, bo
   MbarrierState now = state(offset);
   if (count > now.pending || (drop && count > now.expected)) return false;
   Record& record = records_[offset];
-  block_.synchronize_warp(warp);
-  record.arrived.join(block_.clock(warp));
+  Clock& clock = block_.clock(warp);
+  ++clock.time[warp.index()];
+  record.arrived.join(clock);
   now.pending -= count;
   if (drop) now.expected -= count;
   if (now.pending == 0) {

@@ -43,6 +43,17 @@ Pages::~Pages() {
   if (data_ != nullptr) munmap(data_, bytes_);
 }
 
+std::byte* Allocation::cells() {
+  std::call_once(cells_made_, [this] {
+    try {
+      cells_ = Pages(bytes * kCellBytes);
+    } catch (const std::bad_alloc&) {
+      // Without it races go unseen, which is better than no launch.
+    }
+  });
+  return cells_.data();
+}
+
 Memory::Memory(std::uint64_t capacity)
     : capacity_(capacity),
       window_(reinterpret_cast<std::uint64_t>(map_pages(kWindowBytes, PROT_NONE))),
@@ -109,6 +120,7 @@ bool Memory::free(std::uint64_t address, MemoryKind kind) {
   used_ -= allocation.bytes;
   allocation.pages = Pages();
   allocation.defined_pages = Pages();
+  allocation.cells_ = Pages();
   allocation.data = nullptr;
   allocation.defined = nullptr;
   return true;

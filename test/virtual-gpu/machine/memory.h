@@ -51,6 +51,16 @@ struct Allocation {
   Pages defined_pages;
 
   std::uint64_t end() const { return address + bytes; }
+
+  /// What GlobalRaces keeps beside each byte.
+  static constexpr std::size_t kCellBytes = 32;
+  /// Room for it: zero, and only there from the first call on; null where the system has none.
+  std::byte* cells();
+
+ private:
+  friend class Memory;
+  std::once_flag cells_made_;
+  Pages cells_;
 };
 
 class Memory {

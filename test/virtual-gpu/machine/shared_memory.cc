@@ -16,8 +16,11 @@ SharedMemory::SharedMemory(std::uint32_t bytes, std::uint32_t cell_bytes)
 
 bool SharedMemory::ordered(const Touch& before, const Accessor& who) {
   if (before.warp == kNobody) return true;
-  if (before.warp == who.warp && before.lane == who.lane) return true;
-  return before.time < who.clock->time[before.warp];
+  if (before.warp == who.warp && before.lane == who.lane) {
+    // The same lanes move the same parts of a matrix in one instruction; between two nobody knows.
+    if (who.lane < kLanes || before.pc == who.pc) return true;
+  }
+  return who.clock->knows(before.warp, before.time);
 }
 
 Conflict SharedMemory::conflict_with(const Touch& other, bool writes) {
@@ -26,7 +29,8 @@ Conflict SharedMemory::conflict_with(const Touch& other, bool writes) {
           .other_writes = writes,
           .warp = other.warp,
           .lane = other.lane < kLanes ? other.lane : 0u,
-          .pc = other.pc};
+          .pc = other.pc,
+          .block = 0};
 }
 
 void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who) {

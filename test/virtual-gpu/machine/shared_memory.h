@@ -38,6 +38,7 @@ struct Conflict {
   std::uint32_t warp = 0;
   std::uint32_t lane = 0;
   std::uint32_t pc = 0;
+  std::uint64_t block = 0;  // the other's, in global memory
 };
 
 class SharedMemory {

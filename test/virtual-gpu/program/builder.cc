@@ -262,8 +262,12 @@ std::vector<ptx::Operand> Builder::parts_of(const ptx::Operand& operand) const {
   return {operand};
 }
 
-void Builder::note_shared_access(std::uint32_t bytes) {
-  program_.shared_cell_bytes = std::min(program_.shared_cell_bytes, bytes);
+void Builder::note_access(ptx::Space space, std::uint32_t bytes) {
+  const auto note = [&](ptx::Space one, std::uint32_t& cell_bytes) {
+    if (space == one || space == ptx::Space::kGeneric) cell_bytes = std::min(cell_bytes, bytes);
+  };
+  note(ptx::Space::kShared, program_.shared_cell_bytes);
+  note(ptx::Space::kGlobal, program_.global_cell_bytes);
 }
 
 void Builder::require_target(std::uint32_t architecture) const {

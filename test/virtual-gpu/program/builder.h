@@ -139,8 +139,8 @@ class Builder {
   /// The names of functions, for calls.
   Program& program() { return program_; }
   FunctionCode& function() { return function_; }
-  /// An access of shared memory of so many bytes exists.
-  void note_shared_access(std::uint32_t bytes);
+  /// An access of this memory of so many bytes exists.
+  void note_access(ptx::Space space, std::uint32_t bytes);
   /// The instruction needs this architecture (75 for sm_75) or a later one.
   void require_target(std::uint32_t architecture) const;
 

@@ -121,6 +121,7 @@ struct Program {
   std::uint32_t shared_alignment = 1;           // of the dynamic part
   std::uint32_t dynamic_shared_offset = 0;      // from the start of the block's shared memory
   std::uint32_t shared_cell_bytes = 4;          // its smallest access of shared memory: 1, 2 or 4
+  std::uint32_t global_cell_bytes = 4;          // the same of global memory
   std::uint32_t local_bytes = 0;                // per thread, of the deepest chain of calls
   std::uint32_t max_threads_per_block = 0;      // by .maxntid or .reqntid; 0: none stated
   std::uint32_t required_threads[3] = {0, 0, 0};
