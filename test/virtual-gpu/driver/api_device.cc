@@ -138,6 +138,7 @@ VIRTUAL_GPU_API cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice ordinal) {
   Device* device = device_or_null(ordinal);
   if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (device->lost) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   const std::lock_guard lock(device->mutex);
   if (device->primary == nullptr) device->primary = std::make_unique<Context>(*device);
   ++device->primary->references;
@@ -153,10 +154,13 @@ VIRTUAL_GPU_API cuDevicePrimaryCtxRelease(CUdevice ordinal) {
     return CUDA_ERROR_INVALID_CONTEXT;
   }
   if (--device->primary->references == 0) {
-    device->primary->synchronize();
-    device->primary.reset();
+    device->primary->end();
+    device->ended.push_back(std::move(device->primary));
     // What was allocated in the context goes with it.
     device->memory = std::make_unique<Memory>(device->profile->memory_bytes);
+    device->default_pool = std::make_shared<MemoryPool>(device->ordinal);
+    device->pool = device->default_pool;
+    device->pools.clear();
   }
   return CUDA_SUCCESS;
 }
@@ -213,7 +217,7 @@ VIRTUAL_GPU_API cuCtxGetDevice(CUdevice* device) {
 }
 
 VIRTUAL_GPU_API cuCtxSynchronize() {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   return now.context == nullptr ? now.status : now.context->synchronize();
 }
 

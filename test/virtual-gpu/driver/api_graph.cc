@@ -86,6 +86,10 @@ VIRTUAL_GPU_API cuStreamEndCapture(CUstream handle, CUgraph* result) {
   const std::shared_ptr<Capture> capture = stream.capture;
   if (capture == nullptr) return CUDA_ERROR_ILLEGAL_STATE;
   if (capture->origin != &stream) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+  if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+      capture->thread != std::this_thread::get_id()) {
+    return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+  }
   const bool all_joined = joined(*capture, stream.frontier);
   release_streams(*now.context, capture);
   *result = nullptr;
@@ -95,6 +99,12 @@ VIRTUAL_GPU_API cuStreamEndCapture(CUstream handle, CUgraph* result) {
   *result = reinterpret_cast<CUgraph>(graph.get());
   const std::lock_guard lock(now.context->mutex);
   now.context->graphs.insert(std::move(graph));
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
+  if (mode == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  std::swap(*mode, capture_mode());
   return CUDA_SUCCESS;
 }
 

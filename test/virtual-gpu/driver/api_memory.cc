@@ -1,12 +1,19 @@
 // Device and pinned memory, copies and fills (CUDA driver API, section "Memory Management").
 //
 // Copies are checked when they run: both ends must be allocated, and bytes that the host reads must
-// have been written by somebody.
+// have been written by somebody. Pageable memory of the host is copied from before the call
+// returns, and has been copied to when it returns, as the section "API synchronization behavior"
+// says.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "driver/allocation.h"
 #include "driver/export.h"
 #include "driver/faults.h"
 #include "driver/state.h"
@@ -32,6 +39,12 @@ struct Range {
   Allocation* allocation = nullptr;
 };
 
+/// Host memory that no allocation or registration made known to the driver.
+bool is_pageable(Context& context, std::uint64_t address) {
+  Memory& memory = *context.device.memory;
+  return memory.find(address) == nullptr && !memory.is_device_address(address);
+}
+
 /// False, with a report, if a device range is not wholly allocated.
 bool resolve(Context& context, std::uint64_t address, std::size_t bytes, const char* what,
              Range& range) {
@@ -39,8 +52,8 @@ bool resolve(Context& context, std::uint64_t address, std::size_t bytes, const c
   Allocation* allocation = memory.find(address);
   const bool inside = allocation != nullptr && !allocation->freed &&
                       address + bytes <= allocation->end();
-  if (!inside && !memory.is_device_address(address) && allocation == nullptr) {
-    range.data = reinterpret_cast<std::byte*>(address);  // pageable memory of the host
+  if (is_pageable(context, address)) {
+    range.data = reinterpret_cast<std::byte*>(address);
     return true;
   }
   if (!inside) {
@@ -90,10 +103,19 @@ CUresult copy_async(std::uint64_t to, std::uint64_t from, std::size_t bytes, CUs
   if (bytes == 0) return CUDA_SUCCESS;
   if (to == 0 || from == 0) return CUDA_ERROR_INVALID_VALUE;
   Context* context = now.context;
-  return context->submit(stream_of(*context, handle),
-                         {.type = CU_GRAPH_NODE_TYPE_MEMCPY,
-                          .run = [=] { run_copy(*context, to, from, bytes); },
-                          .launch = {}});
+  Stream& stream = stream_of(*context, handle);
+  const bool in_graph = stream.capture != nullptr;
+  std::function<void()> run = [=] { run_copy(*context, to, from, bytes); };
+  if (!in_graph && is_pageable(*context, from)) {
+    const auto* first = reinterpret_cast<const std::byte*>(from);
+    auto staged = std::make_shared<const std::vector<std::byte>>(first, first + bytes);
+    run = [=] { run_copy(*context, to, address_of(staged->data()), bytes); };
+  }
+  const CUresult status = context->submit(
+      stream, {.type = CU_GRAPH_NODE_TYPE_MEMCPY, .run = std::move(run), .launch = {}});
+  if (status != CUDA_SUCCESS || in_graph || !is_pageable(*context, to)) return status;
+  stream.ticket().wait();
+  return context->sticky;
 }
 
 CUresult copy_now(std::uint64_t to, std::uint64_t from, std::size_t bytes) {
@@ -132,12 +154,12 @@ CUresult fill_now(CUdeviceptr to, T value, std::size_t count) {
   return context.sticky;
 }
 
-CUresult allocate(CUdeviceptr* address, std::size_t bytes, const char* by) {
-  const Current now = current();
-  if (now.status != CUDA_SUCCESS) return now.status;
+}  // namespace
+
+CUresult virtual_gpu::allocate(Context& context, CUdeviceptr* address, std::size_t bytes,
+                               const char* by) {
   if (address == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   if (Faults::instance().allocation_fails(bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
-  Context& context = *now.context;
   std::uint64_t number;
   {
     const std::lock_guard lock(context.mutex);
@@ -151,39 +173,20 @@ CUresult allocate(CUdeviceptr* address, std::size_t bytes, const char* by) {
   return CUDA_SUCCESS;
 }
 
-}  // namespace
-
 VIRTUAL_GPU_API cuMemAlloc(CUdeviceptr* address, std::size_t bytes) {
-  return allocate(address, bytes, "cuMemAlloc");
+  const Current now = current_for_unsafe();
+  if (now.status != CUDA_SUCCESS) return now.status;
+  return allocate(*now.context, address, bytes, "cuMemAlloc");
 }
 
 VIRTUAL_GPU_API cuMemFree(CUdeviceptr address) {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   if (now.context == nullptr) return now.status;
   if (address == 0) return CUDA_SUCCESS;
   // Freeing waits for the device, as the real one does.
   const CUresult status = now.context->synchronize();
   if (!now.context->device.memory->free(address)) return CUDA_ERROR_INVALID_VALUE;
   return status;
-}
-
-VIRTUAL_GPU_API cuMemAllocAsync(CUdeviceptr* address, std::size_t bytes, CUstream) {
-  return allocate(address, bytes, "cuMemAllocAsync");
-}
-
-VIRTUAL_GPU_API cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
-  const Current now = current();
-  if (now.status != CUDA_SUCCESS) return now.status;
-  Context* context = now.context;
-  const Allocation* allocation = context->device.memory->find(address);
-  if (allocation == nullptr || allocation->address != address || allocation->freed) {
-    return CUDA_ERROR_INVALID_VALUE;
-  }
-  Stream& stream = stream_of(*context, handle);
-  const CUresult refused = context->refuse_if_captured(stream);
-  if (refused != CUDA_SUCCESS) return refused;
-  context->add(stream, [=] { context->device.memory->free(address); });
-  return CUDA_SUCCESS;
 }
 
 VIRTUAL_GPU_API cuMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -196,7 +199,7 @@ VIRTUAL_GPU_API cuMemGetInfo(std::size_t* free, std::size_t* total) {
 }
 
 VIRTUAL_GPU_API cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned int) {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   if (Faults::instance().allocation_fails(bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -213,7 +216,7 @@ VIRTUAL_GPU_API cuMemAllocHost(void** pointer, std::size_t bytes) {
 }
 
 VIRTUAL_GPU_API cuMemFreeHost(void* pointer) {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   if (now.context == nullptr) return now.status;
   const CUresult status = now.context->synchronize();
   if (!now.context->device.memory->free(address_of(pointer), MemoryKind::kPinned)) {
@@ -224,7 +227,7 @@ VIRTUAL_GPU_API cuMemFreeHost(void* pointer) {
 }
 
 VIRTUAL_GPU_API cuMemHostRegister(void* pointer, std::size_t bytes, unsigned int) {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   Memory& memory = *now.context->device.memory;
@@ -236,7 +239,7 @@ VIRTUAL_GPU_API cuMemHostRegister(void* pointer, std::size_t bytes, unsigned int
 }
 
 VIRTUAL_GPU_API cuMemHostUnregister(void* pointer) {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   if (now.context == nullptr) return now.status;
   const CUresult status = now.context->synchronize();
   if (!now.context->device.memory->free(address_of(pointer), MemoryKind::kRegistered)) {

@@ -175,7 +175,7 @@ VIRTUAL_GPU_API cuEventRecord(CUevent handle, CUstream stream_handle) {
 }
 
 VIRTUAL_GPU_API cuEventQuery(CUevent handle) {
-  const Current now = current();
+  const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (handle == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   Event& event = *event_of(handle);

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "driver/state.h"
+
 namespace virtual_gpu {
 namespace {
 
@@ -120,5 +122,7 @@ bool Faults::lacks(const std::string& function) const {
 }  // namespace virtual_gpu
 
 int virtual_gpu_set_faults(const char* list) {
+  virtual_gpu::Driver& driver = virtual_gpu::Driver::instance();
+  for (int i = 0; i < driver.device_count(); ++i) driver.device(i)->lost = false;
   return virtual_gpu::Faults::instance().set(list == nullptr ? "" : list) ? 0 : 1;
 }

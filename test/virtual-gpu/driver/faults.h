@@ -7,7 +7,7 @@
 //   launch=N         the N-th launch from now is refused with CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
 //   sticky=N         the N-th kernel that runs from now fails: CUDA_ERROR_LAUNCH_FAILED, for good
 //   lost=N           at the N-th kernel from now, also within a graph, the device is lost:
-//                    CUDA_ERROR_DEVICE_UNAVAILABLE, for good
+//                    CUDA_ERROR_DEVICE_UNAVAILABLE, until faults are set anew
 //   driver=V         the driver's version, 12080 for 12.8
 //   no-device=1      cuInit finds no device
 //   without=A,B      cuGetProcAddress does not know these functions

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "driver/module.h"
@@ -51,6 +52,7 @@ struct GraphExec {
 struct Capture {
   Graph graph;
   const void* origin = nullptr;
+  std::thread::id thread = std::this_thread::get_id();  // that began it
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
   bool invalid = false;
   bool ended = false;

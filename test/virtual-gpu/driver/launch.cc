@@ -132,6 +132,7 @@ CUresult gather_parameters(const Program& program, void** parameters, void** ext
 void run_launch(Context& context, const KernelLaunch& launch) {
   if (context.sticky != CUDA_SUCCESS) return;
   if (const auto failure = Faults::instance().kernel_fails()) {
+    if (*failure == CUDA_ERROR_DEVICE_UNAVAILABLE) context.device.lost = true;
     return context.fail(*failure, "an injected fault instead of " + launch.kernel->program->name);
   }
   const Profile& profile = *context.device.profile;

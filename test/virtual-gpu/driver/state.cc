@@ -88,6 +88,24 @@ CUresult Context::refuse_if_captured(Stream& stream) {
   return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 }
 
+CUresult Context::refuse_unsafe() {
+  const CUstreamCaptureMode mode = capture_mode();
+  if (mode == CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_SUCCESS;
+  CUresult result = CUDA_SUCCESS;
+  const std::lock_guard lock(mutex);
+  for (const auto& stream : streams) {
+    Capture* capture = stream->capture.get();
+    if (capture == nullptr || capture->mode == CU_STREAM_CAPTURE_MODE_RELAXED) continue;
+    const bool own = capture->thread == std::this_thread::get_id();
+    const bool everywhere = mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
+                            capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL;
+    if (!own && !everywhere) continue;
+    capture->invalid = true;
+    result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  }
+  return result;
+}
+
 std::uint64_t Context::add(Stream& stream, StreamQueue::Operation operation) {
   const std::lock_guard lock(mutex);
   std::vector<Ticket> after;
@@ -113,6 +131,18 @@ CUresult Context::synchronize() {
   }
   for (const Ticket& ticket : all) ticket.wait();
   return sticky;
+}
+
+void Context::end() {
+  synchronize();
+  const std::lock_guard lock(mutex);
+  streams.clear();
+  events.clear();
+  executables.clear();
+  graphs.clear();
+  modules.clear();
+  legacy.queue.reset();
+  ended = true;
 }
 
 void Context::fail(CUresult status, const std::string& report) {
@@ -148,6 +178,8 @@ CUresult Driver::initialize(unsigned flags) {
     device->ordinal = i;
     device->profile = profile;
     device->memory = std::make_unique<Memory>(profile->memory_bytes);
+    device->default_pool = std::make_shared<MemoryPool>(i);
+    device->pool = device->default_pool;
     devices_.push_back(std::move(device));
   }
   initialized_ = true;
@@ -164,12 +196,25 @@ std::vector<Context*>& context_stack() {
   return stack;
 }
 
+CUstreamCaptureMode& capture_mode() {
+  static thread_local CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+  return mode;
+}
+
 Current current() {
   if (!Driver::instance().initialized()) return {CUDA_ERROR_NOT_INITIALIZED, nullptr};
   const std::vector<Context*>& stack = context_stack();
   if (stack.empty() || stack.back() == nullptr) return {CUDA_ERROR_INVALID_CONTEXT, nullptr};
+  if (stack.back()->ended) return {CUDA_ERROR_CONTEXT_IS_DESTROYED, nullptr};
   const CUresult sticky = stack.back()->sticky;
   return {sticky, stack.back()};
+}
+
+Current current_for_unsafe() {
+  Current now = current();
+  if (now.status != CUDA_SUCCESS) return now;
+  now.status = now.context->refuse_unsafe();
+  return now.status == CUDA_SUCCESS ? now : Current{now.status, nullptr};
 }
 
 Stream& stream_of(Context& context, CUstream handle) {

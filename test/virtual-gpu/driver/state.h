@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "driver/graph.h"
+#include "driver/memory_pool.h"
 #include "driver/module.h"
 #include "driver/profile.h"
 #include "driver/stream.h"
@@ -38,6 +39,10 @@ struct Context {
   std::set<std::unique_ptr<Graph>> graphs;
   std::set<std::unique_ptr<GraphExec>> executables;
   std::uint64_t allocations = 0;                // so far, for labels
+  std::atomic<bool> ended = false;              // released by all; its handle is still known
+
+  /// Waits for all work, and ends the life of what the context owns.
+  void end();
 
   /// Lets the stream do the work in its turn, or adds it to the graph that the stream is being
   /// captured into.
@@ -46,6 +51,10 @@ struct Context {
   std::uint64_t add(Stream& stream, StreamQueue::Operation operation);
   /// A call that no graph can hold: if the stream is being captured, that becomes invalid.
   CUresult refuse_if_captured(Stream& stream);
+  /// A call that is unsafe while some stream is being captured, such as an allocation: refused,
+  /// with the captures invalid, as their modes and the thread's demand (cuStreamBeginCapture,
+  /// cuThreadExchangeStreamCaptureMode).
+  CUresult refuse_unsafe();
   /// Waits for all streams; the sticky error, if any.
   CUresult synchronize();
   /// Remembers the first fault and tells it on the standard error.
@@ -61,7 +70,12 @@ struct Device {
   const Profile* profile = nullptr;
   std::unique_ptr<Memory> memory;
   std::unique_ptr<Context> primary;
-  std::mutex mutex;                // of `primary`
+  std::vector<std::unique_ptr<Context>> ended;       // for threads that still name them
+  std::atomic<bool> lost = false;                    // by an injected fault
+  std::shared_ptr<MemoryPool> default_pool;
+  std::shared_ptr<MemoryPool> pool;                  // that cuMemAllocAsync takes from
+  std::set<std::shared_ptr<MemoryPool>> pools;       // that applications made
+  std::mutex mutex;                // of all above
   std::mutex execution;            // a launch has the host's threads to itself
 };
 
@@ -114,12 +128,17 @@ bool erase(std::set<std::unique_ptr<T>>& owners, const T* value) {
 /// The calling thread's stack of contexts.
 std::vector<Context*>& context_stack();
 
+/// The calling thread's mode of capture, see Context::refuse_unsafe.
+CUstreamCaptureMode& capture_mode();
+
 /// The current context, or the error that calls without one return.
 struct Current {
   CUresult status = CUDA_SUCCESS;
   Context* context = nullptr;
 };
 Current current();
+/// The same for a call that is unsafe during captures.
+Current current_for_unsafe();
 
 /// The stream that a handle stands for in the context.
 Stream& stream_of(Context& context, CUstream handle);

@@ -27,8 +27,8 @@ struct AccessRequest {
   Access access = Access::kRead;
   std::uint32_t bytes = 0;          // of each lane, also the alignment that it must have
   const std::uint64_t* addresses = nullptr;  // of 32 lanes
-  /// Of a store: what each lane writes. It is written by `resolve`, lane by lane, so that threads may
-  /// write the same to one place.
+  /// Of a store: what each lane writes. It is written by `resolve`, lane by lane, so that threads
+  /// may write the same to one place.
   const std::byte (*values)[kMaxAccessBytes] = nullptr;
   Semantics semantics{};            // of a strong access
   bool counted = true;              // not for what other instructions have counted before

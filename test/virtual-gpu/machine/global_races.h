@@ -2,10 +2,10 @@
 // least one weak (or strong in a scope that does not reach the other), and neither before the other
 // by barriers, fences and flags (PTX ISA, "Memory Consistency Model"; FastTrack, 2009).
 //
-// Beside each word lies a cell with its last write and one of the reads since. Of several reads that
-// nothing orders one is kept by chance, so a race with another is found under some seeds only. Cells
-// of an earlier launch count as empty: launches of one stream are ordered, and those of several
-// streams are not compared.
+// Beside each word lies a cell with its last write and one of the reads since. Of several reads
+// that nothing orders one is kept by chance, so a race with another is found under some seeds only.
+// Cells of an earlier launch count as empty: launches of one stream are ordered, and those of
+// several streams are not compared.
 #pragma once
 
 #include <array>

@@ -2,9 +2,9 @@
 // with .release and .acquire (PTX ISA, "Memory Consistency Model", release and acquire patterns).
 //
 // A fence takes a snapshot of what its warp knows. A strong write after it leaves the snapshot
-// beside the word; who reads the word strongly takes it along and knows it after its own next fence.
-// Operations with .release and .acquire do the same without fences. An atomic operation adds to the
-// snapshots that are there (a release sequence), a plain write replaces them.
+// beside the word; who reads the word strongly takes it along and knows it after its own next
+// fence. Operations with .release and .acquire do the same without fences. An atomic operation adds
+// to the snapshots that are there (a release sequence), a plain write replaces them.
 //
 // Knowledge is kept for warps, not for lanes: a fence of one lane counts for all lanes of its warp,
 // so some races between the lanes of a warp and another block go unseen; none is invented.

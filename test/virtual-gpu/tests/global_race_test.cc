@@ -1,4 +1,4 @@
-// Races in global memory and what orders accesses: barriers, fences with flags, release and acquire.
+// Races in global memory and what orders accesses: barriers, fences with flags, release, acquire.
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -128,14 +128,16 @@ TEST(GlobalRace, AtomicOperationsPassOnWhatOthersReleased) {
 }
 
 TEST(GlobalRace, BarriersPassOnWhatOneThreadLearned) {
-  // A barrier of the grid as cooperative groups make it: the second warp reads what it never asked for.
+  // A barrier of the grid as cooperative groups make it: the second warp reads what it never asked
+  // for.
   const auto barrier = [](const std::string& first, const std::string& second) {
     return "mul.wide.u32 %d0, %r9, 4;\nadd.u64 %d0, %d0, %out;\nsetp.ne.u32 %p0, %tid, 33;\n"
            "@!%p0 st.global.u32 [%d0], %r9;\nbar.sync 0;\nsetp.ne.u32 %p1, %tid, 0;\n"
            "@%p1 bra JOIN;\n" + first +
            "red.global.add.u32 [%out+128], 1;\nWAIT:\nld.volatile.global.u32 %r1, [%out+128];\n"
            "setp.ne.u32 %p2, %r1, 3;\n@%p2 bra WAIT;\n" + second +
-           "JOIN:\nbar.sync 0;\n@!%p0 ld.global.u32 %r2, [%out];\n@!%p0 ld.global.u32 %r3, [%out+8];";
+           "JOIN:\nbar.sync 0;\n@!%p0 ld.global.u32 %r2, [%out];\n"
+           "@!%p0 ld.global.u32 %r3, [%out+8];";
   };
   expect_silence(barrier("membar.gl;\n", "membar.gl;\n"));
   expect_race(barrier("", "membar.gl;\n"));

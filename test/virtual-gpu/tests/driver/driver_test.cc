@@ -3,75 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "driver/faults.h"
-#include "tests/kernels.h"
+#include "tests/driver/harness.h"
 
 namespace virtual_gpu::testing {
 namespace {
 
-constexpr unsigned kThreads = 64;
-
-/// out[i] = in[i] + 1
-std::string add_one() {
-  return kernel_of(R"(
-    mul.wide.u32 %at, %tid, 4;
-    add.u64 %d0, %in, %at;
-    add.u64 %d1, %out, %at;
-    ld.global.u32 %r0, [%d0];
-    add.u32 %r0, %r0, 1;
-    st.global.u32 [%d1], %r0;)");
-}
-
 /// Out-of-bounds in every thread.
 std::string faulty() { return kernel_of("ld.global.u32 %r0, [%in+4096];"); }
-
-class Driver : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_EQ(cuInit(0), CUDA_SUCCESS);
-    ASSERT_EQ(cuDeviceGet(&device_, 0), CUDA_SUCCESS);
-    ASSERT_EQ(cuDevicePrimaryCtxRetain(&context_, device_), CUDA_SUCCESS);
-    ASSERT_EQ(cuCtxSetCurrent(context_), CUDA_SUCCESS);
-  }
-  void TearDown() override {
-    virtual_gpu_set_faults("");
-    cuCtxSetCurrent(nullptr);
-    cuDevicePrimaryCtxRelease(device_);
-  }
-
-  CUfunction load(const std::string& text) {
-    CUmodule module = nullptr;
-    CUfunction function = nullptr;
-    EXPECT_EQ(cuModuleLoadData(&module, text.c_str()), CUDA_SUCCESS);
-    EXPECT_EQ(cuModuleGetFunction(&function, module, "k"), CUDA_SUCCESS);
-    return function;
-  }
-  CUdeviceptr words(std::vector<unsigned> values) {
-    CUdeviceptr address = 0;
-    EXPECT_EQ(cuMemAlloc(&address, values.size() * sizeof(unsigned)), CUDA_SUCCESS);
-    EXPECT_EQ(cuMemcpyHtoD(address, values.data(), values.size() * sizeof(unsigned)),
-              CUDA_SUCCESS);
-    return address;
-  }
-  std::vector<unsigned> read(CUdeviceptr address, std::size_t count) {
-    std::vector<unsigned> values(count);
-    EXPECT_EQ(cuMemcpyDtoH(values.data(), address, count * sizeof(unsigned)), CUDA_SUCCESS);
-    return values;
-  }
-  static CUresult launch(CUfunction function, CUstream stream, CUdeviceptr in, CUdeviceptr out,
-                         unsigned threads = kThreads, unsigned shared = 0) {
-    void* parameters[] = {&in, &out};
-    return cuLaunchKernel(function, 1, 1, 1, threads, 1, 1, shared, stream, parameters, nullptr);
-  }
-
-  CUdevice device_ = 0;
-  CUcontext context_ = nullptr;
-};
 
 TEST_F(Driver, DevicesAndAttributes) {
   int count = 0;
@@ -316,34 +258,6 @@ TEST_F(Driver, GraphsAreCapturedLaunchedAndUpdated) {
   EXPECT_EQ(cuStreamEndCapture(stream, &other), CUDA_SUCCESS);
   EXPECT_EQ(cuGraphExecUpdate(exec, other, &info), CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
   EXPECT_EQ(info.result, CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED);
-}
-
-TEST_F(Driver, CapturesThatGoWrong) {
-  CUstream stream = nullptr;
-  CUstream side = nullptr;
-  CUevent fork = nullptr;
-  CUgraph graph = nullptr;
-  ASSERT_EQ(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
-  ASSERT_EQ(cuStreamCreate(&side, CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
-  ASSERT_EQ(cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING), CUDA_SUCCESS);
-  EXPECT_EQ(cuStreamEndCapture(stream, &graph), CUDA_ERROR_ILLEGAL_STATE);
-  const CUdeviceptr a = words(std::vector<unsigned>(kThreads, 0));
-
-  EXPECT_EQ(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_SUCCESS);
-  EXPECT_EQ(cuStreamSynchronize(stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-  EXPECT_EQ(cuMemsetD32Async(a, 1, 1, stream), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
-  EXPECT_EQ(cuStreamEndCapture(stream, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
-  EXPECT_EQ(graph, nullptr);
-
-  EXPECT_EQ(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_SUCCESS);
-  EXPECT_EQ(cuMemsetD32Async(a, 1, 1, stream), CUDA_SUCCESS);
-  EXPECT_EQ(cuEventRecord(fork, stream), CUDA_SUCCESS);
-  EXPECT_EQ(cuStreamWaitEvent(side, fork, 0), CUDA_SUCCESS);
-  EXPECT_EQ(cuMemsetD32Async(a, 2, 1, side), CUDA_SUCCESS);
-  EXPECT_EQ(cuStreamEndCapture(stream, &graph), CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
-  CUstreamCaptureStatus status;
-  EXPECT_EQ(cuStreamIsCapturing(side, &status), CUDA_SUCCESS);
-  EXPECT_EQ(status, CU_STREAM_CAPTURE_STATUS_NONE);
 }
 
 }  // namespace

@@ -1,0 +1,166 @@
+// Stream-ordered allocations (CUDA driver API, section "Stream Ordered Memory Allocator").
+//
+// An allocation exists from the call on, not only from its place in the stream: a kernel of another
+// stream that uses it too early goes unseen. It ends where the stream comes to its free.
+#include <memory>
+#include <mutex>
+
+#include "driver/allocation.h"
+#include "driver/export.h"
+#include "driver/state.h"
+
+using namespace virtual_gpu;
+
+namespace {
+
+/// The pool that a handle stands for; null for none of the device's.
+std::shared_ptr<MemoryPool> find_pool(Device& device, CUmemoryPool handle) {
+  const auto* wanted = reinterpret_cast<const MemoryPool*>(handle);
+  if (wanted == device.default_pool.get()) return device.default_pool;
+  for (const auto& pool : device.pools) {
+    if (pool.get() == wanted) return pool;
+  }
+  return nullptr;
+}
+
+/// The same of any device: pools are named without one.
+std::shared_ptr<MemoryPool> pool_of(CUmemoryPool handle) {
+  if (handle == nullptr) return nullptr;
+  Driver& driver = Driver::instance();
+  for (int i = 0; i < driver.device_count(); ++i) {
+    Device& device = *driver.device(i);
+    const std::lock_guard lock(device.mutex);
+    if (auto found = find_pool(device, handle)) return found;
+  }
+  return nullptr;
+}
+
+CUresult allocate_from(const std::shared_ptr<MemoryPool>& pool, CUdeviceptr* address,
+                       std::size_t bytes, CUstream handle, const char* by) {
+  const Current now = current();
+  if (now.status != CUDA_SUCCESS) return now.status;
+  if (pool->ordinal() != now.context->device.ordinal) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult refused = now.context->refuse_if_captured(stream_of(*now.context, handle));
+  if (refused != CUDA_SUCCESS) return refused;
+  const CUresult status = allocate(*now.context, address, bytes, by);
+  if (status == CUDA_SUCCESS) pool->add(*address, bytes);
+  return status;
+}
+
+/// Everything of the device that counts stream-ordered allocations.
+void forget(Device& device, std::uint64_t address) {
+  const std::lock_guard lock(device.mutex);
+  if (device.default_pool->remove(address)) return;
+  for (const auto& pool : device.pools) {
+    if (pool->remove(address)) return;
+  }
+}
+
+}  // namespace
+
+VIRTUAL_GPU_API cuMemAllocAsync(CUdeviceptr* address, std::size_t bytes, CUstream stream) {
+  const Current now = current();
+  if (now.status != CUDA_SUCCESS) return now.status;
+  std::shared_ptr<MemoryPool> pool;
+  {
+    const std::lock_guard lock(now.context->device.mutex);
+    pool = now.context->device.pool;
+  }
+  return allocate_from(pool, address, bytes, stream, "cuMemAllocAsync");
+}
+
+VIRTUAL_GPU_API cuMemAllocFromPoolAsync(CUdeviceptr* address, std::size_t bytes,
+                                        CUmemoryPool handle, CUstream stream) {
+  const auto pool = pool_of(handle);
+  if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return allocate_from(pool, address, bytes, stream, "cuMemAllocFromPoolAsync");
+}
+
+VIRTUAL_GPU_API cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
+  const Current now = current();
+  if (now.status != CUDA_SUCCESS) return now.status;
+  Context* context = now.context;
+  const Allocation* allocation = context->device.memory->find(address);
+  if (allocation == nullptr || allocation->address != address || allocation->freed) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  Stream& stream = stream_of(*context, handle);
+  const CUresult refused = context->refuse_if_captured(stream);
+  if (refused != CUDA_SUCCESS) return refused;
+  context->add(stream, [=] {
+    context->device.memory->free(address);
+    forget(context->device, address);
+  });
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuDeviceGetDefaultMemPool(CUmemoryPool* pool, CUdevice ordinal) {
+  Device* device = Driver::instance().device(ordinal);
+  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+  if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *pool = reinterpret_cast<CUmemoryPool>(device->default_pool.get());
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice ordinal) {
+  Device* device = Driver::instance().device(ordinal);
+  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+  if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const std::lock_guard lock(device->mutex);
+  *pool = reinterpret_cast<CUmemoryPool>(device->pool.get());
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuDeviceSetMemPool(CUdevice ordinal, CUmemoryPool handle) {
+  Device* device = Driver::instance().device(ordinal);
+  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+  const std::lock_guard lock(device->mutex);
+  auto pool = find_pool(*device, handle);
+  if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  device->pool = std::move(pool);
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps* properties) {
+  if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (pool == nullptr || properties == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const bool on_device = properties->allocType == CU_MEM_ALLOCATION_TYPE_PINNED &&
+                         properties->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
+  if (!on_device) return CUDA_ERROR_NOT_SUPPORTED;
+  Device* device = Driver::instance().device(properties->location.id);
+  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+  auto made = std::make_shared<MemoryPool>(device->ordinal);
+  *pool = reinterpret_cast<CUmemoryPool>(made.get());
+  const std::lock_guard lock(device->mutex);
+  device->pools.insert(std::move(made));
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuMemPoolDestroy(CUmemoryPool handle) {
+  const auto pool = pool_of(handle);
+  if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  Device& device = *Driver::instance().device(pool->ordinal());
+  const std::lock_guard lock(device.mutex);
+  if (pool == device.default_pool) return CUDA_ERROR_INVALID_VALUE;
+  if (pool == device.pool) device.pool = device.default_pool;
+  device.pools.erase(pool);
+  return CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuMemPoolTrimTo(CUmemoryPool handle, std::size_t) {
+  return pool_of(handle) == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+VIRTUAL_GPU_API cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute,
+                                      void* value) {
+  const auto pool = pool_of(handle);
+  if (pool == nullptr || value == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return pool->set(attribute, value);
+}
+
+VIRTUAL_GPU_API cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribute,
+                                      void* value) {
+  const auto pool = pool_of(handle);
+  if (pool == nullptr || value == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return pool->get(attribute, value);
+}
