@@ -6,7 +6,8 @@
 // test/virtual-gpu/triton are run first. Registers and shared memory are ptxas'. Times are
 // predicted: the largest of four bounds, each as if nothing else were to wait for.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -58,15 +59,22 @@ function makeReport() {
 
 /** Registers of a kernel's thread, as ptxas assigns them; undefined without ptxas. */
 function registersOf(ptx, kernel, target) {
-  const { status, stderr } = spawnSync(
-    'ptxas',
-    ['-v', `--gpu-name=${target}`, '--output-file', '/dev/null', ptx],
-    { encoding: 'utf8' },
-  )
-  if (status !== 0) return undefined
-  const part = stderr.slice(stderr.indexOf(`'${kernel}'`))
-  const match = /Used (\d+) registers/.exec(part)
-  return match === null ? undefined : Number(match[1])
+  const folder = mkdtempSync(join(tmpdir(), 'virtual-gpu-report-'))
+  try {
+    const { error, status, stderr } = spawnSync(
+      'ptxas',
+      ['-v', `--gpu-name=${target}`, '--output-file', join(folder, 'cubin'), ptx],
+      { encoding: 'utf8' },
+    )
+    if (error !== undefined) return undefined
+    if (status !== 0) fail(`ptxas cannot compile ${ptx}:\n${stderr}`)
+    const part = stderr.slice(stderr.indexOf(`'${kernel}'`))
+    const match = /Used (\d+) registers/.exec(part)
+    if (match === null) fail(`ptxas does not tell the registers of ${kernel}:\n${stderr}`)
+    return Number(match[1])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 const product = ([x, y, z]) => x * y * z
@@ -110,7 +118,7 @@ const ratio = (found, least) => (least === 0 ? '-' : (found / least).toFixed(2))
 
 function rowsOf(launch, folder) {
   const registers = registersOf(join(folder, launch.ptx), launch.kernel, launch.target)
-  const target = Number(launch.target.slice('sm_'.length))
+  const target = Number.parseInt(launch.target.slice('sm_'.length), 10) // 90 of sm_90a
   const warps = Object.values(launch.instructions).reduce((sum, each) => sum + each.warps, 0)
   const macs = Object.values(launch.tensor_multiply_adds).reduce((sum, each) => sum + each, 0)
   console.log(
@@ -142,6 +150,6 @@ function rowsOf(launch, folder) {
 }
 
 const file = process.argv[2] ?? makeReport()
-for (const line of readFileSync(file, 'utf8').trimEnd().split('\n')) {
-  rowsOf(JSON.parse(line), dirname(file))
-}
+const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '')
+if (lines.length === 0) fail(`${file} has no launch in it.`)
+for (const line of lines) rowsOf(JSON.parse(line), dirname(file))

@@ -158,6 +158,7 @@ VIRTUAL_GPU_API cuDevicePrimaryCtxRelease(CUdevice ordinal) {
     device->ended.push_back(std::move(device->primary));
     // What was allocated in the context goes with it.
     device->memory = std::make_unique<Memory>(device->profile->memory_bytes);
+    const std::lock_guard pools_lock(device->pools_mutex);
     device->default_pool = std::make_shared<MemoryPool>(device->ordinal);
     device->pool = device->default_pool;
     device->pools.clear();

@@ -29,7 +29,7 @@ std::shared_ptr<MemoryPool> pool_of(CUmemoryPool handle) {
   Driver& driver = Driver::instance();
   for (int i = 0; i < driver.device_count(); ++i) {
     Device& device = *driver.device(i);
-    const std::lock_guard lock(device.mutex);
+    const std::lock_guard lock(device.pools_mutex);
     if (auto found = find_pool(device, handle)) return found;
   }
   return nullptr;
@@ -49,7 +49,7 @@ CUresult allocate_from(const std::shared_ptr<MemoryPool>& pool, CUdeviceptr* add
 
 /// Everything of the device that counts stream-ordered allocations.
 void forget(Device& device, std::uint64_t address) {
-  const std::lock_guard lock(device.mutex);
+  const std::lock_guard lock(device.pools_mutex);
   if (device.default_pool->remove(address)) return;
   for (const auto& pool : device.pools) {
     if (pool->remove(address)) return;
@@ -63,7 +63,7 @@ VIRTUAL_GPU_API cuMemAllocAsync(CUdeviceptr* address, std::size_t bytes, CUstrea
   if (now.status != CUDA_SUCCESS) return now.status;
   std::shared_ptr<MemoryPool> pool;
   {
-    const std::lock_guard lock(now.context->device.mutex);
+    const std::lock_guard lock(now.context->device.pools_mutex);
     pool = now.context->device.pool;
   }
   return allocate_from(pool, address, bytes, stream, "cuMemAllocAsync");
@@ -106,7 +106,7 @@ VIRTUAL_GPU_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice ordinal) {
   Device* device = Driver::instance().device(ordinal);
   if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const std::lock_guard lock(device->mutex);
+  const std::lock_guard lock(device->pools_mutex);
   *pool = reinterpret_cast<CUmemoryPool>(device->pool.get());
   return CUDA_SUCCESS;
 }
@@ -114,7 +114,7 @@ VIRTUAL_GPU_API cuDeviceGetMemPool(CUmemoryPool* pool, CUdevice ordinal) {
 VIRTUAL_GPU_API cuDeviceSetMemPool(CUdevice ordinal, CUmemoryPool handle) {
   Device* device = Driver::instance().device(ordinal);
   if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  const std::lock_guard lock(device->mutex);
+  const std::lock_guard lock(device->pools_mutex);
   auto pool = find_pool(*device, handle);
   if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
   device->pool = std::move(pool);
@@ -131,7 +131,7 @@ VIRTUAL_GPU_API cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps* proper
   if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   auto made = std::make_shared<MemoryPool>(device->ordinal);
   *pool = reinterpret_cast<CUmemoryPool>(made.get());
-  const std::lock_guard lock(device->mutex);
+  const std::lock_guard lock(device->pools_mutex);
   device->pools.insert(std::move(made));
   return CUDA_SUCCESS;
 }
@@ -140,7 +140,7 @@ VIRTUAL_GPU_API cuMemPoolDestroy(CUmemoryPool handle) {
   const auto pool = pool_of(handle);
   if (pool == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Device& device = *Driver::instance().device(pool->ordinal());
-  const std::lock_guard lock(device.mutex);
+  const std::lock_guard lock(device.pools_mutex);
   if (pool == device.default_pool) return CUDA_ERROR_INVALID_VALUE;
   if (pool == device.pool) device.pool = device.default_pool;
   device.pools.erase(pool);

@@ -72,10 +72,11 @@ struct Device {
   std::unique_ptr<Context> primary;
   std::vector<std::unique_ptr<Context>> ended;       // for threads that still name them
   std::atomic<bool> lost = false;                    // by an injected fault
+  std::mutex mutex;                // of all above
   std::shared_ptr<MemoryPool> default_pool;
   std::shared_ptr<MemoryPool> pool;                  // that cuMemAllocAsync takes from
   std::set<std::shared_ptr<MemoryPool>> pools;       // that applications made
-  std::mutex mutex;                // of all above
+  std::mutex pools_mutex;          // of the pools; streams take it while a context ends
   std::mutex execution;            // a launch has the host's threads to itself
 };
 

@@ -27,6 +27,11 @@ class Mutant:
     after: str
     text: bytes        # the whole module
 
+    @property
+    def name(self) -> str:
+        change = f' -> {self.after}' if self.after else ''
+        return ' '.join(f'{self.line}: {self.kind} {self.before}{change}'.split())
+
 
 def changed(constant: str) -> str:
     """Another constant near it: the next bit up, so that a stride or a mask is off by a factor."""
@@ -54,3 +59,36 @@ def mutants(ptx: bytes) -> Iterator[Mutant]:
                 continue
             after = line[:found.start()] + changed(found.group()) + line[found.end():]
             yield mutant(index, 'changed', after)
+
+
+REGISTER_WIDTH = {'%rd': 64, '%rs': 16, '%r': 32}
+INSTRUCTION = re.compile(r'^\s*(@!?%\w+\s+)?(\S+)\s+(%[a-z]+)(\d+),(.*;)')
+
+
+def with_line(ptx: bytes, line: int, text: str) -> bytes:
+    lines = ptx.decode().split('\n')
+    return '\n'.join([*lines[:line - 1], text, *lines[line:]]).encode()
+
+
+def trapped(ptx: bytes, mutant: Mutant) -> bytes:
+    """The module with a trap in the mutant's place: whoever survives that never came there."""
+    guard = re.match(r'@!?%\w+\s+', mutant.before)
+    return with_line(ptx, mutant.line, (guard.group() if guard else '') + 'trap;')
+
+
+def compared(ptx: bytes, mutant: Mutant) -> bytes | None:
+    """The module with the original and the changed instruction, and a trap where results differ.
+
+    None where that cannot be done: something was removed, or an address was changed.
+    """
+    found = INSTRUCTION.match(mutant.before)
+    if mutant.kind != 'changed' or not found or found.group(3) not in REGISTER_WIDTH:
+        return None
+    guard, opcode, prefix, number, rest = found.groups()
+    guard, bits = guard or '', REGISTER_WIDTH[prefix]
+    return with_line(ptx, mutant.line, (
+        f'{{ .reg .b{bits} %mutant_expected; .reg .pred %mutant_differs;'
+        f' {guard}{opcode} %mutant_expected,{rest} {mutant.after}'
+        f' setp.ne.b32 %mutant_differs, 0, 0;'
+        f' {guard}setp.ne.b{bits} %mutant_differs, %mutant_expected, {prefix}{number};'
+        f' @%mutant_differs trap; }}'))

@@ -9,20 +9,11 @@ of the machine's. Prints a line a kernel; exits with 1 if a result is wrong or t
 error.
 """
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from cuda import Driver
-from suites import Target, sample_targets, triton_targets
-
-
-def targets_of(suite: str) -> list[Target]:
-    if suite == 'triton':
-        return triton_targets()
-    folder = os.environ.get('SAMPLES_FOLDER') or os.path.join(tempfile.gettempdir(), 'samples-ptx')
-    return sample_targets(Path(folder))
+from suites import Target, targets_of
 
 
 def run(driver: Driver, target: Target) -> bool:

@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,7 @@ class Target:
     """A kernel of a module, with what running.worst_error needs."""
 
     name: str
+    module: str                # whose kernels share a PTX text
     ptx: bytes
     kernel: str
     grid: tuple[int, int, int]
@@ -49,16 +52,21 @@ def load(path: Path) -> ModuleType:
 
 
 def triton_targets() -> list[Target]:
-    cases = {case.name: case for case in load(FOLDER / 'triton/cases.py').CASES}
+    cases = load(FOLDER / 'triton/cases.py').CASES
     scratch = [Pointer(0), Pointer(0)]  # which Triton's kernels take and do not use here
     targets = []
     for entry in json.loads((FOLDER / 'triton/ptx/manifest.json').read_text())['kernels']:
-        case = cases[entry['case']]
-        inputs = case.inputs(np.random.default_rng(1))
-        targets.append(Target(
-            entry['file'], (FOLDER / 'triton/ptx' / entry['file']).read_bytes(), entry['kernel'],
-            case.grid, entry['threads'], entry['shared_bytes'], case.arguments + scratch, inputs,
-            case.outputs(inputs), case.tolerance))
+        file = entry['file']
+        ptx = (FOLDER / 'triton/ptx' / file).read_bytes()
+        for case in cases:
+            if entry['case'] not in {case.name, case.of}:
+                continue
+            inputs = case.inputs(np.random.default_rng(1))
+            name = file.replace(entry['case'], case.name)
+            targets.append(Target(
+                name, file, ptx, entry['kernel'], case.grid, entry['threads'],
+                entry['shared_bytes'], case.arguments + scratch, inputs, case.outputs(inputs),
+                case.tolerance))
     return targets
 
 
@@ -85,7 +93,16 @@ def sample_targets(folder: Path) -> list[Target]:
             inputs = sample.inputs(np.random.default_rng(1))
             ptx = compiled(FOLDER / 'samples' / sample.file, architecture, folder)
             targets.append(Target(
-                f'{sample.kernel}.sm_{architecture}', ptx, sample.kernel, sample.grid,
+                f'{sample.name or sample.kernel}.sm_{architecture}',
+                f'{Path(sample.file).stem}.sm_{architecture}', ptx, sample.kernel, sample.grid,
                 sample.threads, 0, sample.arguments, inputs, sample.outputs(inputs),
                 sample.tolerance, sample.cooperative))
     return targets
+
+
+def targets_of(suite: str) -> list[Target]:
+    """`triton`, or `samples`, compiled into SAMPLES_FOLDER or a folder for temporary files."""
+    if suite == 'triton':
+        return triton_targets()
+    folder = os.environ.get('SAMPLES_FOLDER') or os.path.join(tempfile.gettempdir(), 'samples-ptx')
+    return sample_targets(Path(folder))

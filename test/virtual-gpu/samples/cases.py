@@ -24,6 +24,7 @@ class Sample:
     threads: int = THREADS
     cooperative: bool = False
     architectures: tuple[int, ...] = (75, 80)
+    name: str = ''  # where the kernel has several
 
 
 def single(generator: np.random.Generator, *shape: int) -> np.ndarray:
@@ -40,26 +41,28 @@ def in_blocks(x: np.ndarray, size: int, fill: float) -> np.ndarray:
     return padded.reshape(-1, size)
 
 
-def product(kernel: str, a_type: type, c_type: type, tolerance: float,
+def product(kernel: str, depth: int, a_type: type, c_type: type,
             architectures: tuple[int, ...] = (75, 80)) -> Sample:
-    """[32, 48] × [48, 64] in tiles of 16 × 16."""
+    """[32, depth] × [depth, 64] in tiles of 16 × 16."""
     def inputs(generator: np.random.Generator) -> Arrays:
         def draw(*shape: int) -> np.ndarray:
             # Few bits, so that products are exact in every format.
             return (generator.integers(-8, 9, shape) / (1 if a_type is np.int8 else 4))\
                 .astype(a_type)
-        return {'a': draw(32, 48), 'b': draw(48, 64)}
+        return {'a': draw(32, depth), 'b': draw(depth, 64)}
 
-    return Sample('wmma.cu', kernel, (4, 2, 1), inputs, ['a', 'b', 'c', 64, 48],
+    return Sample('wmma.cu', kernel, (4, 2, 1), inputs, ['a', 'b', 'c', 64, depth],
                   lambda x: {'c': (x['a'].astype(np.float64) @ x['b'].astype(np.float64))
-                             .astype(c_type)}, tolerance, 32, architectures=architectures)
+                             .astype(c_type)}, 0, 32, architectures=architectures,
+                  name=f'{kernel}-{depth}')
 
 
 SAMPLES = [
     Sample('cub.cu', 'block_reduce', (3, 1, 1), lambda g: {'x': single(g, 300)},
            ['x', 'sums', 300], lambda a: {'sums': in_blocks(a['x'], THREADS, 0).sum(1)}, 1e-6),
-    Sample('cub.cu', 'block_reduce_raking', (3, 1, 1), lambda g: {'x': whole(g, 300)},
-           ['x', 'largest', 300], lambda a: {'largest': in_blocks(a['x'], THREADS, -9999).max(1)}),
+    # Many blocks, so that the largest is everywhere once.
+    Sample('cub.cu', 'block_reduce_raking', (40, 1, 1), lambda g: {'x': whole(g, 5000)},
+           ['x', 'largest', 5000], lambda a: {'largest': in_blocks(a['x'], THREADS, -9999).max(1)}),
     Sample('cub.cu', 'block_scan', (1, 1, 1), lambda g: {'x': whole(g, THREADS * ITEMS)},
            ['x', 'sums'], lambda a: {'sums': np.cumsum(a['x']).astype(np.int32)}),
     Sample('cub.cu', 'block_sort', (1, 1, 1), lambda g: {'x': single(g, THREADS * ITEMS)},
@@ -75,8 +78,10 @@ SAMPLES = [
            lambda a: {'shares': a['x'] / a['x'].sum()}, cooperative=True),
     Sample('groups.cu', 'reverse_blocks', (2, 1, 1), lambda g: {'x': whole(g, 512)}, ['x', 'out'],
            lambda a: {'out': a['x'].reshape(2, 256)[:, ::-1].reshape(-1)}),
-    product('wmma_half', np.float16, np.float32, 0),
-    product('wmma_half_sums', np.float16, np.float16, 0),
-    product('wmma_bytes', np.int8, np.int32, 0),
-    product('wmma_tensor32', np.float32, np.float32, 0, (80,)),
 ]
+# The compiler takes four tiles at a time and then the rest: less than four, four, and both.
+for _depth in (48, 64, 112):
+    SAMPLES += [product('wmma_half', _depth, np.float16, np.float32),
+                product('wmma_half_sums', _depth, np.float16, np.float16),
+                product('wmma_bytes', _depth, np.int8, np.int32),
+                product('wmma_tensor32', _depth, np.float32, np.float32, (80,))]

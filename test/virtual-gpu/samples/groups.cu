@@ -28,7 +28,7 @@ extern "C" __global__ void share_of_sum(const float* x, float* sum, float* share
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   atomicAdd(sum, x[at]);
   cg::this_grid().sync();
-  shares[at] = x[at] / *static_cast<volatile float*>(sum);
+  shares[at] = x[at] / *sum;
 }
 
 /// Reverses blocks of 256 values through shared memory.

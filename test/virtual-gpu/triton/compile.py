@@ -67,7 +67,7 @@ def compiled(case: Case, architecture: int) -> dict[str, object]:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     entries = [compiled(case, architecture)
-               for case in CASES for architecture in case.architectures]
+               for case in CASES if not case.of for architecture in case.architectures]
     manifest = {'triton': triton.__version__, 'kernels': entries}
     (FOLDER / 'manifest.json').write_text(json.dumps(manifest, indent=2) + '\n')
 
