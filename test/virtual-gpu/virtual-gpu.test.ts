@@ -14,6 +14,7 @@ const RUN = join(ROOT, 'test/virtual-gpu/python/run.py')
 const MANIFEST = join(ROOT, 'test/virtual-gpu/triton/ptx/manifest.json')
 const MUTANTS = join(ROOT, 'test/virtual-gpu/python/run_mutants.py')
 const BERT = join(ROOT, 'test/virtual-gpu/python/bert.py')
+const DEVICES = join(ROOT, 'test/virtual-gpu/python/devices.py')
 const REPORT = join(ROOT, 'scripts/virtual-gpu-report.mjs')
 const MINUTE_MS = 60_000
 const SEEDS = ['1', '2', '3']
@@ -145,6 +146,42 @@ describe.skipIf(!available('nvcc') || !available('numpy'))('the driver', () => {
     expect(status).toBe(1)
     expect(stderr).toContain('the module is for sm_80, the device is sm_75')
     expect(stderr).toContain('CUDA_ERROR_INVALID_PTX')
+  })
+
+  // "Technical Specifications per Compute Capability" of the CUDA C++ Programming Guide: KiB of shared
+  // memory of a block at most and of a multiprocessor, threads and blocks of a multiprocessor.
+  test.each([
+    ['sm_75', 7, 5, 64, 64, 1024, 16],
+    ['sm_80', 8, 0, 163, 164, 2048, 32],
+    ['sm_86', 8, 6, 99, 100, 1536, 16],
+    ['sm_89', 8, 9, 99, 100, 1536, 24],
+    ['sm_90', 9, 0, 227, 228, 2048, 32],
+  ])('has the limits of %s', (profile, major, minor, optin, shared, threads, blocks) => {
+    const env = { VIRTUAL_GPU_PROFILE: profile, VIRTUAL_GPU_COUNT: '3' }
+    const { status, stdout, stderr } = run(PYTHON, ['-B', DEVICES, library], env)
+    expect(status, stderr).toBe(0)
+    const { devices } = JSON.parse(stdout) as { devices: object[] }
+    expect(devices).toHaveLength(3)
+    for (const device of devices) {
+      expect(device).toMatchObject({
+        compute_capability_major: major,
+        compute_capability_minor: minor,
+        shared_per_block: 48 << 10,
+        shared_per_block_optin: optin << 10,
+        shared_per_multiprocessor: shared << 10,
+        threads_per_multiprocessor: threads,
+        blocks_per_multiprocessor: blocks,
+        registers: 65536,
+      })
+    }
+  })
+
+  test('has faults of the whole machine: no device, an old driver', () => {
+    const none = run(PYTHON, ['-B', DEVICES, library], { VIRTUAL_GPU_FAULTS: 'no-device=1' })
+    expect(none.status).toBe(1)
+    expect(none.stderr).toContain('cuInit: CUDA_ERROR_NO_DEVICE')
+    const old = run(PYTHON, ['-B', DEVICES, library], { VIRTUAL_GPU_FAULTS: 'driver=12080' })
+    expect(JSON.parse(old.stdout)).toMatchObject({ version: 12080 })
   })
 
   test('refuses a profile that it does not know', () => {

@@ -140,5 +140,25 @@ TEST_F(Driver, ALostDeviceStaysLost) {
   ASSERT_EQ(virtual_gpu_set_faults(""), 0);
 }
 
+TEST_F(Driver, ADeviceMayBeLostWithinAGraph) {
+  CUstream stream = nullptr;
+  CUgraph graph = nullptr;
+  CUgraphExec exec = nullptr;
+  const CUfunction function = load(add_one());
+  const CUdeviceptr a = words(std::vector<unsigned>(kThreads, 0));
+  ASSERT_EQ(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
+  ASSERT_EQ(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_SUCCESS);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(launch(function, stream, a, a), CUDA_SUCCESS);
+  ASSERT_EQ(cuStreamEndCapture(stream, &graph), CUDA_SUCCESS);
+  ASSERT_EQ(cuGraphInstantiate(&exec, graph, 0), CUDA_SUCCESS);
+  ASSERT_EQ(virtual_gpu_set_faults("lost=5"), 0);
+  EXPECT_EQ(cuGraphLaunch(exec, stream), CUDA_SUCCESS);
+  EXPECT_EQ(cuStreamSynchronize(stream), CUDA_SUCCESS);
+  EXPECT_EQ(cuGraphLaunch(exec, stream), CUDA_SUCCESS);
+  EXPECT_EQ(cuStreamSynchronize(stream), CUDA_ERROR_DEVICE_UNAVAILABLE);
+  EXPECT_EQ(cuGraphLaunch(exec, stream), CUDA_ERROR_DEVICE_UNAVAILABLE);
+  ASSERT_EQ(virtual_gpu_set_faults(""), 0);
+}
+
 }  // namespace
 }  // namespace virtual_gpu::testing
