@@ -148,8 +148,8 @@ describe.skipIf(!available('nvcc') || !available('numpy'))('the driver', () => {
     expect(stderr).toContain('CUDA_ERROR_INVALID_PTX')
   })
 
-  // "Technical Specifications per Compute Capability" of the CUDA C++ Programming Guide: KiB of shared
-  // memory of a block at most and of a multiprocessor, threads and blocks of a multiprocessor.
+  // "Technical Specifications per Compute Capability" of the CUDA C++ Programming Guide: KiB of
+  // shared memory of a block at most and of a multiprocessor, its threads and blocks.
   test.each([
     ['sm_75', 7, 5, 64, 64, 1024, 16],
     ['sm_80', 8, 0, 163, 164, 2048, 32],
