@@ -19,17 +19,20 @@ const SECTOR_BYTES = 32
 const REGISTER_UNIT = 256
 const REGISTERS = 65536
 
-// Of the vendor's data sheets: multiprocessors, boost clock in GHz, memory in GB/s, dense f16
-// products with f32 sums in TFLOP/s, limits of a multiprocessor.
+// Of the vendor's data sheets: multiprocessors, boost clock in GHz, memory in GB/s, dense products
+// by type in TFLOP/s or TOP/s (with f32 sums, of integers with s32), limits of a multiprocessor.
 const GPUS = [
-  { name: 'T4', target: 75, sms: 40, ghz: 1.59, memory: 320, tensor: 65, threads: 1024, blocks: 16,
-    shared: 64 },
-  { name: 'A100', target: 80, sms: 108, ghz: 1.41, memory: 1555, tensor: 312, threads: 2048,
-    blocks: 32, shared: 164 },
-  { name: 'RTX 4090', target: 89, sms: 128, ghz: 2.52, memory: 1008, tensor: 165, threads: 1536,
-    blocks: 24, shared: 100 },
-  { name: 'H100', target: 90, sms: 132, ghz: 1.98, memory: 3350, tensor: 989, threads: 2048,
-    blocks: 32, shared: 228 },
+  { name: 'T4', target: 75, sms: 40, ghz: 1.59, memory: 320, tensor: { f16: 65, s8: 130 },
+    threads: 1024, blocks: 16, shared: 64 },
+  { name: 'A100', target: 80, sms: 108, ghz: 1.41, memory: 1555,
+    tensor: { f16: 312, bf16: 312, tf32: 156, s8: 624, f64: 19.5 },
+    threads: 2048, blocks: 32, shared: 164 },
+  { name: 'RTX 4090', target: 89, sms: 128, ghz: 2.52, memory: 1008,
+    tensor: { f16: 165, bf16: 165, tf32: 82.6, s8: 661, f64: 1.29 },
+    threads: 1536, blocks: 24, shared: 100 },
+  { name: 'H100', target: 90, sms: 132, ghz: 1.98, memory: 3350,
+    tensor: { f16: 989, bf16: 989, tf32: 495, s8: 1979, f64: 66.9 },
+    threads: 2048, blocks: 32, shared: 228 },
 ]
 
 function fail(message) {
@@ -95,6 +98,17 @@ function occupancy(gpu, launch, registers) {
   return { blocks, limiter, share: (blocks * warps * LANES) / gpu.threads }
 }
 
+/** Microseconds of the tensor cores of all multiprocessors; each type of operand has its rate. */
+function tensorTime(gpu, launch) {
+  let time = 0
+  for (const [type, macs] of Object.entries(launch.tensor_multiply_adds)) {
+    const rate = gpu.tensor[type === 'u8' ? 's8' : type]
+    if (rate === undefined) fail(`No rate of ${gpu.name} is known for products of ${type}.`)
+    time += (2 * macs) / (rate * 1e6)
+  }
+  return time
+}
+
 /** The least microseconds that each resource needs, and the largest of them. */
 function predicted(gpu, launch) {
   const blocks = product(launch.grid)
@@ -102,11 +116,10 @@ function predicted(gpu, launch) {
   const uneven = (Math.ceil(blocks / gpu.sms) * gpu.sms) / blocks
   const clocks = gpu.sms * gpu.ghz * 1e3 // of all multiprocessors, in a microsecond
   const warps = Object.values(launch.instructions).reduce((sum, each) => sum + each.warps, 0)
-  const macs = Object.values(launch.tensor_multiply_adds).reduce((sum, each) => sum + each, 0)
   const bounds = {
     issue: (warps / ISSUED_PER_CLOCK / clocks) * uneven,
     'shared memory': (launch.shared.wavefronts / clocks) * uneven,
-    tensor: ((2 * macs) / (gpu.tensor * 1e6)) * uneven,
+    tensor: tensorTime(gpu, launch) * uneven,
     // Sectors that hit in a cache do not come from memory, so this may be too high.
     memory: (launch.global.sectors * SECTOR_BYTES) / (gpu.memory * 1e3),
   }
