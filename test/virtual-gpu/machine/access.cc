@@ -150,6 +150,22 @@ bool resolve_global(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
   return changed;
 }
 
+/// Bytes that any of the lanes touches, each counted once: lanes may read the same ones.
+std::uint64_t distinct_bytes(LaneMask mask, const std::uint64_t* addresses, std::uint32_t bytes) {
+  std::array<std::uint64_t, kLanes> sorted;
+  std::size_t count = 0;
+  for (LaneMask left = mask; left != 0; left &= left - 1) {
+    sorted[count++] = addresses[std::countr_zero(left)];
+  }
+  std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(count));
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool last = i + 1 == count;
+    total += last ? bytes : std::min<std::uint64_t>(bytes, sorted[i + 1] - sorted[i]);
+  }
+  return total;
+}
+
 void count_sectors(Warp& warp, const AccessRequest& request, LaneMask mask) {
   std::array<std::uint64_t, kLanes * 2> sectors;
   std::size_t count = 0;
@@ -162,11 +178,11 @@ void count_sectors(Warp& warp, const AccessRequest& request, LaneMask mask) {
   const auto filled = sectors.begin() + static_cast<std::ptrdiff_t>(count);
   std::sort(sectors.begin(), filled);
   const auto end = std::unique(sectors.begin(), filled);
-  const auto lanes = static_cast<std::uint64_t>(std::popcount(mask));
+  const std::uint64_t distinct = distinct_bytes(mask, request.addresses, request.bytes);
   OpCounter& counter = warp.block().counters().at(warp.pc());
   counter.sectors += static_cast<std::uint64_t>(end - sectors.begin());
-  counter.least_sectors += (lanes * request.bytes + kSectorBytes - 1) / kSectorBytes;
-  counter.bytes += lanes * request.bytes;
+  counter.least_sectors += (distinct + kSectorBytes - 1) / kSectorBytes;
+  counter.bytes += static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
 }
 
 bool resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
@@ -208,10 +224,10 @@ bool resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
   }
   if (request.counted) {
     OpCounter& counter = warp.block().counters().at(warp.pc());
-    const auto bytes = static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
+    const std::uint64_t distinct = distinct_bytes(mask, offsets, request.bytes);
     counter.wavefronts += wavefronts(mask, offsets, request.bytes);
-    counter.least_wavefronts += (bytes + kWavefrontBytes - 1) / kWavefrontBytes;
-    counter.bytes += bytes;
+    counter.least_wavefronts += (distinct + kWavefrontBytes - 1) / kWavefrontBytes;
+    counter.bytes += static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
   }
   return is_write(request.access);
 }

@@ -16,7 +16,7 @@ struct OpCounter {
   std::uint64_t wavefronts = 0;   // passes through the banks of shared memory
   std::uint64_t least_wavefronts = 0;  // without conflicts
   std::uint64_t sectors = 0;      // of 32 bytes of global memory
-  std::uint64_t least_sectors = 0;     // if the bytes lay side by side
+  std::uint64_t least_sectors = 0;     // if the distinct bytes lay side by side
   std::uint64_t bytes = 0;        // asked for by lanes
   std::uint64_t multiply_adds = 0;     // of tensor cores
 };
