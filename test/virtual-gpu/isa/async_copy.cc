@@ -8,6 +8,7 @@
 #include "machine/access.h"
 #include "machine/async_copies.h"
 #include "machine/block.h"
+#include "machine/traffic.h"
 
 namespace virtual_gpu::isa {
 namespace {
@@ -68,10 +69,7 @@ void check_destination(Warp& warp, const Op& op, LaneMask mask, const std::uint6
   }
   std::uint64_t offsets[kLanes];
   for (std::uint32_t lane = 0; lane < kLanes; ++lane) offsets[lane] = to[lane] - kSharedBase;
-  OpCounter& counter = warp.block().counters().at(warp.pc());
-  const auto lanes = static_cast<std::uint64_t>(std::popcount(mask));
-  counter.wavefronts += wavefronts(mask, offsets, bytes);
-  counter.least_wavefronts += (lanes * bytes + kWavefrontBytes - 1) / kWavefrontBytes;
+  count_wavefronts(warp.block().counters().at(warp.pc()), mask, offsets, bytes);
 }
 
 /// Operands: destination, source, [source bytes or predicate].
@@ -179,7 +177,9 @@ Flow run_wait(Warp& warp, const Op& op, LaneMask mask) {
 void decode_cp(Builder& b) {
   if (!b.accept("async")) b.fail("Expected cp.async");
   b.require_target(80);
+  b.op().op_class = OpClass::kAsyncWait;
   if (b.accept("commit_group")) {
+    b.op().op_class = OpClass::kAsyncCopy;
     b.op().execute = &run_commit;
   } else if (b.accept("mbarrier")) {
     return mbarrier::decode_arrive_after_copies(b);
@@ -192,7 +192,6 @@ void decode_cp(Builder& b) {
   } else {
     return decode_copy(b);
   }
-  b.op().op_class = OpClass::kAsyncCopy;
   b.op().has_effects = true;
 }
 

@@ -102,7 +102,7 @@ std::uint64_t result_of(const AtomicForm& form, std::uint64_t old, std::uint64_t
   }
 }
 
-/// One step in the host's memory, which other host threads may change at the same time.
+/// One step, also for the host and for other launches, which may change the memory too.
 template <typename T>
 std::uint64_t exchange(std::byte* place, const AtomicForm& form, std::uint64_t b, std::uint64_t c,
                        bool& changed) {
@@ -146,50 +146,74 @@ void check_cell(Warp& warp, const Op& op, std::uint32_t lane, const AtomicForm& 
   std::memset(place.defined, 0xFF, bytes);
 }
 
-/// Operands: [d…,] address, b…, [c].
+/// An atomic operation of a warp, lane by lane. Operands: [d…,] address, b…, [c].
+class WarpExchange final : public Exchange {
+ public:
+  WarpExchange(Warp& warp, const Op& op)
+      : warp_(warp), op_(op), form_(*static_cast<const AtomicForm*>(op.detail)) {}
+
+  bool run(std::uint32_t lane, const LaneBytes& place) override {
+    bool wrote = false;
+    for (std::uint32_t part = 0; part < form_.vector; ++part) {
+      wrote = run_part(lane, place, part) || wrote;
+    }
+    return wrote;
+  }
+
+  std::size_t destinations() const { return form_.returns ? form_.vector : 0; }
+  /// Whether memory is other than before.
+  bool changed() const { return changed_; }
+
+ private:
+  /// The elements of a vector are operations of their own.
+  bool run_part(std::uint32_t lane, LaneBytes place, std::uint32_t part) {
+    const std::uint32_t bytes = ptx::bytes_of(form_.type);
+    place.data += part * bytes;
+    place.address += part * bytes;
+    if (place.defined != nullptr) {
+      place.defined += part * bytes;
+      check_cell(warp_, op_, lane, form_, place, bytes);
+    }
+    const std::size_t at = destinations() + 1 + part;
+    const std::uint64_t b = lane_value(warp_, op_.operands[at], lane);
+    const bool compares = form_.kind == Kind::kCas;
+    const std::uint64_t c = compares ? lane_value(warp_, op_.operands[at + 1], lane) : 0;
+    const std::uint64_t old = exchange_at(place.data, form_, b, c, changed_);
+    if (form_.returns) {
+      const Operand& to = op_.operands[part];
+      std::memcpy(warp_.lanes_of<std::byte>(to) + lane * to.bytes, &old, to.bytes);
+    }
+    return !compares || std::memcmp(&old, &b, bytes) == 0;
+  }
+
+  Warp& warp_;
+  const Op& op_;
+  const AtomicForm& form_;
+  bool changed_ = false;
+};
+
 Flow run_atomic(Warp& warp, const Op& op, LaneMask mask) {
   const auto& form = *static_cast<const AtomicForm*>(op.detail);
-  const std::uint32_t bytes = ptx::bytes_of(form.type);
-  const std::size_t destinations = form.returns ? form.vector : 0;
-  const Operand& base = op.operands[destinations];
+  WarpExchange exchange(warp, op);
+  const std::size_t destinations = exchange.destinations();
   std::uint64_t addresses[kLanes];
-  read_addresses(warp, op, base, mask, addresses);
+  read_addresses(warp, op, op.operands[destinations], mask, addresses);
+  for (std::size_t at = destinations + 1; at < op.operands.size(); ++at) {
+    warp.require_defined(op, op.operands[at], mask, "in an atomic operation");
+  }
   LaneBytes lanes[kLanes];
+  // Lanes take their turns in a random order; so do they on real devices.
   const AccessRequest request{.space = form.space,
                               .access = Access::kAtomic,
-                              .bytes = bytes * form.vector,
+                              .bytes = ptx::bytes_of(form.type) * form.vector,
                               .addresses = addresses,
+                              .exchange = &exchange,
+                              .first = warp.block().random() % kLanes,
                               .semantics = form.semantics};
   resolve(warp, op, mask, request, lanes);
-  // Lanes take their turns in a random order; so do they on real devices.
-  const std::uint32_t first = warp.block().random();
-  bool changed = false;
-  for (std::uint32_t part = 0; part < form.vector; ++part) {
-    const Operand& value = op.operands[destinations + 1 + part];
-    const bool swaps = form.kind == Kind::kCas;
-    const Operand& other = swaps ? op.operands[destinations + 2] : value;
-    warp.require_defined(op, value, mask, "in an atomic operation");
-    if (swaps) warp.require_defined(op, other, mask, "in an atomic operation");
-    for (std::uint32_t i = 0; i < kLanes; ++i) {
-      const std::uint32_t lane = (first + i) % kLanes;
-      if ((mask >> lane & 1) == 0) continue;
-      LaneBytes place = lanes[lane];
-      place.data += part * bytes;
-      place.address += part * bytes;
-      if (place.defined != nullptr) {
-        place.defined += part * bytes;
-        check_cell(warp, op, lane, form, place, bytes);
-      }
-      const std::uint64_t old = exchange_at(place.data, form, lane_value(warp, value, lane),
-                                            lane_value(warp, other, lane), changed);
-      if (!form.returns) continue;
-      const Operand& to = op.operands[part];
-      std::memcpy(warp.lanes_of<std::byte>(to) + lane * to.bytes, &old, to.bytes);
-    }
-    if (form.returns) warp.mark_defined(op.operands[part], mask);
-  }
+  for (std::size_t i = 0; i < destinations; ++i) warp.mark_defined(op.operands[i], mask);
   observe(warp, mask, request, lanes);
-  if (changed) warp.block().note_progress();
+  if (exchange.changed()) warp.block().note_progress();
   return Flow::kNext;
 }
 

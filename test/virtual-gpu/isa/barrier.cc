@@ -155,23 +155,25 @@ Flow run_fence(Warp& warp, const Op& op, LaneMask) {
   return Flow::kNext;
 }
 
+Flow run_pause(Warp&, const Op&, LaneMask) { return Flow::kNext; }
+
 void decode_fence(Builder& b) {
   Scope scope = Scope::kDevice;
+  bool orders_threads = true;
   while (b.has_modifiers()) {
     if (const auto stated = accept_scope(b)) scope = *stated;
-    else if (!b.accept_one({"sc", "acq_rel", "acquire", "release", "gl", "proxy", "async", "alias",
-                            "global", "shared::cta", "mbarrier_init", "async::generic",
-                            "sync_restrict::shared::cta"})) {
+    // Between the ways to memory of one thread; there is one here.
+    else if (b.accept_one({"proxy", "mbarrier_init"})) orders_threads = false;
+    else if (!b.accept_one({"sc", "acq_rel", "acquire", "release", "gl", "async", "alias", "global",
+                            "shared::cta", "async::generic", "sync_restrict::shared::cta"})) {
       break;
     }
   }
-  b.op().execute = &run_fence;
+  b.op().execute = orders_threads ? &run_fence : &run_pause;
   b.op().variant = static_cast<decltype(b.op().variant)>(scope);
   b.op().op_class = OpClass::kFence;
   b.op().has_effects = true;
 }
-
-Flow run_pause(Warp&, const Op&, LaneMask) { return Flow::kNext; }
 
 void decode_nanosleep(Builder& b) {
   b.expect_type();

@@ -199,6 +199,7 @@ void decode_mbarrier(Builder& b) {
     case 4:
     case 5:
       b.op().execute = &run_wait;
+      b.op().op_class = OpClass::kAsyncWait;
       b.predicate_destination(b.operand(0));
       b.end_destinations();
       b.memory_address(b.operand(1));

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 #include "isa/lanes.h"
 #include "isa/memory.h"
@@ -70,15 +71,16 @@ bool all_defined(const LaneBytes& lane, std::uint32_t bytes) {
   return true;
 }
 
+/// `lanes` is where the bytes came from, `loaded` what they are.
 template <typename T>
 void load_element(Warp& warp, const Op& op, LaneMask mask, const LaneBytes (&lanes)[kLanes],
-                  std::uint32_t index, LaneMask doubtful) {
+                  const AccessBytes& loaded, std::uint32_t index, LaneMask doubtful) {
   const auto& transfer = *static_cast<const Transfer*>(op.detail);
   const Operand& to = op.operands[index];
   T* values = warp.lanes_of<T>(to);
   for (LaneMask left = mask; left != 0; left &= left - 1) {
     const int lane = std::countr_zero(left);
-    const std::byte* from = lanes[lane].data + index * transfer.element_bytes;
+    const std::byte* from = loaded[lane] + index * transfer.element_bytes;
     if constexpr (sizeof(T) == 16) {
       std::memcpy(&values[lane], from, sizeof(T));
     } else if (transfer.element_bytes == sizeof(T)) {
@@ -113,10 +115,12 @@ Flow run_ld(Warp& warp, const Op& op, LaneMask mask) {
   add_local_base(warp, transfer, addresses);
   const std::uint32_t bytes = transfer.count * transfer.element_bytes;
   LaneBytes lanes[kLanes];
+  AccessBytes loaded;
   const AccessRequest request{.space = transfer.space,
                               .access = transfer.access,
                               .bytes = bytes,
                               .addresses = addresses,
+                              .loaded = &loaded,
                               .semantics = transfer.semantics};
   resolve(warp, op, mask, request, lanes);
   LaneMask doubtful = 0;
@@ -125,12 +129,15 @@ Flow run_ld(Warp& warp, const Op& op, LaneMask mask) {
     if (!all_defined(lanes[lane], bytes)) doubtful |= 1u << lane;
   }
   for (std::uint32_t i = 0; i < transfer.count; ++i) {
+    const auto load = [&]<typename T>(std::type_identity<T>) {
+      load_element<T>(warp, op, mask, lanes, loaded, i, doubtful);
+    };
     switch (op.operands[i].bytes) {
-      case 1: load_element<std::uint8_t>(warp, op, mask, lanes, i, doubtful); break;
-      case 2: load_element<std::uint16_t>(warp, op, mask, lanes, i, doubtful); break;
-      case 4: load_element<std::uint32_t>(warp, op, mask, lanes, i, doubtful); break;
-      case 8: load_element<std::uint64_t>(warp, op, mask, lanes, i, doubtful); break;
-      default: load_element<Wide128>(warp, op, mask, lanes, i, doubtful); break;
+      case 1: load(std::type_identity<std::uint8_t>()); break;
+      case 2: load(std::type_identity<std::uint16_t>()); break;
+      case 4: load(std::type_identity<std::uint32_t>()); break;
+      case 8: load(std::type_identity<std::uint64_t>()); break;
+      default: load(std::type_identity<Wide128>()); break;
     }
   }
   observe(warp, mask, request, lanes);
@@ -138,7 +145,7 @@ Flow run_ld(Warp& warp, const Op& op, LaneMask mask) {
 }
 
 void gather_values(Warp& warp, const Op& op, const Transfer& transfer,
-                   std::byte (&values)[kLanes][kMaxAccessBytes]) {
+                   AccessBytes& values) {
   for (std::uint32_t index = 0; index < transfer.count; ++index) {
     const Operand& from = op.operands[1 + index];
     const std::byte* lanes = warp.lanes_of<std::byte>(from);
@@ -185,14 +192,14 @@ Flow run_st(Warp& warp, const Op& op, LaneMask mask) {
   read_addresses(warp, op, op.operands[0], mask, addresses);
   add_local_base(warp, transfer, addresses);
   LaneBytes lanes[kLanes];
-  std::byte values[kLanes][kMaxAccessBytes];
+  AccessBytes values;
   gather_values(warp, op, transfer, values);
   const bool changed = resolve(warp, op, mask,
                                {.space = transfer.space,
                                 .access = transfer.access,
                                 .bytes = transfer.count * transfer.element_bytes,
                                 .addresses = addresses,
-                                .values = values,
+                                .values = &values,
                                 .semantics = transfer.semantics},
                                lanes);
   for (std::uint32_t i = 0; i < transfer.count; ++i) define_element(warp, op, mask, lanes, i);
@@ -216,8 +223,10 @@ void read_modifiers(Builder& b, Transfer& transfer, bool write) {
       transfer.space = *space;
     } else if (const auto vector = b.accept_one({"v2", "v4", "v8"})) {
       transfer.count = 2u << *vector;
-    } else if (!b.accept_one({"weak", "nc", "ca", "cg", "cs", "lu",
-                              "cv", "wb", "wt", "L1::evict_normal", "L1::evict_unchanged",
+    } else if (!write && b.accept("nc")) {
+      transfer.access = Access::kReadOnly;
+    } else if (!b.accept_one({"weak", "ca", "cg", "cs", "lu", "cv",
+                              "wb", "wt", "L1::evict_normal", "L1::evict_unchanged",
                               "L1::evict_first", "L1::evict_last", "L1::no_allocate",
                               "L2::evict_normal", "L2::evict_first", "L2::evict_last",
                               "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B"})) {

@@ -1,23 +1,18 @@
 #include "machine/access.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
 #include <string>
 
 #include "machine/block.h"
 #include "machine/grid.h"
+#include "machine/traffic.h"
 
 namespace virtual_gpu {
 namespace {
 
 using ptx::Space;
-
-constexpr std::uint32_t kBanks = 32;
-constexpr std::uint32_t kBankBytes = 4;
-constexpr std::uint32_t kSectorBytes = 32;
-static_assert(kWavefrontBytes == kBanks * kBankBytes);
 
 std::string bytes_at(std::uint32_t bytes) { return std::to_string(bytes) + " bytes"; }
 
@@ -53,6 +48,22 @@ Space space_of(std::uint64_t address) {
   warp.fault(kind, op, lane, what, &address);
 }
 
+/// The cells that an access touches, as Ordering names them.
+ReleasedWords::Range words_of(Warp& warp, Space space, std::uint64_t address,
+                              std::uint32_t bytes) {
+  const Program& program = warp.block().grid().program();
+  const std::uint32_t cell = space == Space::kShared ? program.shared_cell_bytes
+                                                     : program.global_cell_bytes;
+  const std::uint64_t base = space == Space::kShared ? kSharedWindow : 0;
+  return {.first = base + address / cell * cell, .end = base + address + bytes, .step = cell};
+}
+
+/// Nobody outside the block sees its shared memory.
+Semantics reaching(Space space, Semantics semantics) {
+  if (space == Space::kShared) semantics.scope = Scope::kBlock;
+  return semantics;
+}
+
 /// Who made the other access, and where in the program.
 std::string thread_and_line(Warp& warp, const Conflict& conflict) {
   const Program& program = warp.block().grid().program();
@@ -63,11 +74,14 @@ std::string thread_and_line(Warp& warp, const Conflict& conflict) {
          std::to_string(program.ops[conflict.pc].line);
 }
 
-/// Before a strong write: what the thread knows is told to who reads it, see Ordering.
-void publish(Warp& warp, const AccessRequest& request, std::uint64_t address) {
-  if (!is_strong(request.access) || !is_write(request.access)) return;
+/// With a strong write: what the thread knows is told to who reads it, see Ordering. `address` is
+/// generic. Every cell is a word of its own, so that accesses of several sizes meet.
+void publish(Warp& warp, const AccessRequest& request, Space space, std::uint64_t address) {
+  if (!is_strong(request.access)) return;
   Block& block = warp.block();
-  block.ordering().write(warp.index(), block.clock(warp), address, request.semantics,
+  block.ordering().write(warp.index(), block.clock(warp),
+                         words_of(warp, space, address, request.bytes),
+                         reaching(space, request.semantics),
                          request.access == Access::kAtomic);
 }
 
@@ -86,43 +100,67 @@ void publish(Warp& warp, const AccessRequest& request, std::uint64_t address) {
              &address);
 }
 
-/// Records the access for GlobalRaces, and writes what a store writes.
+/// Moves the bytes of a load or a store; true if a store changed any.
+bool transfer(const AccessRequest& request, std::uint32_t lane, const LaneBytes& place) {
+  if (request.loaded != nullptr) {
+    std::memcpy((*request.loaded)[lane], place.data, request.bytes);
+  }
+  if (request.values == nullptr) return false;
+  const bool changed = std::memcmp(place.data, (*request.values)[lane], request.bytes) != 0;
+  std::memcpy(place.data, (*request.values)[lane], request.bytes);
+  return changed;
+}
+
+/// How GlobalRaces is to see an access.
+GlobalAccessor accessor_for(Warp& warp, const AccessRequest& request, std::uint32_t lane,
+                            bool writes) {
+  return {.who = accessor_of(warp, request.collective ? kCollectiveLane : lane),
+          .block = warp.block().number(),
+          .is_write = writes,
+          .is_strong = is_strong(request.access),
+          .is_read_only = request.access == Access::kReadOnly,
+          .scope = request.semantics.scope,
+          .keeps_read = (warp.block().random() & 1) != 0};
+}
+
+/// One lane's access of global memory: looked at by GlobalRaces, told to others, done. True if it
+/// changed anything.
 bool touch_global(Warp& warp, const Op& op, const AccessRequest& request, std::uint32_t lane,
-                  Allocation& allocation, std::uint64_t offset) {
-  Block& block = warp.block();
-  GlobalRaces& races = block.grid().races();
-  const std::uint64_t address = request.addresses[lane];
+                  Allocation& allocation, const LaneBytes& place) {
+  GlobalRaces& races = warp.block().grid().races();
+  const std::uint64_t offset = place.address - allocation.address;
   GlobalRaces::Guard guard;
-  guard.hold(races, address);
-  const GlobalAccessor by{.who = accessor_of(warp, request.collective ? kCollectiveLane : lane),
-                          .block = block.number(),
-                          .is_write = is_write(request.access),
-                          .is_strong = is_strong(request.access),
-                          .scope = request.semantics.scope,
-                          .keeps_read = (block.random() & 1) != 0};
-  std::byte* place = allocation.data + offset;
+  guard.hold(races, place.address);
   // The same where it is there already, from whomever.
   const auto same = [&](std::uint64_t cell, std::uint32_t bytes) {
     if (request.values == nullptr) return false;
     const std::uint64_t first = std::max(cell, offset);
     const std::uint64_t end = std::min(cell + bytes, offset + request.bytes);
-    return std::memcmp(allocation.data + first, request.values[lane] + (first - offset),
+    return std::memcmp(allocation.data + first, (*request.values)[lane] + (first - offset),
                        end - first) == 0;
   };
-  const Conflict conflict = races.access(allocation, offset, request.bytes, by, same);
-  if (conflict.found) fault_global_race(warp, op, lane, address, conflict, by.is_write);
-  if (request.values == nullptr) return false;
-  const bool changed = std::memcmp(place, request.values[lane], request.bytes) != 0;
-  std::memcpy(place, request.values[lane], request.bytes);
-  return changed;
+  const auto record = [&](bool writes) {
+    const GlobalAccessor by = accessor_for(warp, request, lane, writes);
+    const Conflict conflict = races.access(allocation, offset, request.bytes, by, same);
+    if (conflict.found) fault_global_race(warp, op, lane, place.address, conflict, writes);
+    if (writes) publish(warp, request, Space::kGlobal, place.address);
+  };
+  if (request.exchange != nullptr) {
+    const bool wrote = request.exchange->run(lane, place);
+    record(wrote);
+    return wrote;
+  }
+  record(is_write(request.access));
+  return transfer(request, lane, place);
 }
 
 bool resolve_global(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
                     LaneBytes (&lanes)[kLanes]) {
   Allocation* allocation = nullptr;
   bool changed = false;
-  for (LaneMask left = mask; left != 0; left &= left - 1) {
-    const auto lane = static_cast<std::uint32_t>(std::countr_zero(left));
+  for (std::uint32_t turn = 0; turn < kLanes; ++turn) {
+    const std::uint32_t lane = (request.first + turn) % kLanes;
+    if ((mask >> lane & 1) == 0) continue;
     const std::uint64_t address = request.addresses[lane];
     const bool inside = allocation != nullptr && address >= allocation->address &&
                         address < allocation->end();
@@ -144,53 +182,47 @@ bool resolve_global(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
                                                              : allocation->defined + offset,
                    .space = Space::kGlobal,
                    .address = address};
-    publish(warp, request, address);
-    changed = touch_global(warp, op, request, lane, *allocation, offset) || changed;
+    changed = touch_global(warp, op, request, lane, *allocation, lanes[lane]) || changed;
   }
   return changed;
 }
 
-/// Bytes that any of the lanes touches, each counted once: lanes may read the same ones.
-std::uint64_t distinct_bytes(LaneMask mask, const std::uint64_t* addresses, std::uint32_t bytes) {
-  std::array<std::uint64_t, kLanes> sorted;
-  std::size_t count = 0;
-  for (LaneMask left = mask; left != 0; left &= left - 1) {
-    sorted[count++] = addresses[std::countr_zero(left)];
+/// One lane's access of shared memory. True if it may have changed anything.
+bool touch_shared(Warp& warp, const Op& op, const AccessRequest& request, std::uint32_t lane,
+                  const LaneBytes& place) {
+  SharedMemory& shared = warp.block().shared();
+  const Accessor who = accessor_of(warp, request.collective ? kCollectiveLane : lane);
+  const auto offset = static_cast<std::uint32_t>(place.address);
+  const auto record = [&](Access access) {
+    Conflict conflict = shared.access(access, offset, request.bytes, who);
+    const bool writes_twice = conflict.found && conflict.other_writes && !conflict.in_flight;
+    if (writes_twice && request.values != nullptr &&
+        std::memcmp((*request.values)[lane], place.data, request.bytes) == 0) {
+      conflict = shared.access(access, offset, request.bytes, who, true);
+    }
+    if (conflict.found) {
+      fault_conflict(warp, op, lane, request.addresses[lane], conflict, is_write(access));
+    }
+    if (is_write(access)) publish(warp, request, Space::kShared, place.address);
+  };
+  if (request.exchange != nullptr) {
+    const bool wrote = request.exchange->run(lane, place);
+    record(wrote ? Access::kAtomic : Access::kStrongRead);
+    return wrote;
   }
-  std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(count));
-  std::uint64_t total = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const bool last = i + 1 == count;
-    total += last ? bytes : std::min<std::uint64_t>(bytes, sorted[i + 1] - sorted[i]);
-  }
-  return total;
-}
-
-void count_sectors(Warp& warp, const AccessRequest& request, LaneMask mask) {
-  std::array<std::uint64_t, kLanes * 2> sectors;
-  std::size_t count = 0;
-  for (LaneMask left = mask; left != 0; left &= left - 1) {
-    const std::uint64_t address = request.addresses[std::countr_zero(left)];
-    sectors[count++] = address / kSectorBytes;
-    const std::uint64_t last = (address + request.bytes - 1) / kSectorBytes;
-    if (last != address / kSectorBytes) sectors[count++] = last;
-  }
-  const auto filled = sectors.begin() + static_cast<std::ptrdiff_t>(count);
-  std::sort(sectors.begin(), filled);
-  const auto end = std::unique(sectors.begin(), filled);
-  const std::uint64_t distinct = distinct_bytes(mask, request.addresses, request.bytes);
-  OpCounter& counter = warp.block().counters().at(warp.pc());
-  counter.sectors += static_cast<std::uint64_t>(end - sectors.begin());
-  counter.least_sectors += (distinct + kSectorBytes - 1) / kSectorBytes;
-  counter.bytes += static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
+  record(request.access);
+  transfer(request, lane, place);
+  return is_write(request.access);
 }
 
 bool resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
                     std::uint64_t window, LaneBytes (&lanes)[kLanes]) {
   SharedMemory& shared = warp.block().shared();
   std::uint64_t offsets[kLanes];
-  for (LaneMask left = mask; left != 0; left &= left - 1) {
-    const auto lane = static_cast<std::uint32_t>(std::countr_zero(left));
+  bool changed = false;
+  for (std::uint32_t turn = 0; turn < kLanes; ++turn) {
+    const std::uint32_t lane = (request.first + turn) % kLanes;
+    if ((mask >> lane & 1) == 0) continue;
     const std::uint64_t address = request.addresses[lane];
     const std::uint64_t offset = address - window - kSharedBase;
     if (address - window < kSharedBase || offset + request.bytes > shared.bytes()) {
@@ -201,35 +233,18 @@ bool resolve_shared(Warp& warp, const Op& op, LaneMask mask, const AccessRequest
                  &address);
     }
     offsets[lane] = offset;
-    const Accessor who = accessor_of(warp, request.collective ? kCollectiveLane : lane);
-    const auto place = static_cast<std::uint32_t>(offset);
-    Conflict conflict = shared.access(request.access, place, request.bytes, who);
-    const bool writes_twice = conflict.found && conflict.other_writes && !conflict.in_flight;
-    if (writes_twice && request.values != nullptr &&
-        std::memcmp(request.values[lane], shared.data() + offset, request.bytes) == 0) {
-      conflict = shared.access(request.access, place, request.bytes, who, true);
-    }
-    if (conflict.found) {
-      fault_conflict(warp, op, lane, address, conflict, is_write(request.access));
-    }
-    publish(warp, request, kSharedWindow + offset);
-    // Now, so that the lanes after this one compare with it.
-    if (request.values != nullptr) {
-      std::memcpy(shared.data() + offset, request.values[lane], request.bytes);
-    }
     lanes[lane] = {.data = shared.data() + offset,
                    .defined = shared.defined() + offset,
                    .space = Space::kShared,
                    .address = offset};
+    changed = touch_shared(warp, op, request, lane, lanes[lane]) || changed;
   }
   if (request.counted) {
     OpCounter& counter = warp.block().counters().at(warp.pc());
-    const std::uint64_t distinct = distinct_bytes(mask, offsets, request.bytes);
-    counter.wavefronts += wavefronts(mask, offsets, request.bytes);
-    counter.least_wavefronts += (distinct + kWavefrontBytes - 1) / kWavefrontBytes;
+    count_wavefronts(counter, mask, offsets, request.bytes);
     counter.bytes += static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
   }
-  return is_write(request.access);
+  return changed;
 }
 
 bool resolve_local(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
@@ -250,9 +265,7 @@ bool resolve_local(Warp& warp, const Op& op, LaneMask mask, const AccessRequest&
                    .defined = block.local_defined(thread) + offset,
                    .space = Space::kLocal,
                    .address = offset};
-    if (request.values != nullptr) {
-      std::memcpy(lanes[lane].data, request.values[lane], request.bytes);
-    }
+    transfer(request, lane, lanes[lane]);
   }
   return false;
 }
@@ -277,6 +290,7 @@ bool resolve_param(Warp& warp, const Op& op, LaneMask mask, const AccessRequest&
                    .defined = nullptr,
                    .space = Space::kParam,
                    .address = offset};
+    transfer(request, lane, lanes[lane]);
   }
   return false;
 }
@@ -303,7 +317,11 @@ bool resolve_in(Space space, Warp& warp, const Op& op, LaneMask mask,
     case Space::kParam:
       return resolve_param(warp, op, mask, request, generic ? kParamWindow : 0, lanes);
     default:
-      if (request.counted) count_sectors(warp, request, mask);
+      if (request.counted) {
+        OpCounter& counter = warp.block().counters().at(warp.pc());
+        count_sectors(counter, mask, request.addresses, request.bytes);
+        counter.bytes += static_cast<std::uint64_t>(std::popcount(mask)) * request.bytes;
+      }
       return resolve_global(warp, op, mask, request, lanes);
   }
 }
@@ -333,6 +351,7 @@ void fault_conflict(Warp& warp, const Op& op, std::uint32_t lane, std::uint64_t 
 bool resolve(Warp& warp, const Op& op, LaneMask mask, const AccessRequest& request,
              LaneBytes (&lanes)[kLanes]) {
   bool changed = false;
+  if (is_strong(request.access)) warp.note_poll();
   check_alignment(warp, op, mask, request);
   if (request.space != Space::kGeneric) {
     return resolve_in(request.space, warp, op, mask, request, lanes);
@@ -356,11 +375,10 @@ void observe(Warp& warp, LaneMask mask, const AccessRequest& request,
   Block& block = warp.block();
   for (LaneMask left = mask; left != 0; left &= left - 1) {
     const LaneBytes& lane = lanes[std::countr_zero(left)];
-    const bool shared = lane.space == Space::kShared;
-    if (!shared && lane.space != Space::kGlobal) continue;
+    if (lane.space != Space::kShared && lane.space != Space::kGlobal) continue;
     block.ordering().read(warp.index(), block.clock(warp),
-                          shared ? kSharedWindow + lane.address : lane.address,
-                          request.semantics);
+                          words_of(warp, lane.space, lane.address, request.bytes),
+                          reaching(lane.space, request.semantics));
   }
 }
 
@@ -403,32 +421,6 @@ void note_memory_origin(Warp& warp, const LaneBytes& lane, std::uint32_t bytes,
   if (lane.space != Space::kGlobal) return;
   Grid& grid = warp.block().grid();
   grid.memory().note_origin(lane.address, bytes, grid.origin(origin));
-}
-
-std::uint32_t wavefronts(LaneMask mask, const std::uint64_t* offsets, std::uint32_t bytes) {
-  // Accesses of 8 and 16 bytes go in passes of a half and a quarter of the warp.
-  const std::uint32_t group = bytes <= kBankBytes ? kLanes : kLanes * kBankBytes / bytes;
-  const std::uint32_t words = std::max(1u, bytes / kBankBytes);
-  std::uint32_t total = 0;
-  for (std::uint32_t first = 0; first < kLanes; first += group) {
-    std::array<std::array<std::uint64_t, kLanes>, kBanks> seen;
-    std::array<std::uint32_t, kBanks> count{};
-    std::uint32_t most = 0;
-    for (std::uint32_t lane = first; lane < first + group; ++lane) {
-      if ((mask >> lane & 1) == 0) continue;
-      for (std::uint32_t i = 0; i < words; ++i) {
-        const std::uint64_t word = offsets[lane] / kBankBytes + i;
-        auto& bank = seen[word % kBanks];
-        std::uint32_t& n = count[word % kBanks];
-        const auto end = bank.begin() + n;
-        if (std::find(bank.begin(), end, word) != end) continue;
-        bank[n++] = word;
-        most = std::max(most, n);
-      }
-    }
-    total += most;
-  }
-  return total;
 }
 
 }  // namespace virtual_gpu

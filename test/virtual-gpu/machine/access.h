@@ -21,15 +21,29 @@ struct LaneBytes {
 };
 
 constexpr std::uint32_t kMaxAccessBytes = 32;
+using AccessBytes = std::byte[kLanes][kMaxAccessBytes];
+
+/// What an atomic operation does at its place. Nobody else comes between.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  /// True if it wrote: an exchange that compares may not.
+  virtual bool run(std::uint32_t lane, const LaneBytes& place) = 0;
+};
 
 struct AccessRequest {
   ptx::Space space = ptx::Space::kGeneric;
   Access access = Access::kRead;
   std::uint32_t bytes = 0;          // of each lane, also the alignment that it must have
   const std::uint64_t* addresses = nullptr;  // of 32 lanes
-  /// Of a store: what each lane writes. It is written by `resolve`, lane by lane, so that threads
-  /// may write the same to one place.
-  const std::byte (*values)[kMaxAccessBytes] = nullptr;
+  /// Each lane's access is done within `resolve`, so that it is one step for other host threads.
+  /// Of a store: what each lane writes. Lanes may write the same to one place.
+  const AccessBytes* values = nullptr;
+  /// Of a load: where what each lane reads goes.
+  AccessBytes* loaded = nullptr;
+  /// Of an atomic operation, whose lanes take their turns from `first` on.
+  Exchange* exchange = nullptr;
+  std::uint32_t first = 0;
   Semantics semantics{};            // of a strong access
   bool counted = true;              // not for what other instructions have counted before
   bool aligned = true;              // fault where an address is no multiple of `bytes`
@@ -54,11 +68,6 @@ std::uint32_t memory_origin(Warp& warp, const LaneBytes& lane);
 /// Remembers that undefined bits were stored at a place.
 void note_memory_origin(Warp& warp, const LaneBytes& lane, std::uint32_t bytes,
                         std::uint32_t origin);
-
-/// What a pass through the 32 banks moves at most.
-constexpr std::uint32_t kWavefrontBytes = 128;
-/// Passes through the 32 banks of 4 bytes that these lanes need: one word of a bank each.
-std::uint32_t wavefronts(LaneMask mask, const std::uint64_t* offsets, std::uint32_t bytes);
 
 /// Faults the launch for a conflict that SharedMemory has found.
 [[noreturn]] void fault_conflict(Warp& warp, const Op& op, std::uint32_t lane,

@@ -1,5 +1,6 @@
 #include "machine/async_copies.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -15,9 +16,10 @@ AsyncCopies::Thread& AsyncCopies::thread_of(Warp& warp, std::uint32_t lane) {
 
 void AsyncCopies::start(Warp& warp, const Op& op, std::uint32_t lane, AsyncCopy copy) {
   Thread& thread = thread_of(warp, lane);
-  copy.group = thread.group;
-  copy.pc = warp.pc();
   Block& block = warp.block();
+  copy.group = thread.group;
+  copy.number = thread.started++;
+  copy.pc = warp.pc();
   if (copy.source_bytes != 0) {
     const Allocation* source = block.find_allocation(copy.from);
     std::memcpy(copy.seen.data(), source->data + (copy.from - source->address),
@@ -39,20 +41,32 @@ void AsyncCopies::wait(Warp& warp, const Op& op, std::uint32_t lane, std::uint32
   const std::uint32_t limit = all                     ? thread.group + 1
                               : thread.group > latest ? thread.group - latest
                                                       : 0;
-  std::size_t done = 0;
-  while (done < thread.copies.size() && thread.copies[done].group < limit) {
-    land(warp, op, lane, thread.copies[done++]);
-  }
-  thread.copies.erase(thread.copies.begin(),
-                      thread.copies.begin() + static_cast<std::ptrdiff_t>(done));
+  land_while(warp, op, accessor_of(warp, lane),
+             [&](const AsyncCopy& copy) { return copy.group < limit; });
 }
 
-void AsyncCopies::land(Warp& warp, const Op& op, std::uint32_t lane, const AsyncCopy& copy) {
+void AsyncCopies::wait_for_first(Warp& warp, const Op& op, std::uint32_t lane,
+                                 std::uint64_t count, const Clock& when) {
+  Accessor who = accessor_of(warp, lane);
+  who.clock = &when;
+  land_while(warp, op, who, [&](const AsyncCopy& copy) { return copy.number < count; });
+}
+
+template <typename Pred>
+void AsyncCopies::land_while(Warp& warp, const Op& op, const Accessor& who, Pred pred) {
+  std::vector<AsyncCopy>& copies = thread_of(warp, who.lane).copies;
+  const auto end = std::find_if_not(copies.begin(), copies.end(), pred);
+  for (auto each = copies.begin(); each != end; ++each) land(warp, op, who, *each);
+  copies.erase(copies.begin(), end);
+}
+
+void AsyncCopies::land(Warp& warp, const Op& op, const Accessor& who, const AsyncCopy& copy) {
+  const std::uint32_t lane = who.lane;
   Block& block = warp.block();
   SharedMemory& shared = block.shared();
   const Op& started = block.grid().program().ops[copy.pc];
   const std::uint64_t address = copy.to + kSharedBase;
-  const Conflict conflict = shared.land(copy.to, copy.bytes, accessor_of(warp, lane));
+  const Conflict conflict = shared.land(copy.to, copy.bytes, who);
   if (conflict.found) fault_conflict(warp, op, lane, address, conflict, true);
   std::byte* to = shared.data() + copy.to;
   std::memset(to, 0, copy.bytes);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "machine/shared_memory.h"
 #include "machine/warp.h"
 
 namespace virtual_gpu {
@@ -22,6 +23,7 @@ struct AsyncCopy {
   std::uint64_t from = 0;           // address in device memory
   std::uint32_t pc = 0;             // of the instruction that started it
   std::uint32_t group = 0;          // number of its group in its thread
+  std::uint64_t number = 0;         // its own in its thread
   std::array<std::byte, kMaxBytes> seen{};  // the source when the copy was started
 };
 
@@ -36,14 +38,22 @@ class AsyncCopies {
   /// Lets arrive all but the lane's `latest` last committed groups; with `all` those that are not
   /// committed as well.
   void wait(Warp& warp, const Op& op, std::uint32_t lane, std::uint32_t latest, bool all);
+  /// How many the lane has started.
+  std::uint64_t started(Warp& warp, std::uint32_t lane) { return thread_of(warp, lane).started; }
+  /// Lets arrive the first `count` that the lane started; they count as its writes of `when`.
+  void wait_for_first(Warp& warp, const Op& op, std::uint32_t lane, std::uint64_t count,
+                      const Clock& when);
 
  private:
   struct Thread {
     std::uint32_t group = 0;        // the number of the one that is open
+    std::uint64_t started = 0;
     std::vector<AsyncCopy> copies;  // in the order they were started in
   };
 
-  void land(Warp& warp, const Op& op, std::uint32_t lane, const AsyncCopy& copy);
+  template <typename Pred>
+  void land_while(Warp& warp, const Op& op, const Accessor& who, Pred pred);
+  void land(Warp& warp, const Op& op, const Accessor& who, const AsyncCopy& copy);
   Thread& thread_of(Warp& warp, std::uint32_t lane);
 
   std::vector<Thread> threads_;

@@ -114,7 +114,10 @@ std::uint32_t Block::alive() const {
 
 bool Block::arrive(Warp& warp, const Op& op, const Arrival& arrival) {
   Barrier& barrier = barriers_[arrival.barrier];
-  if (barrier.arrived != 0 && barrier.expected != arrival.expected) {
+  const auto threads_of = [&](std::uint32_t expected) {
+    return expected != 0 ? expected : (threads_ + kLanes - 1) / kLanes * kLanes;
+  };
+  if (barrier.arrived != 0 && threads_of(barrier.expected) != threads_of(arrival.expected)) {
     warp.fault(HazardKind::kBarrierDivergence, op, kLanes,
                "barrier " + std::to_string(arrival.barrier) + " is waited for by " +
                    std::to_string(barrier.expected) + " threads and by " +
@@ -123,14 +126,16 @@ bool Block::arrive(Warp& warp, const Op& op, const Arrival& arrival) {
   const auto lanes = static_cast<std::uint32_t>(std::popcount(arrival.lanes));
   // Where a number of threads is given, a warp counts as a whole (PTX ISA, operand b).
   const bool whole = arrival.expected != 0 && arrival.lanes == warp.alive();
-  barrier.expected = arrival.expected;
+  if (barrier.arrived == 0) barrier.expected = arrival.expected;
   barrier.arrived += whole ? kLanes : lanes;
   if (arrival.votes) {
     barrier.voters += lanes;
     barrier.true_count +=
         static_cast<std::uint32_t>(std::popcount(arrival.predicate & arrival.lanes));
   }
-  synchronize_warp(warp);
+  // Who does not wait learns nothing of its neighbours either.
+  if (arrival.waits) synchronize_warp(warp);
+  else ++clock(warp).time[warp.index()];
   barrier.clock.join(clock(warp));
   if (arrival.waits) warp.wait_at_barrier(arrival.barrier);
   return complete_if_all_came(arrival.barrier);

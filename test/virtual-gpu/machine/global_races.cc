@@ -72,11 +72,16 @@ bool GlobalRaces::conflicts(const Touch& before, const GlobalAccessor& by) const
 void GlobalRaces::remember_read(Cell& cell, const GlobalAccessor& by) {
   const Touch now = mine(by);
   Touch& last = cell.read;
-  if (last.launch == launch_ && last.block == now.block && last.warp == now.warp &&
-      last.time == now.time) {
-    if (last.lane != now.lane) last.lane = kSeveralLanes;
-    last.strength = std::min(last.strength, now.strength);
-    last.pc = now.pc;
+  const bool same_warp =
+      last.launch == launch_ && last.block == now.block && last.warp == now.warp;
+  const bool apart = last.lane != now.lane && (last.time == now.time || conflicts(last, by));
+  if (same_warp && (apart || last.time == now.time)) {
+    // One stands for both, of no lane in particular where nothing ordered them.
+    const std::uint32_t strength = std::min(last.strength, now.strength);
+    const std::uint32_t lane = apart ? kSeveralLanes : now.lane;
+    last = now;
+    last.strength = strength & 3;
+    last.lane = lane & 63;
     return;
   }
   if (!by.keeps_read || !conflicts(last, by)) last = now;
@@ -92,7 +97,8 @@ Conflict GlobalRaces::touch(Cell& cell, const GlobalAccessor& by, bool same_valu
             .pc = other.pc,
             .block = other.block};
   };
-  if (!same_value && conflicts(cell.write, by)) return conflict_with(cell.write, true);
+  const bool stale = by.is_read_only && cell.write.launch == launch_;
+  if (stale || (!same_value && conflicts(cell.write, by))) return conflict_with(cell.write, true);
   if (!by.is_write) {
     remember_read(cell, by);
     return {};

@@ -24,6 +24,7 @@ struct GlobalAccessor {
   std::uint64_t block = 0;
   bool is_write = false;
   bool is_strong = false;
+  bool is_read_only = false;     // past the caches: the kernel may not write there at all
   Scope scope = Scope::kDevice;  // of a strong one
   bool keeps_read = false;       // by chance: whether another's read stays in the cell
 };

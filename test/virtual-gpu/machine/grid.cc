@@ -16,8 +16,12 @@ constexpr std::uint64_t kMaxSlice = 4096;
 // be waiting for it. Where they change memory while they wait, it takes longer.
 constexpr std::uint64_t kPatience = 200'000;
 constexpr std::uint64_t kLongPatience = 20 * kPatience;
-// So many of each warp, on every host thread, without such a change are a hang.
+// So many of each warp, on every host thread, without such a change are a hang, if every warp waits
+// or looks at memory that others may change at least that often. One that does not computes; that
+// may take longer, but not for ever.
 constexpr std::uint64_t kHangInstructions = 1'000'000;
+constexpr std::uint64_t kPollInstructions = 20'000;
+constexpr std::uint64_t kLongComputation = 200'000'000;
 constexpr std::uint32_t kMaxFirstBlocks = 3;
 
 /// A number that has no factor in common with `count`, so that its multiples visit all.
@@ -28,6 +32,12 @@ std::uint64_t stride_for(std::uint64_t count, std::uint64_t seed) {
 }
 
 }  // namespace
+
+bool computes(const Block& block) {
+  return std::any_of(block.warps().begin(), block.warps().end(), [](const auto& warp) {
+    return warp->ready() && warp->ran_since_poll() > kPollInstructions;
+  });
+}
 
 /// One host thread of a launch.
 struct Grid::Worker {
@@ -145,7 +155,13 @@ void Grid::work(Worker& worker) {
         ++wanted;
         since_end = 0;
       }
-      worker.idle = since_progress / (blocks.size() * blocks[chosen]->warps().size());
+      const std::uint64_t idle =
+          since_progress / (blocks.size() * blocks[chosen]->warps().size());
+      const bool computing =
+          idle > kHangInstructions && idle < kLongComputation &&
+          std::any_of(blocks.begin(), blocks.end(),
+                      [](const auto& block) { return computes(*block); });
+      worker.idle = computing ? 0 : idle;
       if (all_idle()) blocks[chosen]->fault_hang("threads run without changing anything:");
     }
   } catch (...) {

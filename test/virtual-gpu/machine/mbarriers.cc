@@ -51,18 +51,24 @@ void Mbarriers::invalidate(std::uint32_t offset) {
 }
 
 bool Mbarriers::arrive(Warp& warp, std::uint32_t offset, std::uint32_t count, bool drop) {
+  Clock& clock = block_.clock(warp);
+  ++clock.time[warp.index()];
+  return count_arrivals(offset, count, drop, clock);
+}
+
+bool Mbarriers::count_arrivals(std::uint32_t offset, std::uint32_t count, bool drop,
+                               const Clock& clock) {
   MbarrierState now = state(offset);
   if (count > now.pending || (drop && count > now.expected)) return false;
   Record& record = records_[offset];
-  Clock& clock = block_.clock(warp);
-  ++clock.time[warp.index()];
   record.arrived.join(clock);
   now.pending -= count;
   if (drop) now.expected -= count;
   if (now.pending == 0) {
     now.pending = now.expected;
     ++now.phase;
-    record.completed = std::exchange(record.arrived, {});
+    // A token of an earlier phase covers that phase only, which is less than what is known here.
+    record.completed.join(std::exchange(record.arrived, {}));
   }
   store(offset, now);
   return true;
@@ -88,15 +94,20 @@ void Mbarriers::arrive_after_copies(Warp& warp, std::uint32_t lane, std::uint32_
     ++now.pending;
     store(offset, now);
   }
-  records_[offset].pending.push_back({warp.index(), lane});
+  Clock& clock = block_.clock(warp);
+  ++clock.time[warp.index()];
+  records_[offset].pending.push_back(
+      {warp.index(), lane, block_.copies().started(warp, lane), clock});
 }
 
 void Mbarriers::deliver(const Op& op, std::uint32_t offset) {
   const std::vector<Pending> pending = std::exchange(records_[offset].pending, {});
   for (const Pending& each : pending) {
     Warp& warp = *block_.warps()[each.warp];
-    block_.copies().wait(warp, op, each.lane, 0, true);
-    arrive(warp, offset, 1, false);
+    Clock before = each.clock;  // so that who knows the arrival knows the copies
+    --before.time[each.warp];
+    block_.copies().wait_for_first(warp, op, each.lane, each.copies, before);
+    count_arrivals(offset, 1, false, each.clock);
   }
 }
 

@@ -50,16 +50,20 @@ class Mbarriers {
   void arrive_after_copies(Warp& warp, std::uint32_t lane, std::uint32_t offset, bool counted);
 
  private:
+  /// An arrival that a lane's copies will make.
   struct Pending {
     std::uint32_t warp;
     std::uint32_t lane;
+    std::uint64_t copies;  // it waits for this many of the lane's first
+    Clock clock;           // of the warp when they were told to: what came later is not covered
   };
   struct Record {
     Clock arrived;     // of the present phase
-    Clock completed;   // of the phase before
+    Clock completed;   // of the phases before
     std::vector<Pending> pending;
   };
   void store(std::uint32_t offset, const MbarrierState& state);
+  bool count_arrivals(std::uint32_t offset, std::uint32_t count, bool drop, const Clock& clock);
   void deliver(const Op& op, std::uint32_t offset);
 
   Block& block_;

@@ -35,9 +35,16 @@ struct Semantics {
 /// The snapshots beside words of memory, by address.
 class ReleasedWords {
  public:
+  /// The words from `first` on, `step` bytes apart, that begin before `end`; generic addresses.
+  struct Range {
+    std::uint64_t first = 0;
+    std::uint64_t end = 0;
+    std::uint32_t step = 4;
+  };
+
   /// `keeps`: the write is one of an atomic operation.
-  void write(std::uint64_t address, const Knowledge& what, bool keeps);
-  Knowledge read(std::uint64_t address) const;
+  void write(const Range& words, const Knowledge& what, bool keeps);
+  Knowledge read(const Range& words) const;
 
  private:
   mutable std::mutex mutex_;
@@ -54,11 +61,12 @@ class Ordering {
   Ordering& operator=(const Ordering&) = delete;
 
   void fence(std::uint32_t warp, Clock& clock, Scope scope);
-  /// Before a strong write. `address`: generic.
-  void write(std::uint32_t warp, Clock& clock, std::uint64_t address, const Semantics& semantics,
-             bool atomic);
+  /// With a strong write, once it has its time on the warp's clock.
+  void write(std::uint32_t warp, Clock& clock, const ReleasedWords::Range& words,
+             const Semantics& semantics, bool atomic);
   /// After a strong read.
-  void read(std::uint32_t warp, Clock& clock, std::uint64_t address, const Semantics& semantics);
+  void read(std::uint32_t warp, Clock& clock, const ReleasedWords::Range& words,
+            const Semantics& semantics);
 
  private:
   struct WarpState {

@@ -33,22 +33,26 @@ Conflict SharedMemory::conflict_with(const Touch& other, bool writes) {
           .block = 0};
 }
 
+/// Of two reads by one warp: the later stands for both. Where nothing ordered their lanes, it is
+/// of no lane in particular, so that a write of either lane conflicts with it.
+SharedMemory::Touch SharedMemory::merged(const Touch& last, Touch now, const Accessor& who) {
+  if (last.warp != now.warp) return now;
+  const bool apart = last.lane != now.lane && (last.time == now.time || !ordered(last, who));
+  if (apart) now.lane = kSeveral;
+  if (apart || last.time == now.time) now.strong = now.strong && last.strong;
+  return now;
+}
+
 void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who) {
-  const std::uint32_t now = who.clock->time[who.warp];
-  Touch mine{now, who.pc, static_cast<std::uint8_t>(who.warp),
-             static_cast<std::uint8_t>(who.lane), is_strong(access)};
+  const Touch mine{who.clock->time[who.warp], who.pc, static_cast<std::uint8_t>(who.warp),
+                   static_cast<std::uint8_t>(who.lane), is_strong(access)};
   if (cell.more_reads != 0) {
     Touch& last = reads_[cell.more_reads - 1][who.warp];
-    const bool together = last.warp != kNobody && last.time == now && last.lane != mine.lane;
-    if (together) mine.lane = kSeveral;
-    if (last.warp != kNobody && last.time == now) mine.strong = mine.strong && last.strong;
-    last = mine;
+    last = merged(last, mine, who);
     return;
   }
-  if (cell.read.warp == mine.warp && cell.read.time == now) {
-    if (cell.read.lane != mine.lane) cell.read.lane = kSeveral;
-    cell.read.strong = cell.read.strong && mine.strong;
-    cell.read.pc = mine.pc;
+  if (cell.read.warp == mine.warp) {
+    cell.read = merged(cell.read, mine, who);
     return;
   }
   if (ordered(cell.read, who)) {

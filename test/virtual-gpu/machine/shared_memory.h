@@ -15,11 +15,14 @@
 
 namespace virtual_gpu {
 
-enum class Access : std::uint8_t { kRead, kWrite, kAtomic, kStrongRead, kStrongWrite };
+/// kReadOnly: a read past the caches that writes go through (ld.global.nc).
+enum class Access : std::uint8_t {
+  kRead, kReadOnly, kWrite, kAtomic, kStrongRead, kStrongWrite,
+};
 
 inline bool is_strong(Access access) { return access >= Access::kAtomic; }
 inline bool is_write(Access access) {
-  return access != Access::kRead && access != Access::kStrongRead;
+  return access == Access::kWrite || access == Access::kAtomic || access == Access::kStrongWrite;
 }
 
 /// Who accesses, at which time of its warp.
@@ -57,7 +60,7 @@ class SharedMemory {
 
   /// A copy will write there: until `land`, every access conflicts. The bytes are undefined now.
   Conflict depart(std::uint32_t offset, std::uint32_t bytes, const Accessor& who);
-  /// The copy has arrived: from now on it counts as a write by `who` at its present time.
+  /// The copy has arrived: from now on it counts as a write by `who`, at the time of its clock.
   Conflict land(std::uint32_t offset, std::uint32_t bytes, const Accessor& who);
 
  private:
@@ -81,6 +84,7 @@ class SharedMemory {
   static bool ordered(const Touch& before, const Accessor& who);
   Conflict touch(Cell& cell, Access access, const Accessor& who, bool same_value = false);
   void remember_read(Cell& cell, Access access, const Accessor& who);
+  static Touch merged(const Touch& last, Touch now, const Accessor& who);
   static Conflict conflict_with(const Touch& other, bool writes);
   template <typename Fn>
   Conflict each_cell(std::uint32_t offset, std::uint32_t bytes, Fn fn);

@@ -145,7 +145,11 @@ std::uint32_t Warp::meeting_place() const {
 
 std::uint64_t Warp::run(std::uint64_t budget) {
   std::uint64_t ran = 0;
-  while (ran < budget && choose()) ran += run_fragment(budget - ran);
+  while (ran < budget && choose()) {
+    const std::uint64_t turn = run_fragment(budget - ran);
+    ran += turn;
+    ran_ += turn;
+  }
   return ran;
 }
 

@@ -133,6 +133,10 @@ class Warp {
   /// Whether the running fragment has been woken by its barrier; asked once.
   bool take_release() { return std::exchange(current_->released, false); }
   void count_backward_branch() { ++backward_branches_; }
+  /// The running instruction looks at what other threads may change.
+  void note_poll() { polled_at_ = ran_; }
+  /// Instructions since the last such look: many mean that the warp computes and waits for nobody.
+  std::uint64_t ran_since_poll() const { return ran_ - polled_at_; }
 
   /// Ends the launch. `lane`: which thread is at fault; kLanes for the whole warp.
   [[noreturn]] void fault(HazardKind kind, const Op& op, std::uint32_t lane, std::string what,
@@ -168,6 +172,8 @@ class Warp {
   std::byte* undefined_ = nullptr;
   std::uint8_t* taint_ = nullptr;
   std::uint32_t* origins_ = nullptr;
+  std::uint64_t ran_ = 0;        // instructions, up to the present turn
+  std::uint64_t polled_at_ = 0;  // of them
   // Fairness: after so many backward branches another fragment gets its turns.
   std::uint32_t backward_branches_ = 0;
   LaneMask favoured_ = 0;

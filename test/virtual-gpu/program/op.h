@@ -58,7 +58,7 @@ constexpr Operand kCarry{.offset = kCarryOffset, .slot = kCarrySlot};
 enum class OpClass : std::uint8_t {
   kInteger, kHalf, kFloat, kDouble, kConvert, kMove, kPredicate, kSpecial, kControl, kGlobalLoad,
   kGlobalStore, kSharedLoad, kSharedStore, kLocal, kConstant, kAtomic, kShuffle, kBarrier, kFence,
-  kTensor, kMatrixLoad, kAsyncCopy, kOther, kCount,
+  kTensor, kMatrixLoad, kAsyncCopy, kAsyncWait, kOther, kCount,
 };
 
 std::string_view name_of(OpClass op_class);

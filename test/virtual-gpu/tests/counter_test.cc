@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "tests/harness.h"
 #include "tests/kernels.h"
@@ -92,6 +93,23 @@ TEST(Counters, CountOneWavefrontForABroadcast) {
     EXPECT_LE(each.wavefronts, 1u);
     EXPECT_EQ(each.least_wavefronts, each.wavefronts);
   }
+}
+
+TEST(Counters, CountWaits) {
+  Device device(1);
+  const std::uint64_t in = device.upload(std::vector<std::uint32_t>(kLaneCount, 0));
+  const auto counters = device.launch(
+      kernel_of("mov.u32 %r1, buffer;\ncp.async.ca.shared.global [%r1], [%in], 4;\n"
+                "cp.async.commit_group;\ncp.async.wait_group 0;\nbar.sync 0;\nbar.sync 0;",
+                ".shared .align 16 .b8 buffer[64];"),
+      "k", {.block = {1, 1, 1}}, in, in);
+  std::map<OpClass, std::uint64_t> warps;
+  for (std::size_t i = 0; i < counters.size(); ++i) {
+    warps[device.program().ops[i].op_class] += counters[i].warps;
+  }
+  EXPECT_EQ(warps[OpClass::kAsyncCopy], 2u);
+  EXPECT_EQ(warps[OpClass::kAsyncWait], 1u);
+  EXPECT_EQ(warps[OpClass::kBarrier], 2u);
 }
 
 }  // namespace

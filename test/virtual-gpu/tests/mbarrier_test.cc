@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint32_t kThreads = 64;
 const char* const kVariables =
-    ".shared .align 8 .b64 barrier;\n.shared .align 16 .b8 buffer[256];";
+    ".shared .align 8 .b64 barrier;\n.shared .align 16 .b8 buffer[512];";
 
 /// Thread 0 initializes the barrier for `count` arrivals; %r1 is the thread's place in the buffer,
 /// %r4 that of the thread 32 away, %d0 and %d1 its words in `in` and `out`.
@@ -75,6 +75,62 @@ TEST(Mbarrier, CountsAsyncCopies) {
   // Whoever does not wait finds the copy on its way.
   expect_hazard(prologue(kThreads) + copy + report + "ld.shared.u32 %r0, [%r1];\n",
                 HazardKind::kMissingWait);
+}
+
+TEST(Mbarrier, CountsOnlyWhatCameBeforeTheReport) {
+  const std::string copy = "cp.async.ca.shared.global [%r1], [%d0], 4;\n";
+  const std::string report = "cp.async.mbarrier.arrive.noinc.shared.b64 [barrier];\n";
+  // A copy that was started later is still on its way.
+  const std::string later = "cp.async.ca.shared.global [%r1+256], [%d0], 4;\n";
+  const std::string begin = prologue(kThreads) + copy + report;
+  expect_exchange(begin + later + kWaitByParity + kExchange, 100);
+  expect_hazard(begin + later + kWaitByParity + "ld.shared.u32 %r0, [%r1+256];\n",
+                HazardKind::kMissingWait);
+  // So is a plain store after it ordered for nobody.
+  const std::string store = "st.shared.u32 [%r1+256], %tid;\n";
+  expect_hazard(begin + store + kWaitByParity + "ld.shared.u32 %r0, [%r4+256];\n",
+                HazardKind::kSharedRace);
+}
+
+TEST(Mbarrier, AnEarlierPhaseStaysKnown) {
+  // Warp 1 writes before it arrives at phase 0; warp 3, which knows nothing of it, completes phase
+  // 1; warp 2 asks for phase 0 only then.
+  const std::string body = R"(
+    mov.u32 %r3, buffer; mov.u32 %r5, 7; mov.u32 %r6, 0; and.b32 %r7, %tid, 31;
+    setp.eq.u32 %p0, %tid, 0;
+    @%p0 mbarrier.init.shared.b64 [barrier], 3;
+    @%p0 st.shared.u32 [%r3], %r6;
+    @%p0 st.shared.u32 [%r3+4], %r6;
+    bar.sync 0;
+    setp.ne.u32 %p3, %r7, 0; @%p3 bra END;
+    setp.eq.u32 %p4, %tid, 32; @%p4 bra WRITER;
+    setp.eq.u32 %p5, %tid, 64; @%p5 bra READER;
+    setp.eq.u32 %p6, %tid, 96; @%p6 bra STRANGER;
+    mbarrier.arrive.shared.b64 %d1, [barrier];
+    FIRST: mbarrier.test_wait.shared.b64 %p1, [barrier], %d1; @!%p1 bra FIRST;
+    st.volatile.shared.u32 [%r3+4], %r5;
+    bra END;
+    WRITER:
+    st.shared.u32 [%r3+8], %r5;
+    mbarrier.arrive.shared.b64 %d1, [barrier];
+    bra END;
+    STRANGER:
+    ld.volatile.shared.u32 %r8, [%r3+4]; setp.eq.u32 %p7, %r8, 0; @%p7 bra STRANGER;
+    mbarrier.arrive.shared.b64 %d2, [barrier], 3;
+    st.volatile.shared.u32 [%r3], %r5;
+    bra END;
+    READER:
+    mbarrier.arrive.shared.b64 %d3, [barrier];
+    SECOND: ld.volatile.shared.u32 %r8, [%r3]; setp.eq.u32 %p7, %r8, 0; @%p7 bra SECOND;
+    THIRD: mbarrier.test_wait.shared.b64 %p1, [barrier], %d3; @!%p1 bra THIRD;
+    ld.shared.u32 %r0, [%r3+8];
+    END:)";
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Device device(seed);
+    const std::uint64_t out = device.upload(std::vector<std::uint32_t>(kThreads, 0));
+    EXPECT_NO_THROW(device.launch(kernel_of(body, kVariables), "k", {.block = {128, 1, 1}}, out,
+                                  out));
+  }
 }
 
 TEST(Mbarrier, Misuse) {
