@@ -144,6 +144,10 @@ function rowsOf(launch, folder) {
       `multiply-adds; wavefronts ${ratio(launch.shared.wavefronts, launch.shared.least)} and ` +
       `sectors ${ratio(launch.global.sectors, launch.global.least)} times the minimum`,
   )
+  const count = (kind) => (launch.instructions[kind]?.warps ?? 0).toLocaleString('en')
+  console.log(
+    `  ${count('barrier')} barriers and ${count('async wait')} asynchronous waits of warps`,
+  )
   const worst = launch.shared.lines
     .filter(({ wavefronts, least }) => wavefronts > least)
     .sort((a, b) => b.wavefronts - b.least - (a.wavefronts - a.least))

@@ -130,6 +130,7 @@ describe.skipIf(!available('nvcc') || !available('numpy'))('the driver', () => {
       const { status, stdout, stderr } = run(process.execPath, [REPORT, file])
       expect(status, stderr).toBe(0)
       expect(stdout).toMatch(/^matmul \(sm_80\) {2}grid 2×1×1, block 128×1×1, [1-9]\d+ registers/m)
+      expect(stdout).toMatch(/^ {2}[1-9]\d* barriers and [1-9]\d* asynchronous waits of warps$/m)
       expect(stdout).toMatch(/^ {2}A100 +predicted ≥ +\d+\.\d\d µs by [a-z ]+ occupancy/m)
       expect(stdout).not.toContain('T4')
       writeFileSync(file, '')

@@ -1,8 +1,8 @@
 """Makes mutants of PTX, mechanically: one instruction removed or one constant changed in each.
 
-Removed, one at a time: every barrier, wait, commit and fence. Changed: every integer constant of
-the instructions that make addresses and indices (shifts, products, logic), and the offsets of
-addresses.
+Removed, one at a time: every barrier, wait, commit and fence; of memory accesses that are fences
+themselves, their .acquire and .release. Changed: every integer constant of the instructions that
+make addresses and indices (shifts, products, logic), and the offsets of addresses.
 """
 
 import re
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Iterator
 
 REMOVED = re.compile(
-    r'^\s*(?:@!?%\w+\s+)?(?:bar\.|barrier\.|cp\.async\.(?:wait|commit)|membar|fence|'
+    r'^\s*(?:@!?%\w+\s+)?(?:bar\.|barrier\.|cp\.async\.(?:wait|commit|mbarrier)|membar|fence|'
     r'mbarrier\.(?:arrive|test_wait|try_wait))')
+ORDERED = re.compile(
+    r'^\s*(?:\{\s*)?(?:@!?%\w+\s+)?(?:atom|red|ld|st)\.\S*(?<=\.)(?:acquire|release|acq_rel)\b')
 INDEXING = re.compile(
     r'^\s*(?:@!?%\w+\s+)?(?:shl|shr|xor|and|or|mul|mad|lop3|bfe|bfi|prmt|add|sub)\.[^;]*;')
 CONSTANT = re.compile(r'(?<=[ ,])-?(?:0[xX][0-9a-fA-F]+|\d+)(?=[,;])')
@@ -22,7 +24,7 @@ FLOAT_TYPES = re.compile(r'\.(?:f16|f16x2|bf16|bf16x2|f32|f64)\b')
 @dataclass(frozen=True)
 class Mutant:
     line: int          # from 1
-    kind: str          # 'removed' or 'changed'
+    kind: str          # 'removed', 'weakened' or 'changed'
     before: str        # the line as it was
     after: str
     text: bytes        # the whole module
@@ -50,6 +52,9 @@ def mutants(ptx: bytes) -> Iterator[Mutant]:
         if REMOVED.match(line):
             yield mutant(index, 'removed', '')
             continue
+        if ORDERED.match(line):
+            weak = re.sub(r'\.(?:acquire|release|acq_rel)\b', '.relaxed', line, count=1)
+            yield mutant(index, 'weakened', weak)
         if INDEXING.match(line) and not FLOAT_TYPES.search(line):
             for found in CONSTANT.finditer(line):
                 after = line[:found.start()] + changed(found.group()) + line[found.end():]
