@@ -115,7 +115,7 @@ std::uint32_t Block::alive() const {
 bool Block::arrive(Warp& warp, const Op& op, const Arrival& arrival) {
   Barrier& barrier = barriers_[arrival.barrier];
   const auto threads_of = [&](std::uint32_t expected) {
-    return expected != 0 ? expected : (threads_ + kLanes - 1) / kLanes * kLanes;
+    return expected != 0 ? expected : warps_of(threads_) * kLanes;
   };
   if (barrier.arrived != 0 && threads_of(barrier.expected) != threads_of(arrival.expected)) {
     warp.fault(HazardKind::kBarrierDivergence, op, kLanes,
@@ -135,7 +135,7 @@ bool Block::arrive(Warp& warp, const Op& op, const Arrival& arrival) {
   }
   // Who does not wait learns nothing of its neighbours either.
   if (arrival.waits) synchronize_warp(warp);
-  else ++clock(warp).time[warp.index()];
+  else clock(warp).advance();
   barrier.clock.join(clock(warp));
   if (arrival.waits) warp.wait_at_barrier(arrival.barrier);
   return complete_if_all_came(arrival.barrier);

@@ -30,6 +30,8 @@ struct Clock {
   std::uint32_t together = 0;
 
   void join(const Clock& other);
+  /// What the warp did so far is before what it does from now on.
+  void advance() { ++time[warp]; }
   /// The lanes of the warp have waited for each other.
   void synchronize_lanes() { together = ++time[warp]; }
   /// Whether what a warp of the same block did at `when`, in another lane, has happened before.

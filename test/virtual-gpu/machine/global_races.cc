@@ -88,22 +88,16 @@ void GlobalRaces::remember_read(Cell& cell, const GlobalAccessor& by) {
 }
 
 Conflict GlobalRaces::touch(Cell& cell, const GlobalAccessor& by, bool same_value) {
-  const auto conflict_with = [](const Touch& other, bool writes) -> Conflict {
-    return {.found = true,
-            .in_flight = false,
-            .other_writes = writes,
-            .warp = other.warp,
-            .lane = other.lane < kLanes ? other.lane : 0u,
-            .pc = other.pc,
-            .block = other.block};
+  const auto conflict = [](const Touch& other, bool writes) {
+    return conflict_with(other.warp, other.lane, other.pc, writes, other.block);
   };
   const bool stale = by.is_read_only && cell.write.launch == launch_;
-  if (stale || (!same_value && conflicts(cell.write, by))) return conflict_with(cell.write, true);
+  if (stale || (!same_value && conflicts(cell.write, by))) return conflict(cell.write, true);
   if (!by.is_write) {
     remember_read(cell, by);
     return {};
   }
-  if (conflicts(cell.read, by)) return conflict_with(cell.read, false);
+  if (conflicts(cell.read, by)) return conflict(cell.read, false);
   cell.read = {};
   cell.write = mine(by);
   return {};

@@ -52,7 +52,7 @@ void Mbarriers::invalidate(std::uint32_t offset) {
 
 bool Mbarriers::arrive(Warp& warp, std::uint32_t offset, std::uint32_t count, bool drop) {
   Clock& clock = block_.clock(warp);
-  ++clock.time[warp.index()];
+  clock.advance();
   return count_arrivals(offset, count, drop, clock);
 }
 
@@ -95,19 +95,19 @@ void Mbarriers::arrive_after_copies(Warp& warp, std::uint32_t lane, std::uint32_
     store(offset, now);
   }
   Clock& clock = block_.clock(warp);
-  ++clock.time[warp.index()];
   records_[offset].pending.push_back(
       {warp.index(), lane, block_.copies().started(warp, lane), clock});
+  clock.advance();
 }
 
 void Mbarriers::deliver(const Op& op, std::uint32_t offset) {
   const std::vector<Pending> pending = std::exchange(records_[offset].pending, {});
   for (const Pending& each : pending) {
     Warp& warp = *block_.warps()[each.warp];
-    Clock before = each.clock;  // so that who knows the arrival knows the copies
-    --before.time[each.warp];
-    block_.copies().wait_for_first(warp, op, each.lane, each.copies, before);
-    count_arrivals(offset, 1, false, each.clock);
+    block_.copies().wait_for_first(warp, op, each.lane, each.copies, each.clock);
+    Clock after = each.clock;  // so that who knows the arrival knows the copies
+    after.advance();
+    count_arrivals(offset, 1, false, after);
   }
 }
 

@@ -42,7 +42,7 @@ void Ordering::fence(std::uint32_t warp, Clock& clock, Scope scope) {
   for (std::size_t i = 0; i < levels_of(scope); ++i) {
     clock.learn(std::exchange(state.seen[i], nullptr), block_);
   }
-  ++clock.time[warp];
+  clock.advance();
   const Knowledge everything = clock.all(block_);
   for (std::size_t i = 0; i < levels_of(scope); ++i) state.released[i] = everything;
 }
@@ -51,7 +51,7 @@ void Ordering::write(std::uint32_t warp, Clock& clock, const ReleasedWords::Rang
                      const Semantics& semantics, bool atomic) {
   Knowledge now;
   if (semantics.releases) {
-    ++clock.time[warp];
+    clock.advance();
     now = clock.all(block_);
   }
   for (std::size_t i = 0; i < levels_of(semantics.scope); ++i) {

@@ -7,6 +7,17 @@
 
 namespace virtual_gpu {
 
+Conflict conflict_with(std::uint32_t warp, std::uint32_t lane, std::uint32_t pc, bool writes,
+                       std::uint64_t block) {
+  return {.found = true,
+          .in_flight = false,
+          .other_writes = writes,
+          .warp = warp,
+          .lane = lane < kLanes ? lane : 0u,
+          .pc = pc,
+          .block = block};
+}
+
 SharedMemory::SharedMemory(std::uint32_t bytes, std::uint32_t cell_bytes)
     : bytes_(bytes),
       cell_bytes_(cell_bytes),
@@ -21,16 +32,6 @@ bool SharedMemory::ordered(const Touch& before, const Accessor& who) {
     if (who.lane < kLanes || before.pc == who.pc) return true;
   }
   return who.clock->knows(before.warp, before.time);
-}
-
-Conflict SharedMemory::conflict_with(const Touch& other, bool writes) {
-  return {.found = true,
-          .in_flight = false,
-          .other_writes = writes,
-          .warp = other.warp,
-          .lane = other.lane < kLanes ? other.lane : 0u,
-          .pc = other.pc,
-          .block = 0};
 }
 
 /// Of two reads by one warp: the later stands for both. Where nothing ordered their lanes, it is
@@ -73,13 +74,13 @@ void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who)
 
 Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, bool same_value) {
   if (cell.in_flight != 0) {
-    Conflict conflict = conflict_with(cell.write, true);
+    Conflict conflict = cell.write.conflict(true);
     conflict.in_flight = true;
     return conflict;
   }
   const bool strong = is_strong(access);
   if (!same_value && !ordered(cell.write, who) && !(strong && cell.write.strong)) {
-    return conflict_with(cell.write, true);
+    return cell.write.conflict(true);
   }
   if (!is_write(access)) {
     remember_read(cell, access, who);
@@ -87,12 +88,12 @@ Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, boo
   }
   if (cell.more_reads != 0) {
     for (const Touch& read : reads_[cell.more_reads - 1]) {
-      if (!ordered(read, who) && !(strong && read.strong)) return conflict_with(read, false);
+      if (!ordered(read, who) && !(strong && read.strong)) return read.conflict(false);
     }
     free_reads_.push_back(cell.more_reads);
     cell.more_reads = 0;
   } else if (!ordered(cell.read, who) && !(strong && cell.read.strong)) {
-    return conflict_with(cell.read, false);
+    return cell.read.conflict(false);
   }
   cell.read = {};
   cell.write = {who.clock->time[who.warp], who.pc, static_cast<std::uint8_t>(who.warp),

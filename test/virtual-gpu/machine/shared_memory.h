@@ -44,6 +44,10 @@ struct Conflict {
   std::uint64_t block = 0;  // the other's, in global memory
 };
 
+/// A conflict with that access; `lane` may stand for several, of which the first is named.
+Conflict conflict_with(std::uint32_t warp, std::uint32_t lane, std::uint32_t pc, bool writes,
+                       std::uint64_t block = 0);
+
 class SharedMemory {
  public:
   /// `bytes`: static and dynamic; `cell_bytes`: 1, 2 or 4.
@@ -73,6 +77,8 @@ class SharedMemory {
     std::uint8_t warp = kNobody;
     std::uint8_t lane = 0;
     bool strong = false;
+
+    Conflict conflict(bool writes) const { return conflict_with(warp, lane, pc, writes); }
   };
   struct Cell {
     Touch write;
@@ -85,7 +91,6 @@ class SharedMemory {
   Conflict touch(Cell& cell, Access access, const Accessor& who, bool same_value = false);
   void remember_read(Cell& cell, Access access, const Accessor& who);
   static Touch merged(const Touch& last, Touch now, const Accessor& who);
-  static Conflict conflict_with(const Touch& other, bool writes);
   template <typename Fn>
   Conflict each_cell(std::uint32_t offset, std::uint32_t bytes, Fn fn);
 

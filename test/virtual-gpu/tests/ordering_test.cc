@@ -18,6 +18,18 @@ const char* const kVariables = ".shared .align 16 .b8 buffer[256];";
 /// Who does what: block 0's and block 1's first threads, or those of warps 0 and 1 of one block.
 enum class Apart { kBlocks, kWarps };
 
+/// The hazard of a kernel of one block; `out` is zero.
+std::optional<Hazard> hazard_of(const std::string& body, std::uint32_t threads) {
+  Device device(1);
+  const std::uint64_t out = device.upload(std::vector<std::uint32_t>(kWords, 0));
+  try {
+    device.launch(kernel_of(body, kVariables), "k", {.block = {threads, 1, 1}}, out, out);
+  } catch (const DeviceFault& fault) {
+    return fault.hazard();
+  }
+  return std::nullopt;
+}
+
 struct Outcome {
   std::optional<Hazard> hazard;
   std::vector<std::uint32_t> out;
@@ -154,24 +166,17 @@ TEST(Ordering, TheReadOnlyPathSeesNoWrites) {
 
 TEST(Ordering, ArrivingOrdersNoNeighbours) {
   // Threads 20 and 0 of one warp; the second warp waits for both.
-  const auto body = [](const std::string& meet) {
-    Device device(1);
-    const std::uint64_t out = device.upload(std::vector<std::uint32_t>(kWords, 0));
-    const std::string text =
+  const auto hazard = [](const std::string& meet) {
+    return hazard_of(
         "mov.u32 %r1, buffer;\nmov.u32 %r2, 1;\nsetp.eq.u32 %p0, %tid, 20;\n"
         "setp.eq.u32 %p1, %tid, 0;\nsetp.ge.u32 %p2, %tid, 32;\n@%p2 bra OTHER;\n"
         "@%p0 st.shared.u32 [%r1], %r2;\n" + meet +
-        "@%p1 ld.shared.u32 %r3, [%r1];\nbra END;\nOTHER:\nbar.sync 1, 64;\nEND:";
-    try {
-      device.launch(kernel_of(text, kVariables), "k", {.block = {kWords, 1, 1}}, out, out);
-    } catch (const DeviceFault& fault) {
-      return std::optional<Hazard>(fault.hazard());
-    }
-    return std::optional<Hazard>();
+            "@%p1 ld.shared.u32 %r3, [%r1];\nbra END;\nOTHER:\nbar.sync 1, 64;\nEND:",
+        kWords);
   };
-  EXPECT_FALSE(body("bar.sync 1, 64;\n"));
-  EXPECT_FALSE(body("bar.arrive 1, 64;\nbar.warp.sync -1;\n"));
-  const auto found = body("bar.arrive 1, 64;\n");
+  EXPECT_FALSE(hazard("bar.sync 1, 64;\n"));
+  EXPECT_FALSE(hazard("bar.arrive 1, 64;\nbar.warp.sync -1;\n"));
+  const auto found = hazard("bar.arrive 1, 64;\n");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->kind, HazardKind::kSharedRace) << found->report();
 }
@@ -179,19 +184,12 @@ TEST(Ordering, ArrivingOrdersNoNeighbours) {
 TEST(Ordering, EveryReaderOfAWarpIsRemembered) {
   // Thread 1 reads, then thread 0 does, and writes: the later read must not hide the first.
   const auto hazard = [](const std::string& between) {
-    Device device(1);
-    const std::uint64_t out = device.upload(std::vector<std::uint32_t>(kWords, 0));
-    const std::string text =
+    return hazard_of(
         "mov.u32 %r1, buffer;\nmov.u32 %r2, 1;\nsetp.eq.u32 %p0, %tid, 0;\n"
         "setp.eq.u32 %p1, %tid, 1;\n@%p0 st.shared.u32 [%r1], %r2;\nbar.sync 0;\n"
         "@%p1 ld.shared.u32 %r3, [%r1];\nmembar.cta;\n@%p0 ld.shared.u32 %r3, [%r1];\n" +
-        between + "@%p0 st.shared.u32 [%r1], %tid;";
-    try {
-      device.launch(kernel_of(text, kVariables), "k", {.block = {32, 1, 1}}, out, out);
-    } catch (const DeviceFault& fault) {
-      return std::optional<Hazard>(fault.hazard());
-    }
-    return std::optional<Hazard>();
+            between + "@%p0 st.shared.u32 [%r1], %tid;",
+        32);
   };
   EXPECT_FALSE(hazard("bar.warp.sync -1;\n"));
   const auto found = hazard("");
@@ -202,19 +200,14 @@ TEST(Ordering, EveryReaderOfAWarpIsRemembered) {
 TEST(Ordering, BarriersOfAllThreadsMayBeWrittenInTwoWays) {
   expect_silence(Apart::kWarps, "bar.sync 1;\n", "bar.sync 1;\n");
   const auto hazard = [](const std::string& second) {
-    Device device(1);
-    const std::uint64_t out = device.upload(std::vector<std::uint32_t>(kWords, 0));
-    const std::string text = "setp.ge.u32 %p0, %tid, 32;\n@%p0 bra OTHER;\nbar.sync 0;\nbra END;\n"
-                             "OTHER:\n" + second + "END:";
-    try {
-      device.launch(kernel_of(text), "k", {.block = {kWords, 1, 1}}, out, out);
-    } catch (const DeviceFault& fault) {
-      return std::optional<HazardKind>(fault.hazard().kind);
-    }
-    return std::optional<HazardKind>();
+    return hazard_of("setp.ge.u32 %p0, %tid, 32;\n@%p0 bra OTHER;\nbar.sync 0;\nbra END;\n"
+                     "OTHER:\n" + second + "END:",
+                     kWords);
   };
-  EXPECT_EQ(hazard("bar.sync 0, 64;\n"), std::nullopt);
-  EXPECT_EQ(hazard("bar.sync 0, 96;\n"), HazardKind::kBarrierDivergence);
+  EXPECT_FALSE(hazard("bar.sync 0, 64;\n"));
+  const auto found = hazard("bar.sync 0, 96;\n");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->kind, HazardKind::kBarrierDivergence);
 }
 
 TEST(Hang, ComputingForLongIsNone) {
