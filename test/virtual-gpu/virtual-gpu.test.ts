@@ -84,6 +84,12 @@ describe.skipIf(!available('nvcc') || !available('numpy'))('the driver', () => {
     expect(runSuite('samples', { VIRTUAL_GPU_PROFILE: 'sm_90' })).not.toBe('')
   })
 
+  test('starts all blocks of a cooperative launch at once', () => {
+    // On one host thread, and with too few instructions to wait until blocks seem to be stuck.
+    const env = { VIRTUAL_GPU_THREADS: '1', VIRTUAL_GPU_MAX_INSTRUCTIONS: '2000000' }
+    expect(runSuite('samples', env)).toMatch(/^ok +share_of_sum\.sm_80 /m)
+  })
+
   // Every barrier, wait and fence removed, every constant of an index changed, one at a time.
   test.each(['triton', 'samples'])('catches mutants of %s', (suite) => {
     const { status, stdout, stderr } = run(PYTHON, ['-B', MUTANTS, library, suite], {

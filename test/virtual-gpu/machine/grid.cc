@@ -97,6 +97,14 @@ std::optional<std::uint64_t> Grid::take_block() {
                                     count);
 }
 
+/// How many blocks a worker starts with. The blocks of a cooperative launch are all there from its
+/// beginning, as on a device; of others the next starts when those before it end or get stuck.
+std::size_t Grid::first_blocks(Worker& worker) const {
+  const bool cooperative = machine_.grid_workspace != 0;
+  return cooperative ? (shape_.blocks() + workers_.size() - 1) / workers_.size()
+                     : 1 + worker.random() % kMaxFirstBlocks;
+}
+
 std::uint64_t Grid::progress() const {
   std::uint64_t sum = 0;
   for (const auto& worker : workers_) sum += worker->counters.progress();
@@ -116,7 +124,7 @@ void Grid::stop_with(std::exception_ptr fault) {
 
 void Grid::work(Worker& worker) {
   std::vector<std::unique_ptr<Block>> blocks;
-  std::size_t wanted = 1 + worker.random() % kMaxFirstBlocks;
+  std::size_t wanted = first_blocks(worker);
   std::uint64_t total = 0;
   std::uint64_t since_end = 0;
   std::uint64_t since_progress = 0;

@@ -71,6 +71,7 @@ class Grid {
  private:
   struct Worker;
   std::optional<std::uint64_t> take_block();
+  std::size_t first_blocks(Worker& worker) const;
   void work(Worker& worker);
   bool all_idle() const;
   void stop_with(std::exception_ptr fault);
