@@ -47,16 +47,15 @@ CUresult allocate_from(const std::shared_ptr<MemoryPool>& pool, CUdeviceptr* add
   return status;
 }
 
-/// Everything of the device that counts stream-ordered allocations.
-void forget(Device& device, std::uint64_t address) {
+}  // namespace
+
+void virtual_gpu::leave_pool(Device& device, CUdeviceptr address) {
   const std::lock_guard lock(device.pools_mutex);
   if (device.default_pool->remove(address)) return;
   for (const auto& pool : device.pools) {
     if (pool->remove(address)) return;
   }
 }
-
-}  // namespace
 
 VIRTUAL_GPU_API cuMemAllocAsync(CUdeviceptr* address, std::size_t bytes, CUstream stream) {
   const Current now = current();
@@ -80,16 +79,13 @@ VIRTUAL_GPU_API cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   Context* context = now.context;
-  const Allocation* allocation = context->device.memory->find(address);
-  if (allocation == nullptr || allocation->address != address || allocation->freed) {
-    return CUDA_ERROR_INVALID_VALUE;
-  }
   Stream& stream = stream_of(*context, handle);
   const CUresult refused = context->refuse_if_captured(stream);
   if (refused != CUDA_SUCCESS) return refused;
+  if (!context->device.memory->queue_free(address)) return CUDA_ERROR_INVALID_VALUE;
   context->add(stream, [=] {
     context->device.memory->free(address);
-    forget(context->device, address);
+    leave_pool(context->device, address);
   });
   return CUDA_SUCCESS;
 }

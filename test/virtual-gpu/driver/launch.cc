@@ -149,6 +149,7 @@ void run_launch(Context& context, const KernelLaunch& launch) {
   const std::lock_guard lock(context.device.execution);
   if (context.sticky != CUDA_SUCCESS) return;  // of a kernel that was waited for
   try {
+    const Memory::Use use(*context.device.memory);
     const GridWorkspace workspace(context, launch.cooperative);
     machine.grid_workspace = workspace.address();
     Grid grid(*launch.kernel->program, launch.parameters, launch.shape, machine,

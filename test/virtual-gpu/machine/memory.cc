@@ -27,8 +27,12 @@ std::byte* map_pages(std::size_t bytes, int protection) {
 
 }  // namespace
 
-Pages::Pages(std::size_t bytes)
-    : data_(map_pages(bytes, PROT_READ | PROT_WRITE)), bytes_(bytes) {}
+Pages::Pages(std::size_t bytes, int protection)
+    : data_(map_pages(bytes, protection)), bytes_(bytes) {}
+
+Pages::Pages(std::size_t bytes) : Pages(bytes, PROT_READ | PROT_WRITE) {}
+
+Pages Pages::reserved(std::size_t bytes) { return Pages(bytes, PROT_NONE); }
 
 Pages::Pages(Pages&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
@@ -54,12 +58,57 @@ std::byte* Allocation::cells() {
   return cells_.data();
 }
 
-Memory::Memory(std::uint64_t capacity)
-    : capacity_(capacity),
-      window_(reinterpret_cast<std::uint64_t>(map_pages(kWindowBytes, PROT_NONE))),
-      next_(window_ + kGap) {}
+void Allocation::drop_pages() {
+  data = nullptr;
+  defined = nullptr;
+  pages = Pages();
+  defined_pages = Pages();
+  cells_ = Pages();
+}
 
-Memory::~Memory() { munmap(reinterpret_cast<void*>(window_), kWindowBytes); }
+Memory::Memory(std::uint64_t capacity) : capacity_(capacity) { add_window(); }
+
+Memory::Use::Use(Memory& memory) : memory_(memory) {
+  const std::unique_lock lock(memory_.mutex_);
+  began_ = memory_.running_.insert(memory_.frees_);
+}
+
+Memory::Use::~Use() {
+  const std::unique_lock lock(memory_.mutex_);
+  memory_.running_.erase(began_);
+  memory_.drop_unused_pages();
+}
+
+void Memory::drop_unused_pages() {
+  const std::uint64_t oldest = running_.empty() ? frees_ : *running_.begin();
+  while (!freed_.empty() && freed_.front().number <= oldest) {
+    freed_.front().allocation->drop_pages();
+    freed_.pop_front();
+  }
+}
+
+void Memory::add_window() {
+  windows_.push_back(Pages::reserved(kWindowBytes));
+  next_ = reinterpret_cast<std::uint64_t>(windows_.back().data()) + kGap + kAlignment;
+}
+
+std::uint64_t Memory::take_addresses(std::uint64_t bytes) {
+  const auto fits = [&] {
+    const Pages& window = windows_.back();
+    const std::uint64_t end = reinterpret_cast<std::uint64_t>(window.data()) + window.bytes();
+    return next_ + bytes + 2 * kGap <= end;
+  };
+  try {
+    if (!fits()) add_window();
+  } catch (const std::bad_alloc&) {
+    return 0;
+  }
+  if (!fits()) return 0;
+  const std::uint64_t address = next_;
+  next_ = (next_ + bytes + kGap + kAlignment - 1) / kAlignment * kAlignment;
+  if (next_ % (2 * kAlignment) == 0) next_ += kAlignment;
+  return address;
+}
 
 Allocation* Memory::insert(std::unique_ptr<Allocation> allocation) {
   Allocation* result = allocation.get();
@@ -72,9 +121,7 @@ Allocation* Memory::allocate(std::uint64_t bytes, MemoryKind kind, std::string l
   if (bytes == 0) return nullptr;
   const std::unique_lock lock(mutex_);
   if (bytes > capacity_ - used_.load()) return nullptr;
-  if (next_ + bytes + 2 * kGap > window_ + kWindowBytes) return nullptr;
   auto allocation = std::make_unique<Allocation>();
-  allocation->address = next_;
   allocation->bytes = bytes;
   allocation->kind = kind;
   allocation->label = std::move(label);
@@ -84,18 +131,37 @@ Allocation* Memory::allocate(std::uint64_t bytes, MemoryKind kind, std::string l
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
+  allocation->address = take_addresses(bytes);
+  if (allocation->address == 0) return nullptr;
   allocation->data = allocation->pages.data();
   allocation->defined = reinterpret_cast<std::uint8_t*>(allocation->defined_pages.data());
-  next_ = (next_ + bytes + kGap + kAlignment - 1) / kAlignment * kAlignment;
-  if (next_ % (2 * kAlignment) == 0) next_ += kAlignment;
   used_ += bytes;
   return insert(std::move(allocation));
 }
 
-Allocation* Memory::adopt(void* host, std::uint64_t bytes, MemoryKind kind, std::string label) {
-  const std::unique_lock lock(mutex_);
+Allocation* Memory::allocate_pinned(std::uint64_t bytes, std::string label) {
   auto allocation = std::make_unique<Allocation>();
-  allocation->address = reinterpret_cast<std::uint64_t>(host);
+  allocation->bytes = bytes;
+  allocation->kind = MemoryKind::kPinned;
+  allocation->label = std::move(label);
+  try {
+    allocation->pages = Pages(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  allocation->data = allocation->pages.data();
+  allocation->address = reinterpret_cast<std::uint64_t>(allocation->data);
+  const std::unique_lock lock(mutex_);
+  return insert(std::move(allocation));
+}
+
+Allocation* Memory::adopt(void* host, std::uint64_t bytes, MemoryKind kind, std::string label) {
+  const auto address = reinterpret_cast<std::uint64_t>(host);
+  const std::unique_lock lock(mutex_);
+  const auto after = by_address_.lower_bound(address + bytes);
+  if (after != by_address_.begin() && std::prev(after)->second->end() > address) return nullptr;
+  auto allocation = std::make_unique<Allocation>();
+  allocation->address = address;
   allocation->bytes = bytes;
   allocation->kind = kind;
   allocation->label = std::move(label);
@@ -103,26 +169,36 @@ Allocation* Memory::adopt(void* host, std::uint64_t bytes, MemoryKind kind, std:
   return insert(std::move(allocation));
 }
 
+auto Memory::find_live(std::uint64_t address, MemoryKind kind) {
+  const auto found = by_address_.find(address);
+  if (found == by_address_.end()) return found;
+  const Allocation& allocation = *found->second;
+  return allocation.freed || allocation.kind != kind ? by_address_.end() : found;
+}
+
+bool Memory::queue_free(std::uint64_t address) {
+  const std::unique_lock lock(mutex_);
+  const auto found = find_live(address, MemoryKind::kDevice);
+  return found != by_address_.end() && !std::exchange(found->second->free_queued_, true);
+}
+
 bool Memory::free(std::uint64_t address, MemoryKind kind) {
   const std::unique_lock lock(mutex_);
-  const auto found = by_address_.find(address);
-  if (found == by_address_.end() || found->second->freed || found->second->kind != kind) {
-    return false;
-  }
-  Allocation& allocation = *found->second;
-  version_.fetch_add(1, std::memory_order_release);
-  if (is_host(allocation.kind)) {
+  const auto found = find_live(address, kind);
+  if (found == by_address_.end()) return false;
+  Freed& freed = freed_.emplace_back();
+  freed.number = ++frees_;
+  freed.allocation = found->second.get();
+  freed.allocation->freed = true;
+  if (is_host(kind)) {
     // The host may get the same address again, so nothing is remembered of it.
+    freed.owner = std::move(found->second);
     by_address_.erase(found);
-    return true;
+  } else {
+    used_ -= freed.allocation->bytes;
   }
-  allocation.freed = true;
-  used_ -= allocation.bytes;
-  allocation.pages = Pages();
-  allocation.defined_pages = Pages();
-  allocation.cells_ = Pages();
-  allocation.data = nullptr;
-  allocation.defined = nullptr;
+  version_.fetch_add(1, std::memory_order_release);
+  drop_unused_pages();
   return true;
 }
 
@@ -172,7 +248,11 @@ std::optional<std::uint64_t> Memory::first_undefined(std::uint64_t address, std:
 }
 
 bool Memory::is_device_address(std::uint64_t address) const {
-  return address >= window_ && address < window_ + kWindowBytes;
+  const std::shared_lock lock(mutex_);
+  return std::any_of(windows_.begin(), windows_.end(), [address](const Pages& window) {
+    const auto begin = reinterpret_cast<std::uint64_t>(window.data());
+    return address >= begin && address - begin < window.bytes();
+  });
 }
 
 }  // namespace virtual_gpu

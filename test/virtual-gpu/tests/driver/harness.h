@@ -5,7 +5,9 @@
 #include <cuda.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "driver/faults.h"
@@ -58,6 +60,22 @@ class Driver : public ::testing::Test {
     std::vector<unsigned> values(count);
     EXPECT_EQ(cuMemcpyDtoH(values.data(), address, count * sizeof(unsigned)), CUDA_SUCCESS);
     return values;
+  }
+  /// A stream that goes on when `go` says so.
+  static CUstream held_stream(std::atomic<bool>& go, unsigned flags) {
+    CUstream stream = nullptr;
+    EXPECT_EQ(cuStreamCreate(&stream, flags), CUDA_SUCCESS);
+    const CUhostFn wait = [](void* data) {
+      while (!*static_cast<std::atomic<bool>*>(data)) std::this_thread::yield();
+    };
+    EXPECT_EQ(cuLaunchHostFunc(stream, wait, &go), CUDA_SUCCESS);
+    return stream;
+  }
+  /// A fresh context instead of the present one.
+  void open_again() {
+    ASSERT_EQ(cuDevicePrimaryCtxRelease(device_), CUDA_SUCCESS);
+    ASSERT_EQ(cuDevicePrimaryCtxRetain(&context_, device_), CUDA_SUCCESS);
+    ASSERT_EQ(cuCtxSetCurrent(context_), CUDA_SUCCESS);
   }
   static CUresult launch(CUfunction function, CUstream stream, CUdeviceptr in, CUdeviceptr out,
                          unsigned threads = kThreads, unsigned shared = 0) {

@@ -82,20 +82,9 @@ TEST_F(Driver, UseAfterAStreamOrderedFreeIsAFault) {
   EXPECT_EQ(cuStreamSynchronize(nullptr), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
-/// A stream that goes on when `go` says so.
-CUstream held_stream(std::atomic<bool>& go) {
-  CUstream stream = nullptr;
-  EXPECT_EQ(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
-  const CUhostFn wait = [](void* data) {
-    while (!*static_cast<std::atomic<bool>*>(data)) std::this_thread::yield();
-  };
-  EXPECT_EQ(cuLaunchHostFunc(stream, wait, &go), CUDA_SUCCESS);
-  return stream;
-}
-
 TEST_F(Driver, PageableMemoryIsReadBeforeTheCallReturnsPinnedMemoryLater) {
   std::atomic<bool> go = false;
-  const CUstream stream = held_stream(go);
+  const CUstream stream = held_stream(go, CU_STREAM_NON_BLOCKING);
   std::vector<unsigned> pageable(kThreads, 3);
   void* pinned = nullptr;
   ASSERT_EQ(cuMemHostAlloc(&pinned, kThreads * sizeof(unsigned), 0), CUDA_SUCCESS);
