@@ -4,18 +4,15 @@
 #include <string>
 
 #include "driver/export.h"
-#include "driver/faults.h"
 #include "driver/state.h"
+#include "driver/versions.h"
 
 using namespace virtual_gpu;
 
 namespace {
 
-constexpr int kDriverVersion = 13000;
 constexpr int kPitchAlignment = 32;
 constexpr int kTextureAlignment = 512;
-
-Device* device_or_null(CUdevice ordinal) { return Driver::instance().device(ordinal); }
 
 CUresult attribute_of(const Profile& p, CUdevice_attribute attribute, int& value) {
   switch (attribute) {
@@ -34,7 +31,7 @@ CUresult attribute_of(const Profile& p, CUdevice_attribute attribute, int& value
       value = p.shared_per_multiprocessor;
       break;
     case CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK:
-      value = p.major >= 8 ? kReservedSharedPerBlock : 0;
+      value = p.reserved_shared();
       break;
     case CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY: value = 64 << 10; break;
     case CU_DEVICE_ATTRIBUTE_WARP_SIZE: value = static_cast<int>(kLanes); break;
@@ -66,7 +63,15 @@ CUresult attribute_of(const Profile& p, CUdevice_attribute attribute, int& value
     case CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED:
     case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
     case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM:
+    case CU_DEVICE_ATTRIBUTE_GLOBAL_L1_CACHE_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_LOCAL_L1_CACHE_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_PREEMPTION_SUPPORTED:
       value = 1;
+      break;
+    case CU_DEVICE_ATTRIBUTE_SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO:
+      value = p.single_to_double_ratio;
       break;
     case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID: value = 1; break;
     // What it does not have, and what is merely unknown to it, is 0.
@@ -77,156 +82,181 @@ CUresult attribute_of(const Profile& p, CUdevice_attribute attribute, int& value
 
 }  // namespace
 
-VIRTUAL_GPU_API cuInit(unsigned int flags) { return Driver::instance().initialize(flags); }
+VIRTUAL_GPU_API cuInit(unsigned int flags) try {
+  return Driver::instance().initialize(flags);
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDriverGetVersion(int* version) {
+VIRTUAL_GPU_API cuDriverGetVersion(int* version) try {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *version = Faults::instance().driver_version().value_or(kDriverVersion);
+  *version = driver_version();
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDeviceGetCount(int* count) {
+VIRTUAL_GPU_API cuDeviceGetCount(int* count) try {
   if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
   if (count == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *count = Driver::instance().device_count();
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDeviceGet(CUdevice* device, int ordinal) {
-  if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+VIRTUAL_GPU_API cuDeviceGet(CUdevice* device, int ordinal) try {
+  const auto [status, found] = find_device(ordinal);
+  if (found == nullptr) return status;
   if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (device_or_null(ordinal) == nullptr) return CUDA_ERROR_INVALID_DEVICE;
   *device = ordinal;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDeviceGetName(char* name, int length, CUdevice ordinal) {
-  const Device* device = device_or_null(ordinal);
-  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+VIRTUAL_GPU_API cuDeviceGetName(char* name, int length, CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
   if (name == nullptr || length <= 0) return CUDA_ERROR_INVALID_VALUE;
   const std::string text(device->profile->product);
   std::strncpy(name, text.c_str(), static_cast<std::size_t>(length) - 1);
   name[length - 1] = '\0';
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDeviceGetUuid(CUuuid* uuid, CUdevice ordinal) {
-  if (device_or_null(ordinal) == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+VIRTUAL_GPU_API cuDeviceGetUuid(CUuuid* uuid, CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
   if (uuid == nullptr) return CUDA_ERROR_INVALID_VALUE;
   std::memset(uuid->bytes, 0, sizeof uuid->bytes);
   std::memcpy(uuid->bytes, "virtual", 7);
   uuid->bytes[15] = static_cast<char>(ordinal);
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDeviceTotalMem(std::size_t* bytes, CUdevice ordinal) {
-  const Device* device = device_or_null(ordinal);
-  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+VIRTUAL_GPU_API cuDeviceTotalMem(std::size_t* bytes, CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
   if (bytes == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *bytes = device->profile->memory_bytes;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice ordinal) {
-  const Device* device = device_or_null(ordinal);
-  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-  if (value == nullptr || attribute >= CU_DEVICE_ATTRIBUTE_MAX) return CUDA_ERROR_INVALID_VALUE;
+VIRTUAL_GPU_API cuDeviceGetAttribute(int* value, CUdevice_attribute attribute,
+                                     CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
+  if (value == nullptr || attribute <= 0 ||
+      attribute >= CU_DEVICE_ATTRIBUTE_MAX) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
   return attribute_of(*device->profile, attribute, *value);
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice ordinal) {
-  Device* device = device_or_null(ordinal);
-  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+VIRTUAL_GPU_API cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (device->lost) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   const std::lock_guard lock(device->mutex);
   if (device->primary == nullptr) device->primary = std::make_unique<Context>(*device);
-  ++device->primary->references;
+  ++device->references;
   *context = reinterpret_cast<CUcontext>(device->primary.get());
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDevicePrimaryCtxRelease(CUdevice ordinal) {
-  Device* device = device_or_null(ordinal);
-  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+VIRTUAL_GPU_API cuDevicePrimaryCtxRelease(CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
   const std::lock_guard lock(device->mutex);
-  if (device->primary == nullptr || device->primary->references == 0) {
-    return CUDA_ERROR_INVALID_CONTEXT;
-  }
-  if (--device->primary->references == 0) {
-    device->primary->end();
-    device->ended.push_back(std::move(device->primary));
-    // What was allocated in the context goes with it.
-    device->memory = std::make_unique<Memory>(device->profile->memory_bytes);
-    const std::lock_guard pools_lock(device->pools_mutex);
-    device->default_pool = std::make_shared<MemoryPool>(device->ordinal);
-    device->pool = device->default_pool;
-    device->pools.clear();
-  }
+  if (device->references == 0) return CUDA_ERROR_INVALID_CONTEXT;
+  if (--device->references == 0) device->end_primary();
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDevicePrimaryCtxSetFlags(CUdevice ordinal, unsigned int) {
-  return device_or_null(ordinal) == nullptr ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
-}
+// Who retained the context still has to release it.
+VIRTUAL_GPU_API cuDevicePrimaryCtxReset(CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
+  const std::lock_guard lock(device->mutex);
+  device->end_primary();
+  return CUDA_SUCCESS;
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuDevicePrimaryCtxGetState(CUdevice ordinal, unsigned int* flags, int* active) {
-  Device* device = device_or_null(ordinal);
-  if (device == nullptr) return CUDA_ERROR_INVALID_DEVICE;
+VIRTUAL_GPU_API cuDevicePrimaryCtxSetFlags(CUdevice ordinal, unsigned int) try {
+  return find_device(ordinal).status;
+} VIRTUAL_GPU_END
+
+VIRTUAL_GPU_API cuDevicePrimaryCtxGetState(CUdevice ordinal, unsigned int* flags, int* active) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
   const std::lock_guard lock(device->mutex);
   if (flags != nullptr) *flags = 0;
   if (active != nullptr) *active = device->primary != nullptr ? 1 : 0;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxSetCurrent(CUcontext context) {
+VIRTUAL_GPU_API cuCtxSetCurrent(CUcontext context) try {
   if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (context != nullptr && !is_context(context)) return CUDA_ERROR_INVALID_CONTEXT;
   std::vector<Context*>& stack = context_stack();
   if (!stack.empty()) stack.pop_back();
   if (context != nullptr) stack.push_back(reinterpret_cast<Context*>(context));
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxGetCurrent(CUcontext* context) {
+VIRTUAL_GPU_API cuCtxGetCurrent(CUcontext* context) try {
   if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const std::vector<Context*>& stack = context_stack();
   *context = reinterpret_cast<CUcontext>(stack.empty() ? nullptr : stack.back());
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxPushCurrent(CUcontext context) {
-  if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+VIRTUAL_GPU_API cuCtxPushCurrent(CUcontext context) try {
+  if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (!is_context(context)) return CUDA_ERROR_INVALID_CONTEXT;
   context_stack().push_back(reinterpret_cast<Context*>(context));
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxPopCurrent(CUcontext* context) {
+VIRTUAL_GPU_API cuCtxPopCurrent(CUcontext* context) try {
+  if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
   std::vector<Context*>& stack = context_stack();
   if (stack.empty()) return CUDA_ERROR_INVALID_CONTEXT;
   if (context != nullptr) *context = reinterpret_cast<CUcontext>(stack.back());
   stack.pop_back();
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxGetDevice(CUdevice* device) {
+VIRTUAL_GPU_API cuCtxGetDevice(CUdevice* device) try {
   const Current now = current();
   if (now.context == nullptr) return now.status;
   if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *device = now.context->device.ordinal;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxSynchronize() {
+VIRTUAL_GPU_API cuCtxSynchronize() try {
   const Current now = current_for_unsafe();
   return now.context == nullptr ? now.status : now.context->synchronize();
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+// From CUDA 13 on, cuGetProcAddress gives these two, which name a context: null is the current one.
+VIRTUAL_GPU_API cuCtxGetDevice_v2(CUdevice* device, CUcontext handle) try {
+  if (handle == nullptr) return cuCtxGetDevice(device);
+  if (!is_context(handle)) return CUDA_ERROR_INVALID_CONTEXT;
+  if (device == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *device = reinterpret_cast<const Context*>(handle)->device.ordinal;
+  return CUDA_SUCCESS;
+} VIRTUAL_GPU_END
+
+VIRTUAL_GPU_API cuCtxSynchronize_v2(CUcontext handle) try {
+  if (handle == nullptr) return cuCtxSynchronize();
+  if (!is_context(handle)) return CUDA_ERROR_INVALID_CONTEXT;
+  auto& context = *reinterpret_cast<Context*>(handle);
+  if (context.ended) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  const CUresult refused = context.refuse_unsafe();
+  return refused == CUDA_SUCCESS ? context.synchronize() : refused;
+} VIRTUAL_GPU_END
+
+VIRTUAL_GPU_API cuCtxGetStreamPriorityRange(int* least, int* greatest) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
-  constexpr int kGreatest = -5;
-  if (least != nullptr) *least = 0;
-  if (greatest != nullptr) *greatest = kGreatest;
+  if (least != nullptr) *least = kLeastPriority;
+  if (greatest != nullptr) *greatest = kGreatestPriority;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END

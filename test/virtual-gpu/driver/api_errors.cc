@@ -28,6 +28,7 @@ constexpr std::array kErrors{
     VIRTUAL_GPU_ERROR(CUDA_ERROR_INVALID_PTX, "the PTX cannot be compiled"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "the PTX is newer than the driver"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_FILE_NOT_FOUND, "no such file"),
+    VIRTUAL_GPU_ERROR(CUDA_ERROR_OPERATING_SYSTEM, "a call of the operating system failed"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_INVALID_HANDLE, "invalid handle"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_NOT_FOUND, "no such name"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_NOT_READY, "not ready yet"),
@@ -36,6 +37,7 @@ constexpr std::array kErrors{
     VIRTUAL_GPU_ERROR(CUDA_ERROR_LAUNCH_TIMEOUT, "the kernel did not end"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "already registered"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "not registered"),
+    VIRTUAL_GPU_ERROR(CUDA_ERROR_CONTEXT_IS_DESTROYED, "the context has been destroyed"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_ILLEGAL_INSTRUCTION, "an instruction used against its rules"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_MISALIGNED_ADDRESS, "a misaligned address"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_LAUNCH_FAILED, "the kernel failed"),
@@ -49,6 +51,7 @@ constexpr std::array kErrors{
     VIRTUAL_GPU_ERROR(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "another stream began the capture"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "a stream did not come back"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "stream 0 would join the capture"),
+    VIRTUAL_GPU_ERROR(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, "another thread began the capture"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE, "the graph differs too much"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_NOT_SUPPORTED, "not supported"),
     VIRTUAL_GPU_ERROR(CUDA_ERROR_UNKNOWN, "unknown error"),
@@ -63,16 +66,16 @@ const ErrorRow* row_of(CUresult code) {
 
 }  // namespace
 
-VIRTUAL_GPU_API cuGetErrorName(CUresult error, const char** name) {
+VIRTUAL_GPU_API cuGetErrorName(CUresult error, const char** name) try {
   if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const ErrorRow* row = row_of(error);
   *name = row == nullptr ? nullptr : row->name;
   return row == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuGetErrorString(CUresult error, const char** text) {
+VIRTUAL_GPU_API cuGetErrorString(CUresult error, const char** text) try {
   if (text == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const ErrorRow* row = row_of(error);
   *text = row == nullptr ? nullptr : row->description;
   return row == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END

@@ -1,4 +1,4 @@
-// Launches and occupancy (CUDA driver API, sections "Execution Control", "Occupancy").
+// Launches (CUDA driver API, section "Execution Control").
 #include <utility>
 
 #include "driver/export.h"
@@ -11,12 +11,15 @@ namespace {
 
 CUresult launch(CUfunction function, const LaunchShape& shape, CUstream stream, void** parameters,
                 void** extra, bool cooperative) {
-  const Current now = current();
+  const CurrentStream now = current_stream(stream);
   if (now.status != CUDA_SUCCESS) return now.status;
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  const Kernel* kernel = find_kernel(function);
+  if (kernel == nullptr || kernel->module->context != now.context) {
+    return CUDA_ERROR_INVALID_HANDLE;
+  }
   if (Faults::instance().launch_is_refused()) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
   Work work{.type = CU_GRAPH_NODE_TYPE_KERNEL, .run = {}, .launch = {}};
-  work.launch.kernel = reinterpret_cast<Kernel*>(function);
+  work.launch.kernel = kernel;
   work.launch.shape = shape;
   work.launch.cooperative = cooperative;
   CUresult status = check_launch(work.launch);
@@ -24,7 +27,7 @@ CUresult launch(CUfunction function, const LaunchShape& shape, CUstream stream, 
   status = gather_parameters(*work.launch.kernel->program, parameters, extra,
                              work.launch.parameters);
   if (status != CUDA_SUCCESS) return status;
-  return now.context->submit(stream_of(*now.context, stream), std::move(work));
+  return now.context->submit(*now.stream, std::move(work));
 }
 
 }  // namespace
@@ -32,22 +35,22 @@ CUresult launch(CUfunction function, const LaunchShape& shape, CUstream stream, 
 VIRTUAL_GPU_API cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y,
                                unsigned int grid_z, unsigned int block_x, unsigned int block_y,
                                unsigned int block_z, unsigned int shared_bytes, CUstream stream,
-                               void** parameters, void** extra) {
+                               void** parameters, void** extra) try {
   const LaunchShape shape{{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes};
   return launch(function, shape, stream, parameters, extra, false);
-}
+} VIRTUAL_GPU_END
 
 VIRTUAL_GPU_API cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x,
                                           unsigned int grid_y, unsigned int grid_z,
                                           unsigned int block_x, unsigned int block_y,
                                           unsigned int block_z, unsigned int shared_bytes,
-                                          CUstream stream, void** parameters) {
+                                          CUstream stream, void** parameters) try {
   const LaunchShape shape{{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes};
   return launch(function, shape, stream, parameters, nullptr, true);
-}
+} VIRTUAL_GPU_END
 
 VIRTUAL_GPU_API cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function,
-                                 void** parameters, void** extra) {
+                                 void** parameters, void** extra) try {
   if (config == nullptr) return CUDA_ERROR_INVALID_VALUE;
   bool cooperative = false;
   for (unsigned i = 0; i < config->numAttrs; ++i) {
@@ -69,22 +72,4 @@ VIRTUAL_GPU_API cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction functi
                           {config->blockDimX, config->blockDimY, config->blockDimZ},
                           config->sharedMemBytes};
   return launch(function, shape, config->hStream, parameters, extra, cooperative);
-}
-
-VIRTUAL_GPU_API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks,
-                                                                     CUfunction function,
-                                                                     int block_size,
-                                                                     std::size_t dynamic_shared,
-                                                                     unsigned int) {
-  if (blocks == nullptr || function == nullptr || block_size <= 0) return CUDA_ERROR_INVALID_VALUE;
-  *blocks = blocks_per_multiprocessor(*reinterpret_cast<Kernel*>(function), block_size,
-                                      dynamic_shared);
-  return CUDA_SUCCESS;
-}
-
-VIRTUAL_GPU_API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function,
-                                                            int block_size,
-                                                            std::size_t dynamic_shared) {
-  return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, function, block_size,
-                                                              dynamic_shared, 0);
-}
+} VIRTUAL_GPU_END

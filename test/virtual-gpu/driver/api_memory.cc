@@ -25,13 +25,13 @@ CUresult virtual_gpu::allocate(Context& context, CUdeviceptr* address, std::size
   return CUDA_SUCCESS;
 }
 
-VIRTUAL_GPU_API cuMemAlloc(CUdeviceptr* address, std::size_t bytes) {
+VIRTUAL_GPU_API cuMemAlloc(CUdeviceptr* address, std::size_t bytes) try {
   const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
   return allocate(*now.context, address, bytes, "cuMemAlloc");
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemFree(CUdeviceptr address) {
+VIRTUAL_GPU_API cuMemFree(CUdeviceptr address) try {
   const Current now = current_for_unsafe();
   if (now.context == nullptr) return now.status;
   if (address == 0) return CUDA_SUCCESS;
@@ -40,18 +40,18 @@ VIRTUAL_GPU_API cuMemFree(CUdeviceptr address) {
   if (!now.context->device.memory->free(address)) return CUDA_ERROR_INVALID_VALUE;
   leave_pool(now.context->device, address);
   return status;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemGetInfo(std::size_t* free, std::size_t* total) {
+VIRTUAL_GPU_API cuMemGetInfo(std::size_t* free, std::size_t* total) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   const Memory& memory = *now.context->device.memory;
   if (free != nullptr) *free = memory.capacity() - memory.used();
   if (total != nullptr) *total = memory.capacity();
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned int) {
+VIRTUAL_GPU_API cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned int) try {
   const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
@@ -61,13 +61,13 @@ VIRTUAL_GPU_API cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned int) 
   if (allocation == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
   *pointer = allocation->data;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemAllocHost(void** pointer, std::size_t bytes) {
+VIRTUAL_GPU_API cuMemAllocHost(void** pointer, std::size_t bytes) try {
   return cuMemHostAlloc(pointer, bytes, 0);
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemFreeHost(void* pointer) {
+VIRTUAL_GPU_API cuMemFreeHost(void* pointer) try {
   const Current now = current_for_unsafe();
   if (now.context == nullptr) return now.status;
   const CUresult status = now.context->synchronize();
@@ -75,18 +75,18 @@ VIRTUAL_GPU_API cuMemFreeHost(void* pointer) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   return status;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemHostRegister(void* pointer, std::size_t bytes, unsigned int) {
+VIRTUAL_GPU_API cuMemHostRegister(void* pointer, std::size_t bytes, unsigned int) try {
   const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   const Allocation* allocation = now.context->device.memory->adopt(
       pointer, bytes, MemoryKind::kRegistered, "registered host memory");
   return allocation == nullptr ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemHostUnregister(void* pointer) {
+VIRTUAL_GPU_API cuMemHostUnregister(void* pointer) try {
   const Current now = current_for_unsafe();
   if (now.context == nullptr) return now.status;
   const CUresult status = now.context->synchronize();
@@ -94,9 +94,9 @@ VIRTUAL_GPU_API cuMemHostUnregister(void* pointer) {
     return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
   }
   return status;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuMemHostGetDevicePointer(CUdeviceptr* address, void* pointer, unsigned int) {
+VIRTUAL_GPU_API cuMemHostGetDevicePointer(CUdeviceptr* address, void* pointer, unsigned int) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (address == nullptr) return CUDA_ERROR_INVALID_VALUE;
@@ -106,10 +106,10 @@ VIRTUAL_GPU_API cuMemHostGetDevicePointer(CUdeviceptr* address, void* pointer, u
   if (allocation == nullptr || !is_host(allocation->kind)) return CUDA_ERROR_INVALID_VALUE;
   *address = address_of(pointer);
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
 VIRTUAL_GPU_API cuPointerGetAttribute(void* data, CUpointer_attribute attribute,
-                                      CUdeviceptr pointer) {
+                                      CUdeviceptr pointer) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   Memory& memory = *now.context->device.memory;
@@ -132,4 +132,4 @@ VIRTUAL_GPU_API cuPointerGetAttribute(void* data, CUpointer_attribute attribute,
     default:
       return CUDA_ERROR_NOT_SUPPORTED;
   }
-}
+} VIRTUAL_GPU_END

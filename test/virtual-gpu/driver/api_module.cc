@@ -41,45 +41,54 @@ CUresult load(Module** handle, const void* image, unsigned count, CUjit_option* 
     if (!result.log.empty()) std::fprintf(stderr, "virtual GPU: %s\n", result.log.c_str());
     return result.status;
   }
-  *handle = result.module.get();
   const std::lock_guard lock(now.context->mutex);
-  now.context->modules.insert(std::move(result.module));
+  *handle = now.context->modules.add(std::move(result.module));
   return CUDA_SUCCESS;
 }
 
-CUresult unload(Module* module) {
+Module* module_of(const void* handle) { return find_handle(&Context::modules, handle); }
+
+CUresult unload(const void* handle) {
   const Current now = current();
   if (now.context == nullptr) return now.status;
-  now.context->synchronize();
+  Module* const module = module_of(handle);
+  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Context& owner = *module->context;
+  owner.synchronize();
   unload_module(*module);
-  const std::lock_guard lock(now.context->mutex);
-  return erase<Module>(now.context->modules, module) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  const std::lock_guard lock(owner.mutex);
+  return owner.modules.erase(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult find_kernel(Kernel** handle, Module* module, const char* name) {
+CUresult kernel_by_name(Kernel** result, const void* handle, const char* name) {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
-  if (handle == nullptr || module == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (result == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Module* const module = module_of(handle);
+  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const auto found = module->kernels.find(name);
   if (found == module->kernels.end()) return CUDA_ERROR_NOT_FOUND;
-  *handle = found->second.get();
+  *result = found->second.get();
   return CUDA_SUCCESS;
 }
 
-CUresult find_variable(CUdeviceptr* address, std::size_t* bytes, Module* module,
+CUresult find_variable(CUdeviceptr* address, std::size_t* bytes, const void* handle,
                        const char* name) {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
-  if (module == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Module* const module = module_of(handle);
+  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const auto found = module->addresses.find(name);
   if (found == module->addresses.end()) return CUDA_ERROR_NOT_FOUND;
   if (address != nullptr) *address = found->second;
-  if (bytes != nullptr) *bytes = now.context->device.memory->find(found->second)->bytes;
+  if (bytes != nullptr) *bytes = module->context->device.memory->find(found->second)->bytes;
   return CUDA_SUCCESS;
 }
 
 CUresult attribute_of(int* value, CUfunction_attribute attribute, const Kernel* kernel) {
-  if (value == nullptr || kernel == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (kernel == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const Program& program = *kernel->program;
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
@@ -119,7 +128,7 @@ CUresult attribute_of(int* value, CUfunction_attribute attribute, const Kernel* 
 }
 
 CUresult set_attribute(Kernel* kernel, CUfunction_attribute attribute, int value) {
-  if (kernel == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (kernel == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const Profile& profile = *kernel->module->context->device.profile;
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: {
@@ -138,87 +147,91 @@ CUresult set_attribute(Kernel* kernel, CUfunction_attribute attribute, int value
   }
 }
 
-Kernel* kernel_of(CUfunction function) { return reinterpret_cast<Kernel*>(function); }
-Kernel* kernel_of(CUkernel kernel) { return reinterpret_cast<Kernel*>(kernel); }
-
 }  // namespace
 
-VIRTUAL_GPU_API cuModuleLoadData(CUmodule* module, const void* image) {
+VIRTUAL_GPU_API cuModuleLoadData(CUmodule* module, const void* image) try {
   return load(reinterpret_cast<Module**>(module), image, 0, nullptr, nullptr);
-}
+} VIRTUAL_GPU_END
 VIRTUAL_GPU_API cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned int count,
-                                   CUjit_option* options, void** values) {
+                                   CUjit_option* options, void** values) try {
   return load(reinterpret_cast<Module**>(module), image, count, options, values);
-}
-VIRTUAL_GPU_API cuModuleLoad(CUmodule* module, const char* path) {
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuModuleLoad(CUmodule* module, const char* path) try {
   if (path == nullptr) return CUDA_ERROR_INVALID_VALUE;
   std::ifstream file(path, std::ios::binary);
   if (!file) return CUDA_ERROR_FILE_NOT_FOUND;
   const std::string image{std::istreambuf_iterator<char>(file), {}};
   if (image.size() < sizeof(std::uint32_t)) return CUDA_ERROR_INVALID_IMAGE;
   return cuModuleLoadData(module, image.c_str());
-}
-VIRTUAL_GPU_API cuModuleUnload(CUmodule module) {
-  return unload(reinterpret_cast<Module*>(module));
-}
-VIRTUAL_GPU_API cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
-  return find_kernel(reinterpret_cast<Kernel**>(function), reinterpret_cast<Module*>(module), name);
-}
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuModuleUnload(CUmodule module) try {
+  return unload(module);
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) try {
+  return kernel_by_name(reinterpret_cast<Kernel**>(function), module, name);
+} VIRTUAL_GPU_END
 VIRTUAL_GPU_API cuModuleGetGlobal(CUdeviceptr* address, std::size_t* bytes, CUmodule module,
-                                  const char* name) {
-  return find_variable(address, bytes, reinterpret_cast<Module*>(module), name);
-}
-VIRTUAL_GPU_API cuModuleGetLoadingMode(CUmoduleLoadingMode* mode) {
+                                  const char* name) try {
+  return find_variable(address, bytes, module, name);
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuModuleGetLoadingMode(CUmoduleLoadingMode* mode) try {
+  if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
   if (mode == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *mode = CU_MODULE_EAGER_LOADING;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
 VIRTUAL_GPU_API cuLibraryLoadData(CUlibrary* library, const void* code, CUjit_option* options,
                                   void** values, unsigned int count, CUlibraryOption*, void**,
-                                  unsigned int) {
+                                  unsigned int) try {
   return load(reinterpret_cast<Module**>(library), code, count, options, values);
-}
-VIRTUAL_GPU_API cuLibraryUnload(CUlibrary library) {
-  return unload(reinterpret_cast<Module*>(library));
-}
-VIRTUAL_GPU_API cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* name) {
-  return find_kernel(reinterpret_cast<Kernel**>(kernel), reinterpret_cast<Module*>(library), name);
-}
-VIRTUAL_GPU_API cuLibraryGetModule(CUmodule* module, CUlibrary library) {
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuLibraryUnload(CUlibrary library) try {
+  return unload(library);
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* name) try {
+  return kernel_by_name(reinterpret_cast<Kernel**>(kernel), library, name);
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuLibraryGetModule(CUmodule* module, CUlibrary library) try {
   if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (module_of(library) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   *module = reinterpret_cast<CUmodule>(library);
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 VIRTUAL_GPU_API cuLibraryGetGlobal(CUdeviceptr* address, std::size_t* bytes, CUlibrary library,
-                                   const char* name) {
-  return find_variable(address, bytes, reinterpret_cast<Module*>(library), name);
-}
-VIRTUAL_GPU_API cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
+                                   const char* name) try {
+  return find_variable(address, bytes, library, name);
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuKernelGetFunction(CUfunction* function, CUkernel kernel) try {
   if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (find_kernel(kernel) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   *function = reinterpret_cast<CUfunction>(kernel);
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
 VIRTUAL_GPU_API cuFuncGetAttribute(int* value, CUfunction_attribute attribute,
-                                   CUfunction function) {
-  return attribute_of(value, attribute, kernel_of(function));
-}
+                                   CUfunction function) try {
+  return attribute_of(value, attribute, find_kernel(function));
+} VIRTUAL_GPU_END
 VIRTUAL_GPU_API cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute,
-                                   int value) {
-  return set_attribute(kernel_of(function), attribute, value);
-}
+                                   int value) try {
+  return set_attribute(find_kernel(function), attribute, value);
+} VIRTUAL_GPU_END
 VIRTUAL_GPU_API cuKernelGetAttribute(int* value, CUfunction_attribute attribute, CUkernel kernel,
-                                     CUdevice) {
-  return attribute_of(value, attribute, kernel_of(kernel));
-}
+                                     CUdevice) try {
+  return attribute_of(value, attribute, find_kernel(kernel));
+} VIRTUAL_GPU_END
 VIRTUAL_GPU_API cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel,
-                                     CUdevice) {
-  return set_attribute(kernel_of(kernel), attribute, value);
-}
-VIRTUAL_GPU_API cuFuncSetCacheConfig(CUfunction, CUfunc_cache) { return CUDA_SUCCESS; }
-VIRTUAL_GPU_API cuFuncGetModule(CUmodule* module, CUfunction function) {
-  if (module == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *module = reinterpret_cast<CUmodule>(kernel_of(function)->module);
+                                     CUdevice) try {
+  return set_attribute(find_kernel(kernel), attribute, value);
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuFuncSetCacheConfig(CUfunction function, CUfunc_cache) try {
+  return find_kernel(function) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+} VIRTUAL_GPU_END
+VIRTUAL_GPU_API cuFuncGetModule(CUmodule* module, CUfunction function) try {
+  if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const Kernel* const kernel = find_kernel(function);
+  if (kernel == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  *module = reinterpret_cast<CUmodule>(kernel->module);
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END

@@ -1,6 +1,9 @@
 // Streams and events (CUDA driver API, sections "Stream Management", "Event Management").
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "driver/export.h"
@@ -35,160 +38,167 @@ CUresult join_capture(Stream& stream, const Event& event) {
   return CUDA_SUCCESS;
 }
 
-Event* event_of(CUevent handle) { return reinterpret_cast<Event*>(handle); }
+Event* event_of(CUevent handle) { return find_handle(&Context::events, handle); }
 
 }  // namespace
 
-VIRTUAL_GPU_API cuStreamCreateWithPriority(CUstream* handle, unsigned int flags, int priority) {
+VIRTUAL_GPU_API cuStreamCreateWithPriority(CUstream* handle, unsigned int flags, int priority) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (handle == nullptr || (flags & ~CU_STREAM_NON_BLOCKING) != 0) return CUDA_ERROR_INVALID_VALUE;
   auto stream = std::make_unique<Stream>();
   stream->context = now.context;
   stream->flags = flags;
-  stream->priority = priority;
-  *handle = reinterpret_cast<CUstream>(stream.get());
+  stream->priority = std::clamp(priority, kGreatestPriority, kLeastPriority);
   const std::lock_guard lock(now.context->mutex);
-  now.context->streams.insert(std::move(stream));
+  *handle = reinterpret_cast<CUstream>(now.context->streams.add(std::move(stream)));
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamCreate(CUstream* handle, unsigned int flags) {
+VIRTUAL_GPU_API cuStreamCreate(CUstream* handle, unsigned int flags) try {
   return cuStreamCreateWithPriority(handle, flags, 0);
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamDestroy(CUstream handle) {
-  const Current now = current();
+VIRTUAL_GPU_API cuStreamDestroy(CUstream handle) try {
+  const CurrentStream now = current_stream(handle);
   if (now.context == nullptr) return now.status;
-  if (handle == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  const auto* stream = reinterpret_cast<Stream*>(handle);
-  const std::lock_guard lock(now.context->mutex);
-  // Its operations still run; the context waits for them where it waits for all streams.
-  std::erase_if(now.context->retired, [](const Ticket& ticket) { return ticket.done(); });
-  now.context->retired.push_back(stream->ticket());
-  return erase(now.context->streams, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
+  if (now.stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Context& owner = *now.stream->context;
+  if (now.stream == &owner.legacy) return CUDA_ERROR_INVALID_HANDLE;
+  const std::lock_guard lock(owner.mutex);
+  owner.retire(*now.stream);
+  return owner.streams.erase(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamSynchronize(CUstream handle) {
-  const Current now = current();
-  if (now.context == nullptr) return now.status;
-  Stream& stream = stream_of(*now.context, handle);
-  const CUresult refused = now.context->refuse_if_captured(stream);
+VIRTUAL_GPU_API cuStreamSynchronize(CUstream handle) try {
+  const CurrentStream now = current_stream(handle);
+  if (now.stream == nullptr) return now.status;
+  const CUresult refused = now.stream->context->refuse_if_captured(*now.stream);
   if (refused != CUDA_SUCCESS) return refused;
-  stream.ticket().wait();
-  return now.context->sticky;
-}
+  now.stream->ticket().wait();
+  return now.stream->context->sticky;
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamQuery(CUstream handle) {
-  const Current now = current();
+VIRTUAL_GPU_API cuStreamQuery(CUstream handle) try {
+  const CurrentStream now = current_stream(handle);
   if (now.status != CUDA_SUCCESS) return now.status;
-  Stream& stream = stream_of(*now.context, handle);
-  const CUresult refused = now.context->refuse_if_captured(stream);
+  const CUresult refused = now.stream->context->refuse_if_captured(*now.stream);
   if (refused != CUDA_SUCCESS) return refused;
-  return stream.ticket().done() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
-}
+  return now.stream->ticket().done() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamGetPriority(CUstream handle, int* priority) {
-  const Current now = current();
+VIRTUAL_GPU_API cuStreamGetPriority(CUstream handle, int* priority) try {
+  const CurrentStream now = current_stream(handle);
   if (now.status != CUDA_SUCCESS) return now.status;
   if (priority == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *priority = stream_of(*now.context, handle).priority;
+  *priority = now.stream->priority;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamGetFlags(CUstream handle, unsigned int* flags) {
-  const Current now = current();
+VIRTUAL_GPU_API cuStreamGetFlags(CUstream handle, unsigned int* flags) try {
+  const CurrentStream now = current_stream(handle);
   if (now.status != CUDA_SUCCESS) return now.status;
   if (flags == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *flags = stream_of(*now.context, handle).flags;
+  *flags = now.stream->flags;
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigned int) {
-  const Current now = current();
+VIRTUAL_GPU_API cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigned int) try {
+  const CurrentStream now = current_stream(handle);
   if (now.status != CUDA_SUCCESS) return now.status;
-  if (event_handle == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  Event& event = *event_of(event_handle);
-  Stream& stream = stream_of(*now.context, handle);
+  Event* const found = event_of(event_handle);
+  if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Event& event = *found;
+  Stream& stream = *now.stream;
   const std::lock_guard lock(event.mutex);
   if (event.capture != nullptr) return join_capture(stream, event);
   if (stream.capture != nullptr) {
     stream.capture->invalid = true;
     return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
   }
+  const CUresult refused = stream.context->refuse_if_captured(stream);
+  if (refused != CUDA_SUCCESS) return refused;
   // A stream need not wait for itself.
   if (!event.recorded || event.recorded->queue == stream.queue) return CUDA_SUCCESS;
-  now.context->add(stream, [ticket = *event.recorded] { ticket.wait(); });
+  stream.context->add(stream, [ticket = *event.recorded] { ticket.wait(); });
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuLaunchHostFunc(CUstream handle, CUhostFn function, void* data) {
-  const Current now = current();
+VIRTUAL_GPU_API cuLaunchHostFunc(CUstream handle, CUhostFn function, void* data) try {
+  const CurrentStream now = current_stream(handle);
   if (now.status != CUDA_SUCCESS) return now.status;
   if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return now.context->submit(stream_of(*now.context, handle),
+  return now.context->submit(*now.stream,
                              {.type = CU_GRAPH_NODE_TYPE_HOST,
                               .run = [=] { function(data); },
                               .launch = {}});
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuEventCreate(CUevent* handle, unsigned int flags) {
+VIRTUAL_GPU_API cuEventCreate(CUevent* handle, unsigned int flags) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (handle == nullptr) return CUDA_ERROR_INVALID_VALUE;
   auto event = std::make_unique<Event>();
   event->context = now.context;
   event->flags = flags;
-  *handle = reinterpret_cast<CUevent>(event.get());
   const std::lock_guard lock(now.context->mutex);
-  now.context->events.insert(std::move(event));
+  *handle = reinterpret_cast<CUevent>(now.context->events.add(std::move(event)));
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuEventDestroy(CUevent handle) {
+VIRTUAL_GPU_API cuEventDestroy(CUevent handle) try {
   const Current now = current();
   if (now.context == nullptr) return now.status;
-  const std::lock_guard lock(now.context->mutex);
-  return erase(now.context->events, event_of(handle)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-}
+  const Event* event = event_of(handle);
+  if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Context& owner = *event->context;
+  const std::lock_guard lock(owner.mutex);
+  return owner.events.erase(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuEventRecord(CUevent handle, CUstream stream_handle) {
-  const Current now = current();
+VIRTUAL_GPU_API cuEventRecord(CUevent handle, CUstream stream_handle) try {
+  const CurrentStream now = current_stream(stream_handle);
   if (now.status != CUDA_SUCCESS) return now.status;
-  if (handle == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  Event& event = *event_of(handle);
-  Stream& stream = stream_of(*now.context, stream_handle);
+  Event* const found = event_of(handle);
+  Stream& stream = *now.stream;
+  // An event is recorded in its own context.
+  if (found == nullptr || found->context != stream.context) return CUDA_ERROR_INVALID_HANDLE;
+  Event& event = *found;
   if (stream.capture != nullptr) {
     const std::lock_guard lock(event.mutex);
     event.capture = stream.capture;
     event.nodes = stream.frontier;
     return CUDA_SUCCESS;
   }
+  const CUresult refused = stream.context->refuse_if_captured(stream);
+  if (refused != CUDA_SUCCESS) return refused;
   auto time = std::make_shared<std::optional<Event::Time>>();
   const std::uint64_t number =
-      now.context->add(stream, [time] { *time = std::chrono::steady_clock::now(); });
+      stream.context->add(stream, [time] { *time = std::chrono::steady_clock::now(); });
   const std::lock_guard lock(event.mutex);
   event.capture = nullptr;
   event.recorded = Ticket{stream.queue, number};
   event.time = std::move(time);
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuEventQuery(CUevent handle) {
+VIRTUAL_GPU_API cuEventQuery(CUevent handle) try {
   const Current now = current_for_unsafe();
   if (now.status != CUDA_SUCCESS) return now.status;
-  if (handle == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  Event& event = *event_of(handle);
+  Event* const found = event_of(handle);
+  if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Event& event = *found;
   const std::lock_guard lock(event.mutex);
   if (event.capture != nullptr) return CUDA_ERROR_CAPTURED_EVENT;
   return !event.recorded || event.recorded->done() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuEventSynchronize(CUevent handle) {
+VIRTUAL_GPU_API cuEventSynchronize(CUevent handle) try {
   const Current now = current();
   if (now.context == nullptr) return now.status;
-  if (handle == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  Event& event = *event_of(handle);
+  Event* const found = event_of(handle);
+  if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Event& event = *found;
   std::optional<Ticket> recorded;
   {
     const std::lock_guard lock(event.mutex);
@@ -197,20 +207,21 @@ VIRTUAL_GPU_API cuEventSynchronize(CUevent handle) {
   }
   if (recorded) recorded->wait();
   return now.context->sticky;
-}
+} VIRTUAL_GPU_END
 
-VIRTUAL_GPU_API cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
+VIRTUAL_GPU_API cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) try {
   const Current now = current();
   if (now.status != CUDA_SUCCESS) return now.status;
   if (milliseconds == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (start == nullptr || end == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  Event& first = *event_of(start);
-  Event& second = *event_of(end);
-  if (&first == &second) {
-    *milliseconds = 0;
-    return CUDA_SUCCESS;
-  }
-  const std::scoped_lock lock(first.mutex, second.mutex);
+  Event* const first_found = event_of(start);
+  Event* const second_found = event_of(end);
+  if (first_found == nullptr || second_found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  Event& first = *first_found;
+  Event& second = *second_found;
+  std::unique_lock first_lock(first.mutex, std::defer_lock);
+  std::unique_lock second_lock(second.mutex, std::defer_lock);
+  if (&first == &second) first_lock.lock();
+  else std::lock(first_lock, second_lock);
   if (((first.flags | second.flags) & CU_EVENT_DISABLE_TIMING) != 0 || !first.recorded ||
       !second.recorded) {
     return CUDA_ERROR_INVALID_HANDLE;
@@ -218,4 +229,4 @@ VIRTUAL_GPU_API cuEventElapsedTime(float* milliseconds, CUevent start, CUevent e
   if (!first.recorded->done() || !second.recorded->done()) return CUDA_ERROR_NOT_READY;
   *milliseconds = std::chrono::duration<float, std::milli>(**second.time - **first.time).count();
   return CUDA_SUCCESS;
-}
+} VIRTUAL_GPU_END

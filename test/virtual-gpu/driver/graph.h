@@ -31,7 +31,8 @@ struct Work {
 
 struct GraphNode {
   Work work;
-  std::vector<std::size_t> after;  // indices of the nodes that come first
+  std::vector<void*> parameter_pointers;  // to those of the work, for who asks
+  std::vector<std::size_t> after;         // indices of the nodes that come first
 };
 
 /// What a CUgraph points to. Nodes come after those that they depend on.

@@ -58,13 +58,18 @@ int rounded_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
 int blocks_per_multiprocessor(const Kernel& kernel, int threads, std::size_t dynamic_shared) {
   constexpr int kRegisterUnit = 256;  // registers are given out to a warp in these
   const Profile& p = *kernel.module->context->device.profile;
+  const std::size_t own_shared = kernel.program->shared_bytes;
+  const auto most_shared = static_cast<std::size_t>(p.shared_per_block_optin);
+  if (threads > kMaxThreadsPerBlock || dynamic_shared > most_shared ||
+      own_shared + dynamic_shared > most_shared) {
+    return 0;
+  }
   const int warps = (threads + static_cast<int>(kLanes) - 1) / static_cast<int>(kLanes);
   const int by_threads = p.threads_per_multiprocessor / static_cast<int>(kLanes) / warps;
   const int per_warp =
       rounded_up(kernel.registers() * static_cast<int>(kLanes), kRegisterUnit);
   const int by_registers = kRegistersPerMultiprocessor / per_warp / warps;
-  const int reserved = p.major >= 8 ? kReservedSharedPerBlock : 0;
-  const auto shared = static_cast<int>(kernel.program->shared_bytes + dynamic_shared) + reserved;
+  const auto shared = static_cast<int>(own_shared + dynamic_shared) + p.reserved_shared();
   const int by_shared =
       shared == 0 ? p.blocks_per_multiprocessor : p.shared_per_multiprocessor / shared;
   return std::min({by_threads, by_registers, by_shared, p.blocks_per_multiprocessor});

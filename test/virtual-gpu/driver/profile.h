@@ -22,9 +22,12 @@ struct Profile {
   int clock_khz = 0;
   int memory_clock_khz = 0;
   int memory_bus_bits = 0;
+  int single_to_double_ratio = 0;     // of the rates of FP32 and FP64
   std::uint64_t memory_bytes = 0;
 
   int architecture() const { return 10 * major + minor; }
+  /// Bytes of shared memory that the driver takes of each block.
+  int reserved_shared() const { return major >= 8 ? 1 << 10 : 0; }
 };
 
 // The same in every profile.
@@ -35,7 +38,6 @@ constexpr int kMaxThreadsPerBlock = 1024;
 constexpr int kMaxBlockZ = 64;
 constexpr std::uint32_t kMaxGridX = 0x7FFFFFFF;
 constexpr std::uint32_t kMaxGridYZ = 65535;
-constexpr int kReservedSharedPerBlock = 1 << 10;  // from sm_80 on
 
 std::span<const Profile> profiles();
 /// The profile of that name; null where there is none.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <new>
 #include <utility>
 
 #include "driver/faults.h"
@@ -44,6 +46,7 @@ Settings settings_from_environment() {
 Context::Context(Device& device) : device(device) { legacy.context = this; }
 
 CUresult Context::submit(Stream& stream, Work work) {
+  if (stream.context != this) return CUDA_ERROR_INVALID_HANDLE;
   {
     const std::lock_guard lock(mutex);
     if (stream.capture != nullptr) return capture_work(stream, std::move(work));
@@ -73,7 +76,7 @@ CUresult Context::capture_work(Stream& stream, Work work) {
 
 /// Work on stream 0 would have to come after a blocking stream that is being captured.
 CUresult Context::refuse_legacy() {
-  for (const auto& stream : streams) {
+  for (const auto& [handle, stream] : streams) {
     if (stream->capture == nullptr || !stream->blocking()) continue;
     stream->capture->invalid = true;
     return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
@@ -83,6 +86,7 @@ CUresult Context::refuse_legacy() {
 
 CUresult Context::refuse_if_captured(Stream& stream) {
   const std::lock_guard lock(mutex);
+  if (&stream == &legacy) return refuse_legacy();
   if (stream.capture == nullptr) return CUDA_SUCCESS;
   stream.capture->invalid = true;
   return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -93,7 +97,7 @@ CUresult Context::refuse_unsafe() {
   if (mode == CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_SUCCESS;
   CUresult result = CUDA_SUCCESS;
   const std::lock_guard lock(mutex);
-  for (const auto& stream : streams) {
+  for (const auto& [handle, stream] : streams) {
     Capture* capture = stream->capture.get();
     if (capture == nullptr || capture->mode == CU_STREAM_CAPTURE_MODE_RELAXED) continue;
     const bool own = capture->thread == std::this_thread::get_id();
@@ -110,14 +114,25 @@ std::uint64_t Context::add(Stream& stream, StreamQueue::Operation operation) {
   const std::lock_guard lock(mutex);
   std::vector<Ticket> after;
   if (&stream == &legacy) {
-    for (const auto& other : streams) {
+    for (const auto& [handle, other] : streams) {
       if (other->blocking()) after.push_back(other->ticket());
     }
-    after.insert(after.end(), retired.begin(), retired.end());
+    for (const RetiredStream& other : retired) {
+      if (other.blocking) after.push_back(other.end);
+    }
   } else if (stream.blocking()) {
     after.push_back(legacy.ticket());
   }
-  return stream.queue->add(std::move(operation), std::move(after));
+  auto guarded = [this, operation = std::move(operation)] {
+    try {
+      operation();
+    } catch (const std::bad_alloc&) {
+      fail(CUDA_ERROR_OUT_OF_MEMORY, "the host has no memory left");
+    } catch (const std::exception& error) {
+      fail(CUDA_ERROR_UNKNOWN, error.what());
+    }
+  };
+  return stream.queue->add(std::move(guarded), std::move(after));
 }
 
 CUresult Context::synchronize() {
@@ -125,12 +140,23 @@ CUresult Context::synchronize() {
   {
     const std::lock_guard lock(mutex);
     all.push_back(legacy.ticket());
-    for (const auto& stream : streams) all.push_back(stream->ticket());
-    all.insert(all.end(), retired.begin(), retired.end());
-    retired.clear();
+    for (const auto& [handle, stream] : streams) all.push_back(stream->ticket());
+    for (const RetiredStream& stream : retired) all.push_back(stream.end);
   }
   for (const Ticket& ticket : all) ticket.wait();
+  const std::lock_guard lock(mutex);
+  forget_done();
   return sticky;
+}
+
+void Context::retire(const Stream& stream) {
+  forget_done();
+  retired.push_back({stream.ticket(), stream.blocking()});
+}
+
+/// Others may still have to wait for those that are not done.
+void Context::forget_done() {
+  std::erase_if(retired, [](const RetiredStream& stream) { return stream.end.done(); });
 }
 
 void Context::end() {
@@ -149,6 +175,18 @@ void Context::fail(CUresult status, const std::string& report) {
   std::fprintf(stderr, "virtual GPU: %s\n", report.c_str());
   CUresult none = CUDA_SUCCESS;
   sticky.compare_exchange_strong(none, status);
+}
+
+void Device::end_primary() {
+  if (primary == nullptr) return;
+  primary->end();
+  ended.push_back(std::move(primary));
+  // What was allocated in the context goes with it.
+  memory = std::make_unique<Memory>(profile->memory_bytes);
+  const std::lock_guard lock(pools_mutex);
+  default_pool = std::make_shared<MemoryPool>(ordinal);
+  pool = default_pool;
+  pools.clear();
 }
 
 Driver& Driver::instance() {
@@ -173,6 +211,7 @@ CUresult Driver::initialize(unsigned flags) {
     return CUDA_ERROR_NO_DEVICE;
   }
   if (settings_.count == 0 || Faults::instance().no_device()) return CUDA_ERROR_NO_DEVICE;
+  std::vector<std::unique_ptr<Device>> devices;
   for (int i = 0; i < settings_.count; ++i) {
     auto device = std::make_unique<Device>();
     device->ordinal = i;
@@ -180,8 +219,9 @@ CUresult Driver::initialize(unsigned flags) {
     device->memory = std::make_unique<Memory>(profile->memory_bytes);
     device->default_pool = std::make_shared<MemoryPool>(i);
     device->pool = device->default_pool;
-    devices_.push_back(std::move(device));
+    devices.push_back(std::move(device));
   }
+  devices_ = std::move(devices);
   initialized_ = true;
   return CUDA_SUCCESS;
 }
@@ -217,11 +257,64 @@ Current current_for_unsafe() {
   return now.status == CUDA_SUCCESS ? now : Current{now.status, nullptr};
 }
 
-Stream& stream_of(Context& context, CUstream handle) {
+FoundDevice find_device(CUdevice ordinal) {
+  Driver& driver = Driver::instance();
+  if (!driver.initialized()) return {CUDA_ERROR_NOT_INITIALIZED, nullptr};
+  Device* device = driver.device(ordinal);
+  return {device == nullptr ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS, device};
+}
+
+std::vector<Context*> known_contexts() {
+  std::vector<Context*> result;
+  const std::vector<Context*>& stack = context_stack();
+  if (!stack.empty()) result.push_back(stack.back());
+  Driver& driver = Driver::instance();
+  for (int i = 0; i < driver.device_count(); ++i) {
+    Device& device = *driver.device(i);
+    const std::lock_guard lock(device.mutex);
+    if (device.primary != nullptr && (stack.empty() || device.primary.get() != stack.back())) {
+      result.push_back(device.primary.get());
+    }
+  }
+  return result;
+}
+
+CurrentStream current_stream(CUstream handle) {
+  const Current now = current();
+  if (now.context == nullptr) return {now.status, nullptr, nullptr};
   // Streams of threads would be one for each; here they are one in order with all.
   const bool is_default = handle == nullptr || handle == CU_STREAM_LEGACY ||
                           handle == CU_STREAM_PER_THREAD;
-  return is_default ? context.legacy : *reinterpret_cast<Stream*>(handle);
+  Stream* stream = is_default ? &now.context->legacy : find_handle(&Context::streams, handle);
+  const bool unknown = now.status == CUDA_SUCCESS && stream == nullptr;
+  return {unknown ? CUDA_ERROR_INVALID_HANDLE : now.status, now.context, stream};
+}
+
+Kernel* find_kernel(const void* handle) {
+  if (handle == nullptr) return nullptr;
+  for (Context* context : known_contexts()) {
+    const std::lock_guard lock(context->mutex);
+    for (const auto& [module_handle, module] : context->modules) {
+      for (const auto& [name, kernel] : module->kernels) {
+        if (kernel.get() == handle) return kernel.get();
+      }
+    }
+  }
+  return nullptr;
+}
+
+bool is_context(CUcontext handle) {
+  const auto* wanted = reinterpret_cast<const Context*>(handle);
+  Driver& driver = Driver::instance();
+  for (int i = 0; i < driver.device_count(); ++i) {
+    Device& device = *driver.device(i);
+    const std::lock_guard lock(device.mutex);
+    if (device.primary.get() == wanted) return wanted != nullptr;
+    for (const auto& context : device.ended) {
+      if (context.get() == wanted) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace virtual_gpu

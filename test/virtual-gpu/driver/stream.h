@@ -20,6 +20,10 @@ namespace virtual_gpu {
 
 struct Context;
 
+// Of a stream's priority; less is more.
+constexpr int kLeastPriority = 0;
+constexpr int kGreatestPriority = -5;
+
 /// A moment in a stream: when it has done so many of its operations.
 struct Ticket {
   std::shared_ptr<class StreamQueue> queue;
