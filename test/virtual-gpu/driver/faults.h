@@ -8,7 +8,7 @@
 //   sticky=N         the N-th kernel that runs from now fails: CUDA_ERROR_LAUNCH_FAILED, for good
 //   lost=N           at the N-th kernel from now, also within a graph, the device is lost:
 //                    CUDA_ERROR_DEVICE_UNAVAILABLE, until faults are set anew
-//   driver=V         the driver's version, 12080 for 12.8
+//   driver=V         the driver's version, 12080 for 12.8, with the functions and PTX of that one
 //   no-device=1      cuInit finds no device
 //   without=A,B      cuGetProcAddress does not know these functions
 #pragma once

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "driver/state.h"
+#include "driver/versions.h"
 #include "ptx/lexer.h"
 #include "ptx/parser.h"
 
@@ -12,7 +13,6 @@ namespace {
 constexpr unsigned char kElf[] = {0x7F, 'E', 'L', 'F'};
 constexpr std::uint32_t kFatBinary = 0xBA55ED50;
 constexpr std::uint32_t kFatBinaryWrapper = 0x466243B1;
-constexpr std::uint32_t kNewestMajor = 9;
 constexpr int kUsualRegisters = 64;  // of a kernel that does not say
 
 bool is_binary(const void* image) {
@@ -59,9 +59,11 @@ LoadResult load_module(Context& context, const void* image) {
   try {
     module->image = static_cast<const char*>(image);
     module->text = ptx::parse(module->image);
-    if (module->text.version_major > kNewestMajor) {
+    const PtxVersion version{module->text.version_major, module->text.version_minor};
+    if (version > newest_ptx(driver_version())) {
       result.status = CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
-      result.log = "PTX " + std::to_string(module->text.version_major) + " is too new";
+      result.log = "PTX " + std::to_string(version.major) + '.' + std::to_string(version.minor) +
+                   " is too new for the driver";
       return result;
     }
     const int architecture = context.device.profile->architecture();
