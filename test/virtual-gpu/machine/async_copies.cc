@@ -22,6 +22,10 @@ void AsyncCopies::start(Warp& warp, const Op& op, std::uint32_t lane, AsyncCopy 
   copy.pc = warp.pc();
   if (copy.source_bytes != 0) {
     const Allocation* source = block.find_allocation(copy.from);
+    if (source == nullptr || source->freed) {
+      warp.fault(HazardKind::kUseAfterFree, op, lane,
+                 "the source of an asynchronous copy was freed as it started", &copy.from);
+    }
     std::memcpy(copy.seen.data(), source->data + (copy.from - source->address),
                 copy.source_bytes);
   }
