@@ -74,26 +74,55 @@ struct Matrices {
   std::uint32_t origin = 0;
 };
 
-template <typename Number, typename Visit>
+/// The element at bit `shift` of a register in each lane.
+template <Type kType, typename Number>
+void convert_lanes(const std::byte* values, std::uint32_t shift, Number* out) {
+  using Word = std::conditional_t<kType == Type::kF64, std::uint64_t, std::uint32_t>;
+  for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+    Word word;
+    std::memcpy(&word, values + lane * sizeof(Word), sizeof(Word));
+    out[lane] = element<Number>(kType, word >> shift);
+  }
+}
+
+template <typename Number>
+void convert_lanes(Type type, const std::byte* values, std::uint32_t shift, Number* out) {
+  switch (type) {
+    case Type::kF16: return convert_lanes<Type::kF16>(values, shift, out);
+    case Type::kBf16: return convert_lanes<Type::kBf16>(values, shift, out);
+    case Type::kTf32: return convert_lanes<Type::kTf32>(values, shift, out);
+    case Type::kF32: return convert_lanes<Type::kF32>(values, shift, out);
+    case Type::kF64: return convert_lanes<Type::kF64>(values, shift, out);
+    case Type::kS8: return convert_lanes<Type::kS8>(values, shift, out);
+    case Type::kU8: return convert_lanes<Type::kU8>(values, shift, out);
+    default: return convert_lanes<Type::kS32>(values, shift, out);
+  }
+}
+
+/// Reads a matrix from its registers. `position(lane, r, i, per_register)` says where an element
+/// lies, `number(at)` is its place and `mark(at)` notes that it is undefined.
+template <typename Number, typename Locate, typename Place, typename Mark>
 void gather(Warp& warp, const Op& op, std::uint32_t first, std::uint32_t count, Type type,
-            Matrices<Number>& matrices, Visit visit) {
+            Matrices<Number>& matrices, Locate position, Place number, Mark mark) {
   const std::uint32_t bits = bits_of_element(type);
   for (std::uint32_t r = 0; r < count; ++r) {
     const Operand& operand = op.operands[first + r];
     const std::byte* values = warp.lanes_of<std::byte>(operand);
-    const LaneMask undefined = warp.undefined_lanes(operand, kAllLanes);
-    if (undefined != 0) {
-      matrices.undefined = true;
-      matrices.origin = warp.origin_of(operand);
-    }
     const std::uint32_t per_register = 8 * operand.bytes / bits;
-    for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, values + lane * operand.bytes, operand.bytes);
-      for (std::uint32_t i = 0; i < per_register; ++i) {
-        visit(lane, r, i, per_register, element<Number>(type, word >> (bits * i)),
-              (undefined >> lane & 1) != 0);
+    for (std::uint32_t i = 0; i < per_register; ++i) {
+      Number elements[kLanes];
+      convert_lanes(type, values, bits * i, elements);
+      for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+        number(position(lane, r, i, per_register)) = elements[lane];
       }
+    }
+    const LaneMask undefined = warp.undefined_lanes(operand, kAllLanes);
+    if (undefined == 0) continue;
+    matrices.undefined = true;
+    matrices.origin = warp.origin_of(operand);
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+      if ((undefined >> lane & 1) == 0) continue;
+      for (std::uint32_t i = 0; i < per_register; ++i) mark(position(lane, r, i, per_register));
     }
   }
 }
@@ -103,27 +132,22 @@ void gather_all(Warp& warp, const Op& op, const MmaForm& form, Matrices<Number>&
   const std::uint32_t a_first = form.registers[0];
   const std::uint32_t b_first = a_first + form.registers[1];
   const std::uint32_t c_first = b_first + form.registers[2];
-  gather<Number>(warp, op, a_first, form.registers[1], form.a, matrices,
-         [&](std::uint32_t lane, std::uint32_t r, std::uint32_t i, std::uint32_t per_register,
-             Number value, bool undefined) {
-           const Position at = position_of_a(form, lane, r, i, per_register);
-           matrices.a[at.row][at.column] = value;
-           matrices.a_undefined[at.row] |= undefined;
-         });
-  gather<Number>(warp, op, b_first, form.registers[2], form.b, matrices,
-         [&](std::uint32_t lane, std::uint32_t r, std::uint32_t i, std::uint32_t per_register,
-             Number value, bool undefined) {
-           const Position at = position_of_b(lane, r, i, per_register);
-           matrices.b[at.row][at.column] = value;
-           matrices.b_undefined[at.column] |= undefined;
-         });
-  gather<Number>(warp, op, c_first, form.registers[3], form.c, matrices,
-         [&](std::uint32_t lane, std::uint32_t r, std::uint32_t i, std::uint32_t per_register,
-             Number value, bool undefined) {
-           const Position at = position_of_c(lane, r * per_register + i);
-           matrices.c[at.row][at.column] = value;
-           matrices.c_undefined[at.row][at.column] |= undefined;
-         });
+  gather<Number>(
+      warp, op, a_first, form.registers[1], form.a, matrices,
+      [&form](auto... where) { return position_of_a(form, where...); },
+      [&](Position at) -> Number& { return matrices.a[at.row][at.column]; },
+      [&](Position at) { matrices.a_undefined[at.row] = true; });
+  gather<Number>(
+      warp, op, b_first, form.registers[2], form.b, matrices, position_of_b,
+      [&](Position at) -> Number& { return matrices.b[at.row][at.column]; },
+      [&](Position at) { matrices.b_undefined[at.column] = true; });
+  gather<Number>(
+      warp, op, c_first, form.registers[3], form.c, matrices,
+      [](std::uint32_t lane, std::uint32_t r, std::uint32_t i, std::uint32_t per_register) {
+        return position_of_c(lane, r * per_register + i);
+      },
+      [&](Position at) -> Number& { return matrices.c[at.row][at.column]; },
+      [&](Position at) { matrices.c_undefined[at.row][at.column] = true; });
 }
 
 template <typename Number>
@@ -177,9 +201,9 @@ void scatter(Warp& warp, const Op& op, const MmaForm& form, const Matrices<Numbe
       for (std::uint32_t i = 0; i < per_register; ++i) {
         const Position at = position_of_c(lane, r * per_register + i);
         word |= stored(form, static_cast<Wide>(matrices.c[at.row][at.column])) << (bits * i);
-        const bool any = matrices.undefined &&
-                         (matrices.a_undefined[at.row] || matrices.b_undefined[at.column] ||
-                          matrices.c_undefined[at.row][at.column]);
+        if (!matrices.undefined) continue;
+        const bool any = matrices.a_undefined[at.row] || matrices.b_undefined[at.column] ||
+                         matrices.c_undefined[at.row][at.column];
         undefined |= LaneMask{any} << lane;
       }
       std::memcpy(values + lane * to.bytes, &word, to.bytes);

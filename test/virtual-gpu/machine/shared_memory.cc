@@ -1,6 +1,6 @@
 #include "machine/shared_memory.h"
 
-#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "program/op.h"
@@ -48,8 +48,9 @@ void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who)
   const Touch mine{who.clock->time[who.warp], who.pc, static_cast<std::uint8_t>(who.warp),
                    static_cast<std::uint8_t>(who.lane), is_strong(access)};
   if (cell.more_reads != 0) {
-    Touch& last = reads_[cell.more_reads - 1][who.warp];
-    last = merged(last, mine, who);
+    Readers& readers = reads_[cell.more_reads - 1];
+    const bool first = (readers.warps >> who.warp & 1) == 0;
+    readers.set(first ? mine : merged(readers.last[who.warp], mine, who));
     return;
   }
   if (cell.read.warp == mine.warp) {
@@ -61,15 +62,24 @@ void SharedMemory::remember_read(Cell& cell, Access access, const Accessor& who)
     return;
   }
   if (free_reads_.empty()) {
-    reads_.emplace_back(kMaxWarps);
-    cell.more_reads = static_cast<std::uint32_t>(reads_.size());
-  } else {
-    cell.more_reads = free_reads_.back();
-    free_reads_.pop_back();
-    reads_[cell.more_reads - 1].assign(kMaxWarps, {});
+    reads_.emplace_back();
+    free_reads_.push_back(static_cast<std::uint32_t>(reads_.size()));
   }
-  reads_[cell.more_reads - 1][cell.read.warp] = cell.read;
-  reads_[cell.more_reads - 1][who.warp] = mine;
+  cell.more_reads = free_reads_.back();
+  free_reads_.pop_back();
+  Readers& readers = reads_[cell.more_reads - 1];
+  readers.warps = 0;
+  readers.set(cell.read);
+  readers.set(mine);
+}
+
+Conflict SharedMemory::conflict_with_readers(const Readers& readers, bool strong,
+                                             const Accessor& who) {
+  for (std::uint32_t left = readers.warps; left != 0; left &= left - 1) {
+    const Touch& read = readers.last[static_cast<std::uint32_t>(std::countr_zero(left))];
+    if (!ordered(read, who) && !(strong && read.strong)) return read.conflict(false);
+  }
+  return {};
 }
 
 Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, bool same_value) {
@@ -87,9 +97,9 @@ Conflict SharedMemory::touch(Cell& cell, Access access, const Accessor& who, boo
     return {};
   }
   if (cell.more_reads != 0) {
-    for (const Touch& read : reads_[cell.more_reads - 1]) {
-      if (!ordered(read, who) && !(strong && read.strong)) return read.conflict(false);
-    }
+    const Conflict conflict =
+        conflict_with_readers(reads_[cell.more_reads - 1], strong, who);
+    if (conflict.found) return conflict;
     free_reads_.push_back(cell.more_reads);
     cell.more_reads = 0;
   } else if (!ordered(cell.read, who) && !(strong && cell.read.strong)) {

@@ -5,6 +5,7 @@
 // the size of the kernel's smallest shared access remember the last writer and reader.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -80,6 +81,16 @@ class SharedMemory {
 
     Conflict conflict(bool writes) const { return conflict_with(warp, lane, pc, writes); }
   };
+  /// Reads of several warps that a writer must know of.
+  struct Readers {
+    std::uint32_t warps = 0;            // a bit for each that `last` has an entry for
+    std::array<Touch, kMaxWarps> last;  // by warp
+
+    void set(const Touch& read) {
+      warps |= 1u << read.warp;
+      last[read.warp] = read;
+    }
+  };
   struct Cell {
     Touch write;
     Touch read;                    // the last, when no more than one has to be remembered
@@ -90,6 +101,8 @@ class SharedMemory {
   static bool ordered(const Touch& before, const Accessor& who);
   Conflict touch(Cell& cell, Access access, const Accessor& who, bool same_value = false);
   void remember_read(Cell& cell, Access access, const Accessor& who);
+  static Conflict conflict_with_readers(const Readers& readers, bool strong,
+                                        const Accessor& who);
   static Touch merged(const Touch& last, Touch now, const Accessor& who);
   template <typename Fn>
   Conflict each_cell(std::uint32_t offset, std::uint32_t bytes, Fn fn);
@@ -99,7 +112,7 @@ class SharedMemory {
   std::vector<std::byte> data_;
   std::vector<std::uint8_t> defined_;
   std::vector<Cell> cells_;
-  std::vector<std::vector<Touch>> reads_;    // by warp
+  std::vector<Readers> reads_;
   std::vector<std::uint32_t> free_reads_;    // indices + 1 into reads_ that no cell uses
 };
 
