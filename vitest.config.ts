@@ -1,7 +1,9 @@
 // Test projects: `unit` is fast and is what `npm run check` runs; `slow` builds, installs, fuzzes
-// and kills processes. Both print a summary that names every skipped test.
+// and kills processes; `timed` measures times, so it runs when nothing else does. All print a
+// summary that names every skipped test.
 import { defineConfig } from 'vitest/config'
 
+const TIMED = ['test/**/*.timed.test.ts']
 const SLOW = [
   'test/native/**/*.test.ts',
   'test/package/**/*.test.ts',
@@ -22,11 +24,27 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: SLOW },
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...SLOW, ...TIMED] },
       },
       {
         extends: true,
-        test: { name: 'slow', include: SLOW, testTimeout: 900_000, hookTimeout: 900_000 },
+        test: {
+          name: 'slow',
+          include: SLOW,
+          exclude: TIMED,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'timed',
+          include: TIMED,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          testTimeout: 900_000,
+        },
       },
     ],
   },

@@ -97,7 +97,8 @@ std::string memory(const Program& program, const Counters& counters, bool shared
     line.add("source", program.ops[i].source.line);
     line.add(shared ? "wavefronts" : "sectors", found);
     line.add("least", least);
-    lines += (lines.empty() ? "" : ",") + line.object();
+    if (!lines.empty()) lines += ',';
+    lines += line.object();
   }
   Fields fields;
   fields.add(shared ? "wavefronts" : "sectors", sum.wavefronts);
