@@ -71,8 +71,8 @@ definitions and paragraphs; pairs and pools are drawn from all of them together.
 
 {steps:,} steps over {epochs} epochs of {texts:,} texts ({tokens:,} tokens), on two CPU cores, with
 `scripts/default-model/make.py`; its README and `docs/decisions/009-embedded-model.md` say how and
-why. The loss matches the teacher's vectors through a projection, the similarities within a batch,
-and who is near whom. Seed {seed}; settings, versions and checksums are in
+why. The loss matches the teacher's vectors and tokens through projections, the similarities within
+a batch, and who is near whom. Seed {seed}; settings, versions and checksums are in
 `scripts/default-model/training.json`.
 
 The texts of which these are an even sample, by the package that carries them, with the licence

@@ -139,13 +139,17 @@ class Encoder(nn.Module):
         self.encoder = block(layer=nn.ModuleList(
             Layer(geometry) for _ in range(geometry.num_hidden_layers)))
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids: int64 [T], lengths: int64 [B] -> float32 [B, hidden_size], not normalized."""
-        packing = Packing(lengths)
+    def states(self, ids: Tensor, packing: Packing) -> Tensor:
+        """The last layer's output for every token: ids int64 [T] -> [T, hidden_size]."""
         x = self.embeddings(ids, packing.positions)
         for layer in self.encoder.layer:
             x = layer(x, packing)
-        return packing.mean(x)
+        return x
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids: int64 [T], lengths: int64 [B] -> float32 [B, hidden_size], not normalized."""
+        packing = Packing(lengths)
+        return packing.mean(self.states(ids, packing))
 
     @staticmethod
     def load(folder: Path) -> 'Encoder':

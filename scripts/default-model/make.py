@@ -1,4 +1,4 @@
-"""Trains fusebert-mini from nothing: packages, corpus, teacher's vectors, student, model folder.
+"""Trains fusebert-mini from nothing: packages, corpus, teacher's answers, student, model folder.
 
     python make.py --teacher FOLDER --work FOLDER --output FOLDER
 
@@ -23,7 +23,7 @@ import extract
 import sources as catalogue
 from export import export
 from files import sha256_of, write_json
-from teacher import label
+from teacher import TOKENS_SCRIPT, label
 from train import GEOMETRY, Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +40,8 @@ class Run:
     seed: int = 20261125
     held_out_per_mille: int = corpora.HELD_OUT_PER_MILLE
     # Out of the whole corpus evenly: what two hours leave time for.
-    teacher_texts: int = 750_000
-    epochs: int = 3
+    teacher_texts: int = 500_000
+    epochs: int = 5
 
 
 SMOKE = Run(smoke=True, held_out_per_mille=300, epochs=8)
@@ -90,20 +90,20 @@ def make_corpus(run: Run, work: Path, teacher: Path) -> None:
 
 
 def make_student(run: Run, work: Path, teacher: Path, output: Path) -> None:
-    """Stages 2 to 4: the teacher's vectors, the student, the model folder."""
+    """Stages 2 to 4: the teacher's answers, the student, the model folder."""
     ids, cu_seqlens = corpora.load(work / 'train')
     save_seconds = SMOKE_SAVE_SECONDS if run.smoke else SAVE_SECONDS
-    vectors, texts = label(teacher, work / 'train', work / 'teacher.npy', run.teacher_texts,
-                           run.seed, log)
-    trainer = Trainer(teacher, vectors, texts, work / 'student.pt', run.seed)
+    answers = label(teacher, work / 'train', work, run.teacher_texts, run.seed, log)
+    trainer = Trainer(teacher, answers, work / 'student.pt', run.seed)
     student = trainer.run(np.asarray(ids), cu_seqlens, run.epochs, save_seconds, log)
     checksums = export(student, teacher, output)
     scripts = {path.name: sha256_of(path)
-               for path in sorted(Path(__file__).parent.glob('*.py'))
+               for path in sorted([*Path(__file__).parent.glob('*.py'), TOKENS_SCRIPT])
                if path.stem not in AFTERWARDS}
     write_json(work / 'training.json', {
         **json.loads((work / 'run.json').read_text()), 'steps': trainer.step,
-        'texts': len(texts), 'tokens': int(np.diff(cu_seqlens)[texts].sum()),
+        'texts': len(answers.texts),
+        'tokens': int(np.diff(cu_seqlens)[answers.texts].sum()),
         'python': platform.python_version(), 'libraries': {n: version(n) for n in LIBRARIES},
         'scripts': scripts, 'teacher': sha256_of(teacher / 'model.safetensors'),
         'corpus': json.loads((work / 'corpus.json').read_text()), 'files': checksums})
