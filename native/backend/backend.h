@@ -59,6 +59,9 @@ struct BackendOptions {
   int64_t max_batch_tokens = 0; // 0: the backend's choice
 };
 
+// kInvalidArgument when a number is out of its range.
+Status validate(const BackendOptions& options);
+
 // What devices() says of something that models can run on.
 struct DeviceInfo {
   std::string device;             // "cpu"
