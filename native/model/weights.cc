@@ -111,26 +111,42 @@ Result<std::unique_ptr<WeightTable>> WeightTable::open(std::vector<FileEntry> fi
   return table;
 }
 
-Status WeightTable::require(const std::string& name, const std::vector<int64_t>& shape) const {
+Result<const TensorEntry*> WeightTable::find(const std::string& name) const {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) {
-    return Status(StatusCode::kTensorMissing,
-                  "Expected tensor " + name + " in the checkpoint but it is not there.");
-  }
-  if (found->second.shape == shape) return Status();
+  if (found != entries_.end()) return &found->second;
+  return Status(StatusCode::kTensorMissing,
+                "Expected tensor " + name + " in the checkpoint but it is not there.");
+}
+
+Status WeightTable::require(const std::string& name, const std::vector<int64_t>& shape) const {
+  const auto found = find(name);
+  if (!found.ok()) return found.status();
+  const std::vector<int64_t>& received = found.value()->shape;
+  if (received == shape) return Status();
   return Status(StatusCode::kTensorShape, "Expected shape " + shape_text(shape) + " for tensor " +
-                                              name + " but received " +
-                                              shape_text(found->second.shape) + ".");
+                                              name + " but received " + shape_text(received) +
+                                              ".");
+}
+
+Result<WeightTable::Elements> WeightTable::contiguous(const std::string& name) const {
+  const auto found = find(name);
+  if (!found.ok()) return found.status();
+  const TensorEntry& tensor = *found.value();
+  int64_t elements = 1;
+  for (size_t i = tensor.shape.size(); i-- > 0;) {
+    if (tensor.shape[i] != 1 && tensor.strides[i] != elements) return Elements();
+    elements *= tensor.shape[i];
+  }
+  const auto file = files_[static_cast<size_t>(tensor.file_index)]->bytes();
+  const size_t bytes = static_cast<size_t>(elements) * dtype_bytes(tensor.dtype);
+  return Elements{file.subspan(static_cast<size_t>(tensor.offset_bytes), bytes), tensor.dtype};
 }
 
 Status WeightTable::copy_rows(const std::string& name, int64_t row_begin, int64_t row_count,
                               float* out) const {
-  const auto found = entries_.find(name);
-  if (found == entries_.end()) {
-    return Status(StatusCode::kTensorMissing,
-                  "Expected tensor " + name + " in the checkpoint but it is not there.");
-  }
-  const TensorEntry& tensor = found->second;
+  const auto found = find(name);
+  if (!found.ok()) return found.status();
+  const TensorEntry& tensor = *found.value();
   const size_t dimensions = tensor.shape.size();
   if (dimensions != 1 && dimensions != 2) {
     return Status(StatusCode::kTensorShape,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -49,11 +50,20 @@ class WeightTable {
   // strides. kTensorValue when a value is NaN or infinite; the message names the tensor.
   Status copy_rows(const std::string& name, int64_t row_begin, int64_t row_count, float* out) const;
 
+  struct Elements {
+    std::span<const std::byte> bytes;  // at any alignment
+    DType dtype = DType::kF32;
+  };
+  // The elements of a tensor that lie in row-major order without gaps, as they are in the file; no
+  // bytes when they lie otherwise. kTensorMissing when there is none of that name.
+  Result<Elements> contiguous(const std::string& name) const;
+
   // ok when no mapped file has changed since open(); see MappedFile::check_unchanged.
   Status check_unchanged() const;
 
  private:
   WeightTable() = default;
+  Result<const TensorEntry*> find(const std::string& name) const;
 
   std::vector<std::unique_ptr<MappedFile>> files_;
   std::unordered_map<std::string, TensorEntry> entries_;

@@ -72,6 +72,28 @@ TEST_F(WeightTableTest, MakesStridedTensorsContiguous) {
   EXPECT_EQ(out, (std::vector<float>{1, 4, 2, 5, 3, 6}));
 }
 
+TEST_F(WeightTableTest, GivesTheElementsOfTensorsWithoutGaps) {
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};
+  write(values);
+  // Rows 1 and 2 of [3, 2]; a dimension of 1 may have any stride.
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{2, 2}, {4}, {1, 4}}) {
+    const auto strides = shape.size() == 1 ? std::vector<int64_t>{1}
+                         : shape[0] == 1   ? std::vector<int64_t>{77, 1}
+                                           : std::vector<int64_t>{2, 1};
+    const auto table = open({"w", DType::kF32, shape, strides, 0, 8});
+    ASSERT_TRUE(table.ok()) << table.status().message();
+    const auto elements = table.value()->contiguous("w");
+    ASSERT_TRUE(elements.ok());
+    ASSERT_EQ(elements.value().bytes.size(), 4 * sizeof(float));
+    EXPECT_EQ(std::memcmp(elements.value().bytes.data(), values.data() + 2, 4 * sizeof(float)), 0);
+    EXPECT_EQ(table.value()->contiguous("x").status().code(), StatusCode::kTensorMissing);
+  }
+  const auto transposed = open({"w", DType::kF32, {3, 2}, {1, 3}, 0, 0});
+  ASSERT_TRUE(transposed.ok());
+  ASSERT_TRUE(transposed.value()->contiguous("w").ok());
+  EXPECT_TRUE(transposed.value()->contiguous("w").value().bytes.empty());
+}
+
 TEST_F(WeightTableTest, RefusesWhatLiesOutsideTheFile) {
   write(std::vector<float>{1, 2, 3, 4});
   const auto code = [this](TensorEntry tensor) { return open(std::move(tensor)).status().code(); };
