@@ -24,6 +24,8 @@ export type ErrorCode =
   | 'ERR_INPUT_RECORD' // a record of an input file that cannot be used
   | 'ERR_OUTPUT_WRITE' // an output file that could not be written
   | 'ERR_DEVICE_UNAVAILABLE' // the asked-for device or instruction set is not there
+  | 'ERR_DEVICE_FAILED' // a device reported an error, or cannot be used any more after one
+  | 'ERR_NOT_FINITE' // activations became NaN or infinite: they left the range of their type
   | 'ERR_ADDON_LOAD' // the native addon is missing or does not load
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_ABORTED' // cancelled (an AbortSignal rejects with its own reason instead)

@@ -18,6 +18,8 @@ const char* status_code_name(StatusCode code) {
     case StatusCode::kInputTooLong: return "ERR_INPUT_TOO_LONG";
     case StatusCode::kInputToken: return "ERR_INPUT_TOKEN";
     case StatusCode::kDeviceUnavailable: return "ERR_DEVICE_UNAVAILABLE";
+    case StatusCode::kDeviceFailed: return "ERR_DEVICE_FAILED";
+    case StatusCode::kNotFinite: return "ERR_NOT_FINITE";
     case StatusCode::kOutOfMemory: return "ERR_OUT_OF_MEMORY";
     case StatusCode::kAborted: return "ERR_ABORTED";
     case StatusCode::kDisposed: return "ERR_DISPOSED";

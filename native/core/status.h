@@ -23,6 +23,8 @@ enum class StatusCode {
   kInputTooLong,       // a text is longer than the limit and truncation is off
   kInputToken,         // a token id or token type outside the model's tables
   kDeviceUnavailable,  // the asked-for device or instruction set is not there
+  kDeviceFailed,       // a device reported an error, or cannot be used any more after one
+  kNotFinite,          // activations that are NaN or infinite, or left the range of their type
   kOutOfMemory,
   kAborted,    // cancelled by the caller
   kDisposed,   // used after dispose()

@@ -17,7 +17,7 @@ const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
   encoding: 'utf8',
 })
   .split('\n')
-  .filter((file) => /\.(ts|js|mjs|cc|h|py)$/.test(file))
+  .filter((file) => /\.(ts|js|mjs|cc|h|cu|cuh|py)$/.test(file))
   .filter((file) => !/unicode_(tables|data)\.(cc|h)$/.test(file))
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
@@ -40,6 +40,7 @@ const NATIVE_MAY: Record<string, string[]> = {
   engine: ['tokenizer', 'model', 'backend', 'core'],
   backend: ['cpu', 'model', 'core'],
   cpu: ['backend', 'model', 'core'],
+  cuda: ['backend', 'model', 'core'],
   tokenizer: ['core'],
   model: ['core'],
   core: [],
