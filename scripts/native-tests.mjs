@@ -1,15 +1,16 @@
 // Builds and runs the C++ tests, in the ways that find different faults:
 //
-//   node scripts/native-tests.mjs [plain] [asan] [tsan] [qemu]     default: plain
+//   node scripts/native-tests.mjs [plain] [asan] [tsan] [qemu] [cuda]     default: plain
 //
 //   plain  every test, on this processor; and no file of an instruction set may define a symbol
 //          that the linker could choose for everyone
 //   asan   every test under AddressSanitizer and UndefinedBehaviorSanitizer
 //   tsan   the tests with threads (pool, engine, a backend's batch) under ThreadSanitizer
 //   qemu   the kernels' tests on emulated processors without AVX-512 and without AVX
+//   cuda   the CUDA backend's tests on the virtual GPU, as each generation that has kernels
 //
 // Exits with 0 when all passed, 77 when nothing failed but something was skipped because
-// GoogleTest or qemu is missing, 1 otherwise.
+// GoogleTest, qemu or nvcc is missing, 1 otherwise.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -27,11 +28,22 @@ const EMULATED = [
   { cpu: 'Haswell', isas: ['avx2', 'scalar'] },
 ]
 
+const CUDA_PROFILES = ['sm_75', 'sm_80', 'sm_90']
+
 const KINDS = {
-  plain: { sanitize: '', run: runPlain },
-  asan: { sanitize: 'address,undefined', run: (binary) => runTests(binary, '*') },
-  tsan: { sanitize: 'thread', run: (binary) => runTests(binary, THREAD_TESTS) },
-  qemu: { sanitize: '', run: runEmulated },
+  plain: { sanitize: '', target: 'fusebert_tests', run: runPlain },
+  asan: {
+    sanitize: 'address,undefined',
+    target: 'fusebert_tests',
+    run: (binary) => runTests(binary, '*'),
+  },
+  tsan: {
+    sanitize: 'thread',
+    target: 'fusebert_tests',
+    run: (binary) => runTests(binary, THREAD_TESTS),
+  },
+  qemu: { sanitize: '', target: 'fusebert_tests', run: runEmulated },
+  cuda: { sanitize: '', target: 'fusebert_cuda_tests', run: runCuda },
 }
 
 function run(command, args, options = {}) {
@@ -43,7 +55,7 @@ function has(command) {
 }
 
 // 'ok', 'failed' or 'skipped'. CMake says itself when GoogleTest is missing.
-function build(directory, sanitize) {
+function build(directory, sanitize, target) {
   const configured = run(
     'cmake',
     [
@@ -61,7 +73,7 @@ function build(directory, sanitize) {
     return 'failed'
   }
   const jobs = String(availableParallelism())
-  const built = run('cmake', ['--build', directory, '--target', 'fusebert_tests', '-j', jobs])
+  const built = run('cmake', ['--build', directory, '--target', target, '-j', jobs])
   return built.status === 0 ? 'ok' : 'failed'
 }
 
@@ -107,17 +119,43 @@ function runEmulated(binary) {
   return 'ok'
 }
 
+function runCuda(binary) {
+  const script = join(ROOT, 'scripts/virtual-gpu.mjs')
+  const built = spawnSync(process.execPath, [script, 'path'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (built.status !== 0) return 'failed'
+  for (const profile of CUDA_PROFILES) {
+    console.log(`native tests: the virtual GPU as ${profile}`)
+    const env = {
+      ...process.env,
+      FUSEBERT_CUDA_DRIVER: built.stdout.trim(),
+      VIRTUAL_GPU_PROFILE: profile,
+    }
+    const args = ['--gtest_brief=1', '--gtest_shuffle']
+    if (run(binary, args, { env }).status !== 0) return 'failed'
+  }
+  return 'ok'
+}
+
+const NEEDS = {
+  qemu: { command: 'qemu-x86_64', name: 'qemu-x86_64 is missing (Debian: qemu-user)' },
+  cuda: { command: 'nvcc', name: 'nvcc, the CUDA toolkit, is missing' },
+}
+
 function runKind(kind) {
-  if (kind === 'qemu' && !has('qemu-x86_64')) {
-    console.log('native tests: qemu skipped, qemu-x86_64 is missing (Debian: qemu-user)')
+  const need = NEEDS[kind]
+  if (need !== undefined && !has(need.command)) {
+    console.log(`native tests: ${kind} skipped, ${need.name}`)
     return 'skipped'
   }
-  const { sanitize, run: runBuilt } = KINDS[kind]
+  const { sanitize, target, run: runBuilt } = KINDS[kind]
   const directory = join(ROOT, 'build', `tests-${sanitize.replace(',', '-') || 'plain'}`)
   console.log(`native tests: ${kind}`)
-  const state = build(directory, sanitize)
+  const state = build(directory, sanitize, target)
   if (state !== 'ok') return state
-  const binary = join(directory, 'fusebert_tests')
+  const binary = join(directory, target)
   return existsSync(binary) ? runBuilt(binary, directory) : 'failed'
 }
 

@@ -1,4 +1,5 @@
-// The C++ tests as part of `npm test`: plain, under sanitizers, and on emulated older processors.
+// The C++ tests as part of `npm test`: plain, under sanitizers, on emulated older processors,
+// and the CUDA kernels on the virtual GPU.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -40,5 +41,12 @@ describe.skipIf(!available('gtest'))('C++ tests', () => {
       expect(output).toMatch(/Westmere/)
       expect(output).toMatch(/Haswell/)
     })
+  })
+
+  test.skipIf(!available('nvcc'))('the CUDA kernels on the virtual GPU', () => {
+    const output = run('cuda')
+    for (const profile of ['sm_75', 'sm_80', 'sm_90']) {
+      expect(output).toContain(`the virtual GPU as ${profile}`)
+    }
   })
 })

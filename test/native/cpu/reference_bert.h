@@ -1,5 +1,5 @@
 // A BERT encoder written for reading, in double precision and plain loops: the oracle of the
-// backend's tests. Follows transformers' BertModel.
+// backends' tests. Follows transformers' BertModel.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +30,13 @@ inline double reference_activation(Activation activation, double x) {
 
 class ReferenceBert {
  public:
-  ReferenceBert(const Geometry& geometry, const NamedTensors& tensors)
-      : geometry_(geometry), tensors_(tensors) {}
+  using Rounding = double (*)(double);
+
+  // `rounding`: what happens to whatever an operation puts out. That is the naive way to run an
+  // encoder in few bits, if the tensors are rounded too.
+  ReferenceBert(const Geometry& geometry, const NamedTensors& tensors,
+                Rounding rounding = [](double x) { return x; })
+      : geometry_(geometry), tensors_(tensors), rounding_(rounding) {}
 
   // The last hidden states of one sequence, [tokens][hidden_size].
   Rows encode(const std::vector<int32_t>& ids, const std::vector<int32_t>& types) const {
@@ -56,7 +61,7 @@ class ReferenceBert {
   // tanh(W·h_cls + b), [hidden_size].
   std::vector<double> pooler(const Rows& hidden_states) const {
     std::vector<double> y = linear({hidden_states[0]}, "pooler.dense")[0];
-    for (double& value : y) value = std::tanh(value);
+    for (double& value : y) value = rounding_(std::tanh(value));
     return y;
   }
 
@@ -89,13 +94,16 @@ class ReferenceBert {
       for (const double value : row) variance += (value - mean) * (value - mean) / count;
       const double scale =
           1.0 / std::sqrt(variance + static_cast<double>(geometry_.layer_norm_eps));
-      for (size_t i = 0; i < row.size(); ++i) row[i] = (row[i] - mean) * scale * gamma[i] + beta[i];
+      for (size_t i = 0; i < row.size(); ++i) {
+        row[i] = rounding_((row[i] - mean) * scale * gamma[i] + beta[i]);
+      }
     }
   }
 
   Rows attention(const Rows& x, const std::string& name) const {
-    const Rows query = linear(x, name + "query"), key = linear(x, name + "key");
-    const Rows value = linear(x, name + "value");
+    Rows query = linear(x, name + "query"), key = linear(x, name + "key");
+    Rows value = linear(x, name + "value");
+    for (Rows* each : {&query, &key, &value}) round(*each);
     const auto dim = static_cast<size_t>(geometry_.head_dim());
     Rows context(x.size(), std::vector<double>(x[0].size()));
     for (size_t first = 0; first < x[0].size(); first += dim) {
@@ -114,12 +122,19 @@ class ReferenceBert {
         }
       }
     }
+    round(context);
     return context;
   }
 
-  static void add(Rows& x, const Rows& y) {
+  void round(Rows& x) const {
+    for (std::vector<double>& row : x) {
+      for (double& value : row) value = rounding_(value);
+    }
+  }
+
+  void add(Rows& x, const Rows& y) const {
     for (size_t t = 0; t < x.size(); ++t) {
-      for (size_t i = 0; i < x[t].size(); ++i) x[t][i] += y[t][i];
+      for (size_t i = 0; i < x[t].size(); ++i) x[t][i] = rounding_(x[t][i] + y[t][i]);
     }
   }
 
@@ -129,7 +144,9 @@ class ReferenceBert {
     normalize(x, name + "attention.output.LayerNorm");
     Rows middle = linear(x, name + "intermediate.dense");
     for (std::vector<double>& row : middle) {
-      for (double& value : row) value = reference_activation(geometry_.hidden_act, value);
+      for (double& value : row) {
+        value = rounding_(reference_activation(geometry_.hidden_act, value));
+      }
     }
     add(x, linear(middle, name + "output.dense"));
     normalize(x, name + "output.LayerNorm");
@@ -137,6 +154,7 @@ class ReferenceBert {
 
   const Geometry geometry_;
   const NamedTensors& tensors_;
+  const Rounding rounding_;
 };
 
 }  // namespace fusebert

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -22,8 +23,6 @@ class TestCheckpoint {
   // shared_layers, every layer reads layer 0's tensors: a deep model in a small file.
   TestCheckpoint(const Geometry& geometry, uint64_t seed, bool shared_layers = false) {
     std::mt19937_64 random(seed);
-    std::vector<TensorEntry> entries;
-    std::vector<float> contents;
     for (const TensorRequirement& requirement : required_tensors(geometry)) {
       TensorEntry entry;
       entry.name = requirement.name;
@@ -31,24 +30,36 @@ class TestCheckpoint {
       const bool matrix = entry.shape.size() == 2;
       entry.strides = matrix ? std::vector<int64_t>{entry.shape[1], 1} : std::vector<int64_t>{1};
       const std::string source = shared_layers ? layer_zero(entry.name) : entry.name;
-      if (tensors.count(source) == 0) {
-        offsets_[source] = static_cast<int64_t>(contents.size() * sizeof(float));
-        tensors[source] = values(random, entry);
-        contents.insert(contents.end(), tensors[source].begin(), tensors[source].end());
-      }
-      entry.offset_bytes = offsets_[source];
+      sources_[entry.name] = source;
+      if (tensors.count(source) == 0) tensors[source] = values(random, entry);
       tensors[entry.name] = tensors[source];
-      entries.push_back(entry);
+      entries_.push_back(entry);
     }
     static int number = 0;
     path_ = ::testing::TempDir() + "fusebert-" + std::to_string(getpid()) + "-" +
             std::to_string(++number) + ".bin";
+    rewrite();
+  }
+
+  // Writes the file anew from `tensors` and opens it.
+  void rewrite() {
+    std::vector<float> contents;
+    std::map<std::string, int64_t> offsets;
+    for (TensorEntry& entry : entries_) {
+      const std::string& source = sources_[entry.name];
+      if (offsets.count(source) == 0) {
+        offsets[source] = static_cast<int64_t>(contents.size() * sizeof(float));
+        contents.insert(contents.end(), tensors[source].begin(), tensors[source].end());
+      }
+      entry.offset_bytes = offsets[source];
+    }
+    table.reset();
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     const size_t written = std::fwrite(contents.data(), sizeof(float), contents.size(), file);
     std::fclose(file);
     EXPECT_EQ(written, contents.size());
     const auto bytes = static_cast<int64_t>(contents.size() * sizeof(float));
-    auto opened = WeightTable::open({{path_, bytes}}, entries);
+    auto opened = WeightTable::open({{path_, bytes}}, entries_);
     EXPECT_TRUE(opened.ok()) << opened.status().message();
     if (opened.ok()) table = std::move(opened.value());
   }
@@ -82,7 +93,8 @@ class TestCheckpoint {
   }
 
   std::string path_;
-  std::map<std::string, int64_t> offsets_;
+  std::vector<TensorEntry> entries_;
+  std::map<std::string, std::string> sources_;  // whose values a tensor has
 };
 
 }  // namespace fusebert

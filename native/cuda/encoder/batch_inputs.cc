@@ -1,0 +1,75 @@
+// Gathering and copying.
+#include "cuda/encoder/batch_inputs.h"
+
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+namespace fusebert::cuda {
+namespace {
+
+// Arrays begin where a vector load may, and at the same places for all batches of about a size.
+constexpr std::size_t kTokenStep = 64;
+
+constexpr std::size_t round_up(std::size_t value, std::size_t step) {
+  return (value + step - 1) / step * step;
+}
+
+}  // namespace
+
+// Returns the bytes of all. A batch has no more sequences, and no more of attention's items, than
+// tokens.
+std::size_t BatchInputs::lay_out(std::size_t tokens) {
+  const std::size_t room = round_up(tokens + 1, kTokenStep);
+  const std::size_t bytes = room * sizeof(std::int32_t);
+  cu_seqlens_ = round_up(kPlanOffset + sizeof(AttentionPlan), kTokenStep);
+  ids_ = cu_seqlens_ + bytes;
+  positions_ = ids_ + bytes;
+  types_ = positions_ + bytes;
+  items_ = types_ + bytes;
+  return items_ + room * sizeof(AttentionItem);
+}
+
+Result<BatchInputs> BatchInputs::create(const ContextPointer& context, std::int64_t max_tokens,
+                                        int heads, int head_dim) {
+  BatchInputs inputs;
+  inputs.heads_ = heads;
+  inputs.head_dim_ = head_dim;
+  const std::size_t bytes = inputs.lay_out(static_cast<std::size_t>(max_tokens));
+  auto host = allocate_pinned(context, bytes);
+  if (!host.ok()) return host.status();
+  inputs.host_ = std::move(host.value());
+  std::memset(inputs.host_.get(), 0, bytes);
+  auto device = allocate_device(context, bytes);
+  if (!device.ok()) return device.status();
+  inputs.device_ = std::move(device.value());
+  return inputs;
+}
+
+Status BatchInputs::upload(const Stream& stream, const PackedBatch& batch) {
+  const auto tokens = static_cast<std::size_t>(batch.total_tokens());
+  const std::size_t bytes = lay_out(tokens);
+  cut_attention(batch.cu_seqlens, heads_, head_dim_, cut_);
+  auto* host = static_cast<std::byte*>(host_.get());
+  const auto put = [&](std::size_t offset, const auto* values, std::size_t count) {
+    std::memcpy(host + offset, values, count * sizeof *values);
+  };
+  const std::int32_t header[] = {static_cast<std::int32_t>(tokens),
+                                 static_cast<std::int32_t>(batch.batch_size()), kNoPlace};
+  put(0, header, 3);
+  put(kPlanOffset, &cut_.plan, 1);
+  put(cu_seqlens_, batch.cu_seqlens.data(), batch.cu_seqlens.size());
+  put(ids_, batch.input_ids.data(), tokens);
+  put(types_, batch.token_type_ids.data(), tokens);
+  put(items_, cut_.items.data(), cut_.items.size());
+  auto* positions = reinterpret_cast<std::int32_t*>(host + positions_);
+  for (std::size_t i = 0; i + 1 < batch.cu_seqlens.size(); ++i) {
+    const std::int32_t length = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i];
+    for (std::int32_t position = 0; position < length; ++position) *positions++ = position;
+  }
+  FUSEBERT_CUDA_CHECK(stream.api(),
+                      cuMemcpyHtoDAsync(device_.get(), host, bytes, stream.get()));
+  return Status();
+}
+
+}  // namespace fusebert::cuda

@@ -1,0 +1,107 @@
+// Finding each kernel in its module.
+#include "cuda/encoder/kernel_set.h"
+
+#include <array>
+#include <utility>
+
+#include "cuda/kernels/layer_norm/layer_norm_params.h"
+#include "cuda/kernels/pooling/pooling_params.h"
+
+namespace fusebert::cuda {
+namespace {
+
+constexpr int kWarpSize = 32;
+constexpr int kVectorElements = 8;  // 16 bytes: rows begin there
+constexpr std::array<std::int64_t, 6> kRowColumns = {256, 512, 768, 1024, 2048, 4096};
+
+// The kernel for the shortest rows that hold `columns`: FUSEBERT_FOR_ROWS makes one for each
+// length.
+std::string row_kernel(const std::string& name, std::int64_t columns) {
+  for (const std::int64_t each : kRowColumns) {
+    if (columns <= each) return name + '_' + std::to_string(each);
+  }
+  return name;  // check_runs() refuses longer ones
+}
+
+unsigned pool_shared_bytes(std::int64_t columns) {
+  const int warps = pooling_warps(static_cast<int>(columns));
+  return static_cast<unsigned>(warps * (columns + 1) * static_cast<std::int64_t>(sizeof(float)));
+}
+
+Status refuse(const std::string& what, std::int64_t value) {
+  return Status(StatusCode::kConfig, "The CUDA kernels run models with " + what +
+                                         ", but the model has " + std::to_string(value) + ".");
+}
+
+}  // namespace
+
+Status check_runs(const Geometry& g) {
+  if (g.hidden_size % kVectorElements != 0) {
+    return refuse("a hidden_size that is a multiple of 8", g.hidden_size);
+  }
+  if (g.hidden_size > kRowColumns.back()) {
+    return refuse("a hidden_size of at most 4096", g.hidden_size);
+  }
+  if (g.intermediate_size % kVectorElements != 0) {
+    return refuse("an intermediate_size that is a multiple of 8", g.intermediate_size);
+  }
+  if (padded_head_dim(g.head_dim()) == 0) {
+    return refuse("heads of at most 128 numbers", g.head_dim());
+  }
+  return Status();
+}
+
+LaunchShape KernelSet::row_shape(std::int64_t rows) {
+  return {.blocks = static_cast<unsigned>((rows + kLayerNormRows - 1) / kLayerNormRows),
+          .threads = kLayerNormRows * kWarpSize,
+          .shared_bytes = 0};
+}
+
+LaunchShape KernelSet::pool_shape(std::int64_t sequences, std::int64_t columns) {
+  return {.blocks = static_cast<unsigned>(sequences),
+          .threads = static_cast<unsigned>(pooling_warps(static_cast<int>(columns)) * kWarpSize),
+          .shared_bytes = pool_shared_bytes(columns)};
+}
+
+Result<KernelSet> KernelSet::load(const ContextPointer& context, const Geometry& geometry,
+                                  const ImageSource& images) {
+  KernelSet set;
+  // The newest module, for what follows it.
+  const auto open = [&](const char* file) -> Status {
+    auto image = images(file);
+    if (!image.ok()) return image.status();
+    auto module = load_module(context, image.value().c_str());
+    if (!module.ok()) return module.status();
+    set.modules_.push_back(std::move(module.value()));
+    return Status();
+  };
+  const auto find = [&](Kernel& kernel, const std::string& name, unsigned shared_bytes) -> Status {
+    auto found = Kernel::find(set.modules_.back(), name, shared_bytes);
+    if (found.ok()) kernel = found.value();
+    return found.status();
+  };
+  const std::int64_t columns = geometry.hidden_size;
+  FUSEBERT_RETURN_IF_ERROR(open("gemm"));
+  auto gemm = GemmKernels::load(set.modules_.back(), context->architecture());
+  if (!gemm.ok()) return gemm.status();
+  set.gemm = gemm.value();
+  FUSEBERT_RETURN_IF_ERROR(open("attention"));
+  auto attention =
+      AttentionKernels::load(set.modules_.back(), padded_head_dim(geometry.head_dim()));
+  if (!attention.ok()) return attention.status();
+  set.attention = attention.value();
+  FUSEBERT_RETURN_IF_ERROR(open("embeddings"));
+  FUSEBERT_RETURN_IF_ERROR(find(set.embeddings, row_kernel("embeddings", columns), 0));
+  FUSEBERT_RETURN_IF_ERROR(open("layer_norm"));
+  FUSEBERT_RETURN_IF_ERROR(find(set.layer_norm, row_kernel("layer_norm", columns), 0));
+  FUSEBERT_RETURN_IF_ERROR(open("pooling"));
+  FUSEBERT_RETURN_IF_ERROR(
+      find(set.pool, row_kernel("pool", columns), pool_shared_bytes(columns)));
+  FUSEBERT_RETURN_IF_ERROR(find(set.copy_rows, row_kernel("copy_rows", columns), 0));
+  FUSEBERT_RETURN_IF_ERROR(find(set.gather_rows, row_kernel("gather_rows", columns), 0));
+  FUSEBERT_RETURN_IF_ERROR(open("convert"));
+  FUSEBERT_RETURN_IF_ERROR(find(set.convert, "convert", 0));
+  return set;
+}
+
+}  // namespace fusebert::cuda

@@ -1,0 +1,41 @@
+// All kernels that one model on one device runs, loaded from their images.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "cuda/driver/context.h"
+#include "cuda/driver/kernel.h"
+#include "cuda/kernels/attention/attention.h"
+#include "cuda/kernels/gemm/gemm.h"
+#include "model/geometry.h"
+
+namespace fusebert::cuda {
+
+// The image of a kernel's file, "gemm", for the device and type at hand: a cubin, or PTX text.
+using ImageSource = std::function<Result<std::string>(const std::string& file)>;
+
+// kConfig, with the reason, when no kernel can run an encoder of this geometry.
+Status check_runs(const Geometry& geometry);
+
+struct KernelSet {
+  GemmKernels gemm;
+  AttentionKernels attention;
+  Kernel embeddings, layer_norm, pool, copy_rows, gather_rows, convert;
+
+  // The launch of a kernel of which each block takes kLayerNormRows rows with a warp each.
+  static LaunchShape row_shape(std::int64_t rows);
+  // The launch of `pool`.
+  static LaunchShape pool_shape(std::int64_t sequences, std::int64_t columns);
+
+  // `geometry` is one that check_runs() accepts.
+  static Result<KernelSet> load(const ContextPointer& context, const Geometry& geometry,
+                                const ImageSource& images);
+
+ private:
+  std::vector<Module> modules_;  // what the kernels borrow
+};
+
+}  // namespace fusebert::cuda

@@ -1,0 +1,36 @@
+// What the kernels that end an encoder are given; the same for the host and the device.
+#pragma once
+
+#include <cstdint>
+
+namespace fusebert::cuda {
+
+enum class PoolingKind : std::int32_t { kMean, kCls, kMax };
+
+// Warps of a block, that is rows in flight, by the row's length: their partial results share
+// memory.
+constexpr int pooling_warps(int columns) { return columns <= 1024 ? 8 : 2; }
+
+// out[sequence] = mean, first or maximum of the sequence's rows, in fp32; divided by its L2 norm
+// (at least 1e-12, as torch.nn.functional.normalize) on request.
+struct PoolingParams {
+  const void* in = nullptr;                  // [tokens, columns], 16-bit numbers
+  float* out = nullptr;                      // [sequences, columns]
+  const std::int32_t* cu_seqlens = nullptr;  // [sequences + 1]
+  const std::int32_t* sequences = nullptr;   // how many; blocks past them end
+  std::int32_t columns = 0;                  // a multiple of 8, at most 4096
+  PoolingKind kind = PoolingKind::kMean;
+  std::int32_t normalize = 0;
+};
+
+// out[i] = in[row of i] in fp32, or in 16 bits, divided by its L2 norm on request.
+struct RowsParams {
+  const void* in = nullptr;                // [tokens, columns], 16-bit numbers
+  void* out = nullptr;                     // [*rows, columns], fp32 or 16 bits
+  const std::int32_t* indices = nullptr;   // [*rows] of rows of `in`; null: all, in order
+  const std::int32_t* rows = nullptr;
+  std::int32_t columns = 0;                // a multiple of 8
+  std::int32_t normalize = 0;              // of fp32 only
+};
+
+}  // namespace fusebert::cuda

@@ -1,0 +1,257 @@
+// The whole backend on a device: against BERT in double precision by the rule of oracle.h, alone
+// against in a batch to the bit, whatever the token budget; weights and activations out of range;
+// refusals.
+#include "cuda/cuda_backend.h"
+
+#include <cmath>
+
+#include "cpu/reference_bert.h"
+#include "cpu/test_batch.h"
+#include "cpu/test_checkpoint.h"
+#include "cuda/device.h"
+#include "cuda/oracle.h"
+
+namespace fusebert::cuda::testing {
+namespace {
+
+using cpu::Batch;
+using cpu::Encoded;
+using cpu::pick;
+using cpu::Random;
+using cpu::random_batch;
+
+Geometry small_geometry() {
+  Geometry g;
+  g.vocab_size = 50;
+  g.hidden_size = 72;  // three heads of 24, padded to 32
+  g.num_attention_heads = 3;
+  g.num_hidden_layers = 3;
+  g.intermediate_size = 104;
+  g.max_position_embeddings = 150;  // long attention too
+  g.type_vocab_size = 2;
+  g.has_pooler = true;
+  return g;
+}
+
+Result<std::unique_ptr<Backend>> try_load(const Geometry& geometry, const WeightTable& table,
+                                          const Element& element = kFp16,
+                                          std::int64_t max_batch_tokens = 0) {
+  BackendOptions options;
+  options.max_batch_tokens = max_batch_tokens;
+  Device& device = Device::get();
+  const CudaType type = &element == &kBf16 ? CudaType::kBf16 : CudaType::kFp16;
+  const auto images = [&](const std::string& file) {
+    return Result<std::string>(device.image(file, element.name));
+  };
+  return load_cuda_backend(options, device.context(), type, images, geometry, table);
+}
+
+std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& checkpoint,
+                              const Element& element = kFp16, std::int64_t max_batch_tokens = 1) {
+  auto loaded = try_load(geometry, *checkpoint.table, element, max_batch_tokens);
+  EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+  return loaded.ok() ? std::move(loaded.value()) : nullptr;
+}
+
+// Matrices rounded, as the naive way has them; biases and LayerNorms stay.
+NamedTensors rounded_tensors(const NamedTensors& tensors, const Element& element) {
+  NamedTensors all = tensors;
+  for (auto& [name, values] : all) {
+    if (name.find(".bias") != std::string::npos ||
+        name.find("LayerNorm") != std::string::npos) {
+      continue;
+    }
+    for (float& value : values) value = static_cast<float>(element.value(element.round(value)));
+  }
+  return all;
+}
+
+void append(Numbers& numbers, const Rows& rows) {
+  for (const auto& row : rows) numbers.insert(numbers.end(), row.begin(), row.end());
+}
+
+Numbers numbers_of(const std::vector<float>& values, std::size_t count) {
+  return Numbers(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void expect_accurate(const Geometry& g, const TestCheckpoint& checkpoint, const Element& element,
+                     const Batch& batch, const Encoded& encoded) {
+  const NamedTensors few_bits = rounded_tensors(checkpoint.tensors, element);
+  const auto round = &element == &kBf16 ? +[](double x) { return kBf16.value(kBf16.round(x)); }
+                                        : +[](double x) { return kFp16.value(kFp16.round(x)); };
+  const ReferenceBert reference(g, checkpoint.tensors), low(g, few_bits, round);
+  Numbers exact, naive, exact_pooler, naive_pooler;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Rows want = reference.encode(batch.ids_of(i), batch.types_of(i));
+    const Rows rough = low.encode(batch.ids_of(i), batch.types_of(i));
+    append(exact, want);
+    append(naive, rough);
+    if (g.has_pooler) {
+      append(exact_pooler, {reference.pooler(want)});
+      append(naive_pooler, {low.pooler(rough)});
+    }
+  }
+  EXPECT_ACCURATE(numbers_of(encoded.hidden_states, exact.size()), exact, naive);
+  if (!g.has_pooler) return;
+  EXPECT_ACCURATE(numbers_of(encoded.pooler_output, exact_pooler.size()), exact_pooler,
+                  naive_pooler);
+}
+
+TEST(CudaBackend, AgreesWithTheReferenceForEveryActivation) {
+  for (const Activation activation :
+       {Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
+    Geometry g = small_geometry();
+    g.hidden_act = activation;
+    const TestCheckpoint checkpoint(g, 1);
+    const auto backend = load(g, checkpoint);
+    ASSERT_NE(backend, nullptr);
+    Random random(1);
+    const Batch batch = random_batch(random, g, 5);
+    expect_accurate(g, checkpoint, kFp16, batch, encode(*backend, batch));
+  }
+}
+
+TEST(CudaBackend, AgreesWithTheReferenceForOtherShapes) {
+  // hidden_size, heads, intermediate_size: heads of 16, 96, 128, 64 and 24.
+  constexpr std::int64_t kShapes[][3] = {
+      {16, 1, 8}, {96, 1, 40}, {128, 1, 512}, {128, 2, 200}, {264, 11, 304}};
+  for (const auto& [hidden, heads, intermediate] : kShapes) {
+    SCOPED_TRACE(hidden);
+    Geometry g = small_geometry();
+    g.hidden_size = hidden;
+    g.num_attention_heads = heads;
+    g.intermediate_size = intermediate;
+    g.num_hidden_layers = 2;
+    g.has_pooler = heads == 1;
+    const TestCheckpoint checkpoint(g, 2);
+    const auto backend = load(g, checkpoint);
+    ASSERT_NE(backend, nullptr);
+    Random random(3);
+    const Batch batch = random_batch(random, g, 3);
+    expect_accurate(g, checkpoint, kFp16, batch, encode(*backend, batch));
+  }
+}
+
+TEST(CudaBackend, AgreesWithTheReferenceInBf16) {
+  if (!Device::get().has_bf16()) GTEST_SKIP() << "not below sm_80";
+  const Geometry g = small_geometry();
+  const TestCheckpoint checkpoint(g, 7);
+  const auto backend = load(g, checkpoint, kBf16);
+  ASSERT_NE(backend, nullptr);
+  EXPECT_EQ(backend->describe().dtype, "bf16");
+  Random random(8);
+  const Batch batch = random_batch(random, g, 4);
+  expect_accurate(g, checkpoint, kBf16, batch, encode(*backend, batch));
+}
+
+TEST(CudaBackend, ASequenceAloneHasTheBitsItHasInABatch) {
+  const Geometry g = small_geometry();
+  const TestCheckpoint checkpoint(g, 4);
+  // The first takes all at once, with larger tiles; the second as few at a time as it can.
+  const auto all = load(g, checkpoint, kFp16, 4096), few = load(g, checkpoint, kFp16, 1);
+  ASSERT_NE(all, nullptr);
+  ASSERT_NE(few, nullptr);
+  const auto hidden = static_cast<std::size_t>(g.hidden_size);
+  Random random(5);
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kMax, Pooling::kCls}) {
+    const Batch batch = random_batch(random, g, 10);
+    const Encoded together = encode(*all, batch, pooling, true);
+    const auto same = [](const float* a, const float* b, std::size_t count) {
+      return std::memcmp(a, b, count * sizeof(float)) == 0;
+    };
+    const Encoded again = encode(*few, batch, pooling, true);
+    EXPECT_TRUE(same(again.hidden_states.data(), together.hidden_states.data(),
+                     batch.ids.size() * hidden));
+    EXPECT_TRUE(same(again.pooled.data(), together.pooled.data(), batch.size() * hidden));
+    EXPECT_TRUE(same(again.pooler_output.data(), together.pooler_output.data(),
+                     batch.size() * hidden));
+    for (const std::size_t i : {std::size_t{0}, batch.size() / 2, batch.size() - 1}) {
+      Batch single;
+      single.add(batch.ids_of(i), batch.types_of(i));
+      const Encoded alone = encode(*all, single, pooling, true);
+      EXPECT_TRUE(same(alone.hidden_states.data(),
+                       together.hidden_states.data() + batch.begin(i) * hidden,
+                       single.ids.size() * hidden));
+      EXPECT_TRUE(same(alone.pooled.data(), together.pooled.data() + i * hidden, hidden));
+    }
+  }
+}
+
+// A model whose second layer puts out more than fp16 holds.
+struct LoudCheckpoint {
+  Geometry geometry = small_geometry();
+  TestCheckpoint checkpoint{geometry, 9};
+
+  // Loads it with the tensor's numbers multiplied.
+  explicit LoudCheckpoint(const std::string& name, float factor) {
+    std::vector<float>& values = checkpoint.tensors.at(name);
+    for (float& value : values) value *= factor;
+    checkpoint.rewrite();
+  }
+};
+
+TEST(CudaBackend, NamesTheLayerWhoseActivationsLeaveFp16) {
+  const LoudCheckpoint loud("encoder.layer.1.output.dense.weight", 60000.0f);
+  const auto backend = load(loud.geometry, loud.checkpoint);
+  ASSERT_NE(backend, nullptr);
+  Random random(6);
+  const Batch batch = random_batch(random, loud.geometry, 3);
+  std::vector<float> states(batch.ids.size() * static_cast<std::size_t>(loud.geometry.hidden_size));
+  EncodeOutput output;
+  output.hidden_states = states.data();
+  const std::atomic<bool> cancelled{false};
+  for (int i = 0; i < 2; ++i) {  // the engine goes on
+    const Status status = backend->encode(batch.packed(), output, cancelled);
+    EXPECT_EQ(status.code(), StatusCode::kNotFinite);
+    EXPECT_NE(status.message().find("encoder.layer.1.output"), std::string::npos)
+        << status.message();
+  }
+}
+
+TEST(CudaBackend, NamesTheTensorThatFp16CannotHold) {
+  const LoudCheckpoint loud("encoder.layer.2.intermediate.dense.weight", 1e8f);
+  const auto loaded = try_load(loud.geometry, *loud.checkpoint.table);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.status().code(), StatusCode::kTensorValue);
+  EXPECT_NE(loaded.status().message().find("encoder.layer.2.intermediate.dense.weight"),
+            std::string::npos)
+      << loaded.status().message();
+}
+
+TEST(CudaBackend, NamesTheTensorWithANan) {
+  const LoudCheckpoint loud("encoder.layer.0.attention.self.key.bias", NAN);
+  const auto loaded = try_load(loud.geometry, *loud.checkpoint.table);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.status().code(), StatusCode::kTensorValue);
+  EXPECT_NE(loaded.status().message().find("attention.self.key.bias"), std::string::npos)
+      << loaded.status().message();
+}
+
+TEST(CudaBackend, RefusesGeometriesWithoutKernels) {
+  Geometry g = small_geometry();
+  g.hidden_size = 60;
+  g.has_pooler = false;
+  const TestCheckpoint checkpoint(g, 1);
+  const auto loaded = try_load(g, *checkpoint.table);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.status().code(), StatusCode::kConfig);
+  EXPECT_NE(loaded.status().message().find("60"), std::string::npos);
+}
+
+TEST(CudaBackend, StopsWhenCancelled) {
+  const Geometry g = small_geometry();
+  const TestCheckpoint checkpoint(g, 1);
+  const auto backend = load(g, checkpoint);
+  ASSERT_NE(backend, nullptr);
+  Random random(2);
+  const Batch batch = random_batch(random, g, 2);
+  std::vector<float> pooled(batch.size() * static_cast<std::size_t>(g.hidden_size));
+  EncodeOutput output;
+  output.pooling = Pooling::kMean;
+  output.pooled = pooled.data();
+  const std::atomic<bool> cancelled{true};
+  EXPECT_EQ(backend->encode(batch.packed(), output, cancelled).code(), StatusCode::kAborted);
+}
+
+}  // namespace
+}  // namespace fusebert::cuda::testing

@@ -1,0 +1,68 @@
+#include "cuda/device.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+namespace fusebert::cuda::testing {
+namespace {
+
+constexpr int kArchitectures[] = {90, 80, 75};  // that there are images for
+
+template <class T>
+T require(Result<T> result) {
+  if (!result.ok()) {
+    std::cerr << result.status().message() << '\n';
+    std::exit(1);
+  }
+  return std::move(result.value());
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    std::cerr << "Expected an image at " << path << '\n';
+    std::exit(1);
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+}  // namespace
+
+Device& Device::get() {
+  // Never destroyed: the driver may be gone when static objects go.
+  static Device& device = *new Device();
+  return device;
+}
+
+Device::Device()
+    : context_(require(Context::open(*require(Api::get()), 0))),
+      stream_(require(create_stream(context_))) {}
+
+std::string Device::image(const std::string& kernel, const std::string& type) const {
+  int chosen = 0;
+  for (const int each : kArchitectures) {
+    if (chosen == 0 && each <= architecture()) chosen = each;
+  }
+  return read_file(std::string(FUSEBERT_CUDA_IMAGES) + '/' + kernel + '.' + type + ".sm_" +
+                   std::to_string(chosen) + ".ptx");
+}
+
+const Module& Device::module(const std::string& kernel, const std::string& type) {
+  const std::string name = kernel + '.' + type;
+  const auto found = modules_.find(name);
+  if (found != modules_.end()) return found->second;
+  return modules_.emplace(name, require(load_module(context_, image(kernel, type).c_str())))
+      .first->second;
+}
+
+void Device::synchronize() {
+  const Status status =
+      stream_.api().check(stream_.api().cuStreamSynchronize(stream_.get()), "cuStreamSynchronize");
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+}  // namespace fusebert::cuda::testing
