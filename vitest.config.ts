@@ -10,6 +10,7 @@ const SLOW = [
   'test/lifecycle/**/*.test.ts',
   'test/default-model/**/*.test.ts',
   'test/virtual-gpu/**/*.test.ts',
+  'test/cuda/**/*.test.ts',
   'test/**/oracle.test.ts',
 ]
 

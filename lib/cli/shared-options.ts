@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 
 import { choosePooling, type VectorOptions } from '../batch/embed-records.js'
 import { INPUT_FORMATS, type InputFormat, type InputOptions } from '../batch/plan.js'
+import { DTYPES, NUMBERED_DEVICE, type DeviceName, type Dtype } from '../device-names.js'
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
 import type { FeatureExtractionPipeline, Pooling } from '../pipelines/feature-extraction.js'
 import type { PipelineOptions } from '../pipelines/index.js'
@@ -32,8 +33,8 @@ export interface SharedFlags {
   maxLength?: number
   batchTokens?: number
   threads?: number
-  device: 'auto' | 'cpu'
-  dtype: 'auto' | 'fp32'
+  device: DeviceName
+  dtype: Dtype
   skipInvalid?: boolean
 }
 
@@ -50,6 +51,13 @@ The model:
       As its card says, its predictions are no psychiatric diagnosis.
   $ hf download sentence-transformers/all-MiniLM-L6-v2 --local-dir all-MiniLM-L6-v2
 `
+
+function device(value: string): DeviceName {
+  if (!/^(auto|cpu|cuda)$/.test(value) && !NUMBERED_DEVICE.test(value)) {
+    throw new InvalidArgumentError('Expected auto, cpu, cuda or cuda: with a number.')
+  }
+  return value as DeviceName
+}
 
 export function positiveInteger(value: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(value)) {
@@ -91,8 +99,8 @@ export function addRunOptions(command: Command): Command {
     .option('--max-length <n>', 'truncate texts to n tokens', positiveInteger)
     .option('--batch-tokens <n>', 'tokens in the encoder at once', positiveInteger)
     .option('--threads <n>', 'CPU threads', positiveInteger)
-    .addOption(choice('--device <device>', 'where to run', ['auto', 'cpu']).default('auto'))
-    .addOption(choice('--dtype <type>', 'arithmetic', ['auto', 'fp32']).default('auto'))
+    .option('--device <device>', 'where to run: auto, cpu, cuda or cuda:1', device, 'auto')
+    .addOption(choice('--dtype <type>', 'arithmetic', DTYPES).default('auto'))
 }
 
 type SharedJob = InputOptions &

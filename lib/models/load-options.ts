@@ -1,10 +1,18 @@
 // What can be said when a model is loaded.
 
+import type { DeviceName, Dtype } from '../device-names.js'
+
 export interface LoadOptions {
-  /** Where to run: 'auto' (default) takes the best there is and says why in `device.reason`. */
-  device?: 'auto' | 'cpu'
-  /** Arithmetic: 'auto' (default) is 'fp32' on a CPU. */
-  dtype?: 'auto' | 'fp32'
+  /**
+   * Where to run: 'cpu', 'cuda' (the first NVIDIA GPU), or 'cuda:1' and so on. 'auto' (default)
+   * takes a GPU if one can run the model, and says why or why not in `device.reason`.
+   */
+  device?: DeviceName
+  /**
+   * Arithmetic: 'auto' (default) is 'fp32' on a CPU and 'fp16' on a GPU, where 'bf16' is for models
+   * whose activations leave the range of fp16; it needs compute capability 8.0.
+   */
+  dtype?: Dtype
   /**
    * CPU threads; default: the least of physical cores, scheduler affinity and cgroup quota.
    */

@@ -15,9 +15,10 @@ import type {
   NativeTokenizer,
 } from '../native/addon.js'
 import { fromNative, loadAddon } from '../native/load.js'
-import { checkChoice, checkInteger, checkOptions, checkSignal } from '../options.js'
+import { checkInteger, checkOptions, checkSignal } from '../options.js'
 import { bertTensors } from './bert.js'
 import { readConfig, type ModelConfig } from './config.js'
+import { checkDevice, findDevice } from './device.js'
 import { LOAD_OPTIONS, type LoadOptions } from './load-options.js'
 
 const MAX_THREADS = 1024
@@ -40,8 +41,7 @@ export class LoadedModel {
   /** @throws FusebertError with the code of what is wrong with the folder or the options */
   static async load(folder: ModelFolder, options?: LoadOptions): Promise<LoadedModel> {
     const given = checkOptions<LoadOptions>('options', LOAD_OPTIONS, options)
-    const device = checkChoice(['auto', 'cpu'], 'device', given.device ?? 'auto')
-    checkChoice(['auto', 'fp32'], 'dtype', given.dtype ?? 'auto')
+    const asked = checkDevice(given)
     const threads =
       given.threads === undefined ? 0 : checkInteger('threads', given.threads, 1, MAX_THREADS)
     const maxBatchTokens =
@@ -54,13 +54,14 @@ export class LoadedModel {
     const config = await readConfig(folder)
     const table = await openCheckpoint(folder)
     const { tensors, has_pooler } = bertTensors(table, config)
+    const device = await findDevice(asked)
     signal?.throwIfAborted()
     const loading = fromNative(() =>
       loadAddon().loadModel({
         geometry: { ...config.geometry, has_pooler },
         files: table.files.map(({ path, sizeBytes }) => ({ path, size_bytes: sizeBytes })),
         tensors,
-        device,
+        ...device,
         threads,
         max_batch_tokens: maxBatchTokens,
       }),

@@ -103,11 +103,38 @@ export interface NativeModelSpec {
   geometry: NativeGeometry
   files: { path: string; size_bytes: number }[]
   tensors: NativeTensor[]
-  device: 'auto' | 'cpu'
+  device: 'auto' | 'cpu' | 'cuda'
+  /** A CUDA device for it; null: none, and why. */
+  cuda: NativeCudaSpec | null
+  no_cuda_reason: string
   /** 0: as many as are worth it. */
   threads: number
   /** 0: the backend's choice. */
   max_batch_tokens: number
+}
+
+export type CudaType = 'fp16' | 'bf16'
+export type CudaImageKind = 'cubin' | 'ptx'
+
+/** Kernels compiled for an architecture; 80 is compute capability 8.0. */
+export interface NativeCudaImage {
+  file: string
+  type: CudaType
+  architecture: number
+  kind: CudaImageKind
+}
+
+export interface NativeCudaDevice {
+  ordinal: number
+  name: string
+  architecture: number
+}
+
+export interface NativeCudaSpec {
+  ordinal: number
+  type: CudaType
+  /** Of each file in the order in which they are tried. */
+  images: { file: string; kind: CudaImageKind; data: Uint8Array }[]
 }
 
 export interface NativeDevice {
@@ -182,6 +209,12 @@ export interface NativeModel {
 export interface NativeAddon {
   version: string
   devices(): NativeDevice[]
+  /** Rejects with ERR_DEVICE_UNAVAILABLE, and why. */
+  findCudaDevice(ordinal: number): Promise<NativeCudaDevice>
+  /** [] in a build without CUDA. */
+  cudaImages(): NativeCudaImage[]
+  /** The image at this index of cudaImages(), compressed with Brotli. */
+  cudaImage(index: number): Uint8Array
   createTokenizer(spec: NativeTokenizerSpec): Promise<NativeTokenizer>
   loadModel(spec: NativeModelSpec): Promise<NativeModel>
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,24 @@ class Backend {
                         const std::atomic<bool>& cancelled) = 0;
 };
 
+// Code for a GPU, from the addon's own table (napi/cuda.h).
+struct DeviceImage {
+  std::string file;   // of kernels: "gemm"
+  std::string kind;   // "cubin" or "ptx"
+  std::string bytes;
+};
+
+// A CUDA device that may run the model.
+struct CudaRequest {
+  int ordinal = 0;
+  std::string type = "fp16";        // or "bf16"
+  std::vector<DeviceImage> images;  // of each file, in the order in which they are tried
+};
+
 struct BackendOptions {
-  std::string device = "auto";  // "auto" or "cpu"
+  std::string device = "auto";  // "auto", "cpu" or "cuda"
+  std::optional<CudaRequest> cuda;  // required by "cuda"; "auto" falls back to the CPU
+  std::string no_cuda_reason;       // why there is none, for `reason`
   int threads = 0;              // 0: as many as are worth it
   int64_t max_batch_tokens = 0; // 0: the backend's choice
 };
@@ -74,6 +91,17 @@ struct DeviceInfo {
 // The devices of this machine, best first. kDeviceUnavailable when FUSEBERT_CPU_ISA names an
 // instruction set that is not there.
 Result<std::vector<DeviceInfo>> list_devices();
+
+// What choosing images for a CUDA device needs to know of it.
+struct CudaDevice {
+  int ordinal = 0;
+  std::string name;      // by its maker
+  int architecture = 0;  // 80 for compute capability 8.0
+};
+
+// kDeviceUnavailable, with the reason, when this build has no CUDA, there is no driver, it is too
+// old, or it has no such device. `ordinal` counts from 0. May take long: it starts the driver.
+Result<CudaDevice> find_cuda_device(int ordinal);
 
 // A loaded backend and why it was chosen.
 struct SelectedBackend {

@@ -1,8 +1,58 @@
 // Which backend runs a model, and why.
+#include <utility>
+
 #include "backend/backend.h"
 #include "cpu/cpu_backend.h"
+#ifdef FUSEBERT_CUDA
+#include "cuda/devices.h"
+#endif
 
 namespace fusebert {
+namespace {
+
+Result<SelectedBackend> load_on_cpu(const BackendOptions& options, const Geometry& geometry,
+                                    const WeightTable& weights, std::string reason) {
+  auto backend = cpu::load_cpu_backend(options, geometry, weights);
+  if (!backend.ok()) return backend.status();
+  return SelectedBackend{std::move(backend.value()), std::move(reason)};
+}
+
+// What keeps a model from a GPU without being wrong with the model itself.
+bool may_fall_back(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kConfig:
+    case StatusCode::kDeviceUnavailable:
+    case StatusCode::kDeviceFailed:
+    case StatusCode::kOutOfMemory: return true;
+    default: return false;
+  }
+}
+
+Result<SelectedBackend> load_anywhere(const BackendOptions& options, const Geometry& geometry,
+                                      const WeightTable& weights) {
+  const bool asked = options.device != "auto";
+  if (options.device == "cpu") return load_on_cpu(options, geometry, weights, "asked for");
+  std::string why_not = options.no_cuda_reason;
+#ifdef FUSEBERT_CUDA
+  if (options.cuda.has_value()) {
+    auto selected = cuda::load_on_cuda(options, geometry, weights);
+    if (selected.ok()) {
+      const std::string chosen = asked ? "asked for; " : "a CUDA device is there; ";
+      selected.value().reason = chosen + selected.value().reason;
+      return selected;
+    }
+    if (asked || !may_fall_back(selected.status())) return selected.status();
+    why_not = selected.status().message();
+  }
+#endif
+  if (asked) {
+    return Status(StatusCode::kDeviceUnavailable,
+                  "Expected 'auto' or 'cpu' for device: this build of fusebert has no other.");
+  }
+  return load_on_cpu(options, geometry, weights, "no CUDA device: " + why_not);
+}
+
+}  // namespace
 
 Result<std::vector<DeviceInfo>> list_devices() {
   auto cpu = cpu::cpu_info();
@@ -10,24 +60,27 @@ Result<std::vector<DeviceInfo>> list_devices() {
   return std::vector<DeviceInfo>{std::move(cpu.value())};
 }
 
+Result<CudaDevice> find_cuda_device(int ordinal) {
+#ifdef FUSEBERT_CUDA
+  return cuda::find_device(ordinal);
+#else
+  static_cast<void>(ordinal);
+  return Status(StatusCode::kDeviceUnavailable,
+                "This build of fusebert has no CUDA: " FUSEBERT_NO_CUDA ".");
+#endif
+}
+
 Result<SelectedBackend> load_backend(const BackendOptions& options, const Geometry& geometry,
                                      const WeightTable& weights) {
-  if (options.device != "auto" && options.device != "cpu") {
-    return Status(StatusCode::kDeviceUnavailable,
-                  "Expected 'auto' or 'cpu' for device: this build of fusebert has no other.");
-  }
   FUSEBERT_RETURN_IF_ERROR(validate(geometry));
   for (const TensorRequirement& tensor : required_tensors(geometry)) {
     FUSEBERT_RETURN_IF_ERROR(weights.require(tensor.name, tensor.shape));
   }
-  auto backend = cpu::load_cpu_backend(options, geometry, weights);
-  if (!backend.ok()) return backend.status();
+  auto selected = load_anywhere(options, geometry, weights);
+  if (!selected.ok()) return selected.status();
   // Only now is it known that what was copied is what the file's header described.
   FUSEBERT_RETURN_IF_ERROR(weights.check_unchanged());
-  const std::string reason = options.device == "cpu"
-                                 ? "asked for"
-                                 : "this build of fusebert has no GPU backend";
-  return SelectedBackend{std::move(backend.value()), reason};
+  return selected;
 }
 
 }  // namespace fusebert

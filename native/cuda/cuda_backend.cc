@@ -23,12 +23,12 @@ class CudaBackend final : public Backend {
   CudaBackend(ContextPointer context, const Geometry& geometry)
       : context_(std::move(context)), geometry_(geometry) {}
 
-  Status load(const BackendOptions& options, CudaType type, const ImageSource& images,
+  Status load(const BackendOptions& options, CudaType type, const ModuleSource& modules,
               const WeightTable& table) {
     auto stream = create_stream(context_);
     if (!stream.ok()) return stream.status();
     stream_ = std::move(stream.value());
-    auto kernels = KernelSet::load(context_, geometry_, images);
+    auto kernels = KernelSet::load(context_, geometry_, modules);
     if (!kernels.ok()) return kernels.status();
     kernels_ = std::move(kernels.value());
     auto weights = DeviceWeights::load(context_, stream_, kernels_, geometry_, table);
@@ -85,14 +85,14 @@ class CudaBackend final : public Backend {
 
 Result<std::unique_ptr<Backend>> load_cuda_backend(const BackendOptions& options,
                                                    const ContextPointer& context, CudaType type,
-                                                   const ImageSource& images,
+                                                   const ModuleSource& modules,
                                                    const Geometry& geometry,
                                                    const WeightTable& weights) {
   FUSEBERT_RETURN_IF_ERROR(validate(options));
   FUSEBERT_RETURN_IF_ERROR(check_runs(geometry));
   FUSEBERT_RETURN_IF_ERROR(context->use());
   auto backend = std::make_unique<CudaBackend>(context, geometry);
-  FUSEBERT_RETURN_IF_ERROR(backend->load(options, type, images, weights));
+  FUSEBERT_RETURN_IF_ERROR(backend->load(options, type, modules, weights));
   return std::unique_ptr<Backend>(std::move(backend));
 }
 

@@ -15,7 +15,7 @@ enum class CudaType { kFp16, kBf16 };
 // for `type`. kConfig when no kernel can run the geometry, kOutOfMemory with numbers.
 Result<std::unique_ptr<Backend>> load_cuda_backend(const BackendOptions& options,
                                                    const ContextPointer& context, CudaType type,
-                                                   const ImageSource& images,
+                                                   const ModuleSource& modules,
                                                    const Geometry& geometry,
                                                    const WeightTable& weights);
 

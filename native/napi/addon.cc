@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "napi/cuda.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
 #include "napi/model_object.h"
@@ -51,6 +52,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->model_constructor = Napi::Persistent(ModelObject::define(env));
   exports.Set("version", FUSEBERT_VERSION);
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
+  exports.Set("findCudaDevice", Napi::Function::New<find_cuda_device>(env, "findCudaDevice"));
+  exports.Set("cudaImages", Napi::Function::New<list_cuda_images>(env, "cudaImages"));
+  exports.Set("cudaImage", Napi::Function::New<read_cuda_image>(env, "cudaImage"));
   exports.Set("createTokenizer",
               Napi::Function::New<TokenizerObject::create>(env, "createTokenizer"));
   exports.Set("loadModel", Napi::Function::New<ModelObject::load>(env, "loadModel"));

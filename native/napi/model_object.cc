@@ -6,6 +6,7 @@
 
 #include "napi/background.h"
 #include "napi/convert.h"
+#include "napi/cuda.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
 #include "napi/tokenizer_object.h"
@@ -42,6 +43,14 @@ Result<LoadSpec> to_load_spec(const Napi::Value& value) {
   auto max_batch_tokens = to_int(object, "max_batch_tokens");
   if (!max_batch_tokens.ok()) return max_batch_tokens.status();
   spec.options.max_batch_tokens = max_batch_tokens.value();
+  if (!object.Get("cuda").IsNull()) {
+    auto cuda = to_cuda_request(object.Get("cuda"));
+    if (!cuda.ok()) return cuda.status();
+    spec.options.cuda = std::move(cuda.value());
+  }
+  auto no_cuda_reason = to_string(object, "no_cuda_reason");
+  if (!no_cuda_reason.ok()) return no_cuda_reason.status();
+  spec.options.no_cuda_reason = std::move(no_cuda_reason.value());
   return spec;
 }
 

@@ -10,7 +10,10 @@ export async function pipeline(task, model) {
   const never = new Promise(() => undefined)
   const embed = async (texts, { signal }) => {
     if (model === 'stuck') await never
-    if (model === 'slow') await sleep(500, undefined, { signal })
+    // A real one rejects with the signal's reason.
+    if (model === 'slow') {
+      await sleep(500, undefined, { signal }).catch(() => signal.throwIfAborted())
+    }
     const data = new Float32Array(texts.length * HIDDEN).fill(0.25)
     const usage = { texts: texts.length, tokens: texts.length, truncated: 0 }
     return Object.assign(new Tensor('float32', data, [texts.length, HIDDEN]), { usage })

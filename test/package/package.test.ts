@@ -126,7 +126,8 @@ export { one, pooled, pooler_output, tokens }
       const install = [process.execPath, 'node_modules/fusebert/scripts/install.mjs']
       const [command = '', ...args] = isolated ? ['unshare', '-rn', ...install] : install
       const build = run(project, command, args,
-        { HOME: home, npm_config_cache: join(home, 'cache'), XDG_CACHE_HOME: join(home, 'xdg') })
+        { HOME: home, npm_config_cache: join(home, 'cache'), XDG_CACHE_HOME: join(home, 'xdg'),
+          FUSEBERT_BUILD_CUDA: 'off' })
       expect(build.status, build.stdout + build.stderr).toBe(0)
     })
 
@@ -149,6 +150,13 @@ export { one, pooled, pooler_output, tokens }
       const { stdout, stderr } = run(project, process.execPath, ['main.cjs'])
       expect(stderr).toBe('')
       expect(JSON.parse(stdout)).toEqual([[1, 192], true])
+    })
+
+    test('built without CUDA it says so when a GPU is asked for', () => {
+      const script = "require('fusebert').pipeline('feature-extraction', undefined, " +
+        "{ device: 'cuda' }).catch(({ code, message }) => console.log(`${code} ${message}`))"
+      const { stdout } = run(project, process.execPath, ['-e', script])
+      expect(stdout).toMatch(/^ERR_DEVICE_UNAVAILABLE .*FUSEBERT_BUILD_CUDA=off/)
     })
 
     test('the command is there', () => {
@@ -177,10 +185,35 @@ export { one, pooled, pooler_output, tokens }
       const addon = join(installed, 'build/Release/fusebert.node')
       const before = statSync(addon).mtimeMs
       const { status, stdout } = run(installed, process.execPath,
-        ['scripts/install.mjs', '--from-source'])
+        ['scripts/install.mjs', '--from-source'], { FUSEBERT_BUILD_CUDA: 'off' })
       expect(status).toBe(0)
       expect(stdout).not.toMatch(/Building CXX/)
       expect(statSync(addon).mtimeMs).toBe(before)
+    })
+  })
+
+  describe('where nvcc is too old', () => {
+    const nvcc = join(work, 'old-nvcc')
+    const configure = (wanted: string): Run =>
+      run(installed, 'cmake', ['-S', '.', '-B', join(work, `cmake-${wanted}`),
+        '-DFUSEBERT_BUILD_ADDON=OFF', `-DFUSEBERT_BUILD_CUDA=${wanted}`, `-DFUSEBERT_NVCC=${nvcc}`])
+    const old = /fusebert: .*nvcc 12\.4 is older than 13\.0/
+
+    beforeAll(() => {
+      const words = 'echo Cuda compilation tools, release 12.4, V12.4.131'
+      writeFileSync(nvcc, `#!/bin/sh\n${words}\n`, { mode: 0o755 })
+    })
+
+    test('the addon is built without CUDA, which is said once', () => {
+      const { status, stdout, stderr } = configure('auto')
+      expect(status, stderr).toBe(0)
+      expect((stdout + stderr).match(new RegExp(old, 'g'))).toHaveLength(1)
+    })
+
+    test('FUSEBERT_BUILD_CUDA=require makes it an error', () => {
+      const { status, stderr } = configure('require')
+      expect(status).not.toBe(0)
+      expect(stderr.replace(/\s+/g, ' ')).toMatch(old)
     })
   })
 
@@ -197,7 +230,7 @@ export { one, pooled, pooler_output, tokens }
     const { status, stdout, stderr } = run(copy, process.execPath, [
       join(ROOT, 'node_modules/prebuildify/bin.js'), '--napi', '--no-strip',
       '--target', process.versions.node,
-    ], { npm_config_nodedir: NODE_PREFIX, PATH: path })
+    ], { npm_config_nodedir: NODE_PREFIX, PATH: path, FUSEBERT_BUILD_CUDA: 'off' })
     expect(status, stdout + stderr).toBe(0)
     const folder = join(copy, 'prebuilds', `${process.platform}-${process.arch}`)
     const addon = join(folder, 'fusebert.node')

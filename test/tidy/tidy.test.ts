@@ -38,7 +38,7 @@ const TYPESCRIPT_MAY: Record<string, string[]> = {
 const NATIVE_MAY: Record<string, string[]> = {
   napi: ['engine', 'tokenizer', 'model', 'backend', 'core'],
   engine: ['tokenizer', 'model', 'backend', 'core'],
-  backend: ['cpu', 'model', 'core'],
+  backend: ['cpu', 'cuda', 'model', 'core'],
   cpu: ['backend', 'model', 'core'],
   cuda: ['backend', 'model', 'core'],
   tokenizer: ['core'],

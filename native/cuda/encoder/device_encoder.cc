@@ -66,7 +66,7 @@ Status DeviceEncoder::plan(std::int64_t max_tokens) {
 
   const std::int64_t hidden = geometry_.hidden_size;
   const std::int64_t heads = geometry_.num_attention_heads * head_dim;
-  const std::int64_t shared = std::max(geometry_.intermediate_size * kElementBytes,
+  const std::int64_t shared = std::max(padded_intermediate_size(geometry_) * kElementBytes,
                                        kMostResults * hidden * kFloatBytes);
   const std::int64_t row_bytes[] = {hidden * kElementBytes, 3 * heads * kElementBytes,
                                     heads * kElementBytes, hidden * kElementBytes, shared};

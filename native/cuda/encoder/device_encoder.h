@@ -78,7 +78,7 @@ class DeviceEncoder {
   void* query_key_value_ = nullptr;    // [max_tokens, 3 · heads · padded head_dim]
   void* context_rows_ = nullptr;       // [max_tokens, heads · padded head_dim]
   void* projection_ = nullptr;         // [max_tokens, hidden_size]
-  void* intermediate_ = nullptr;       // [max_tokens, intermediate_size]
+  void* intermediate_ = nullptr;       // [max_tokens, intermediate_size, padded]
   float* results_ = nullptr;           // in fp32; shares memory with intermediate_
   PinnedMemory host_results_;          // the flag of overflow, then results
   std::int64_t host_floats_ = 0;       // that it has room for

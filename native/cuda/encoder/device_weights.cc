@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kAlignment = 256;  // bytes
 constexpr std::int64_t kElementBytes = 2;
+constexpr std::int64_t kVectorElements = 8;  // of 16 bytes: rows are made of them
 constexpr std::int64_t kStagingBytes = std::int64_t{8} << 20;
 constexpr unsigned kConvertThreads = 256;
 constexpr unsigned kConvertBlocks = 1024;
@@ -69,8 +70,8 @@ DeviceWeights place(Arena& arena, const Geometry& g) {
     layer.query_key_value = place_linear(arena, 3 * heads, hidden);
     layer.attention_output = place_linear(arena, hidden, heads);
     layer.attention_norm = place_norm(arena, hidden);
-    layer.intermediate = place_linear(arena, g.intermediate_size, hidden);
-    layer.output = place_linear(arena, hidden, g.intermediate_size);
+    layer.intermediate = place_linear(arena, padded_intermediate_size(g), hidden);
+    layer.output = place_linear(arena, hidden, padded_intermediate_size(g));
     layer.output_norm = place_norm(arena, hidden);
     w.layers.push_back(layer);
   }
@@ -249,7 +250,8 @@ class Filler {
     for (std::size_t i = 0; i < w.layers.size(); ++i) {
       FUSEBERT_RETURN_IF_ERROR(layer("encoder.layer." + std::to_string(i) + ".", w.layers[i]));
     }
-    return g_.has_pooler ? linear("pooler.dense", w.pooler) : Status();
+    if (!g_.has_pooler) return Status();
+    return linear("pooler.dense", w.pooler, g_.hidden_size, g_.hidden_size, Spread(), Spread());
   }
 
  private:
@@ -269,8 +271,10 @@ class Filler {
     FUSEBERT_RETURN_IF_ERROR(linear(name + "attention.output.dense", layer.attention_output,
                                     g_.hidden_size, g_.hidden_size, Spread(), heads));
     FUSEBERT_RETURN_IF_ERROR(norm(name + "attention.output.LayerNorm", layer.attention_norm));
-    FUSEBERT_RETURN_IF_ERROR(linear(name + "intermediate.dense", layer.intermediate));
-    FUSEBERT_RETURN_IF_ERROR(linear(name + "output.dense", layer.output));
+    FUSEBERT_RETURN_IF_ERROR(linear(name + "intermediate.dense", layer.intermediate,
+                                    g_.intermediate_size, g_.hidden_size, Spread(), Spread()));
+    FUSEBERT_RETURN_IF_ERROR(linear(name + "output.dense", layer.output, g_.hidden_size,
+                                    g_.intermediate_size, Spread(), Spread()));
     return norm(name + "output.LayerNorm", layer.output_norm);
   }
 
@@ -286,9 +290,6 @@ class Filler {
   Status norm(const std::string& name, const DeviceNorm& norm) {
     FUSEBERT_RETURN_IF_ERROR(floats(name + ".weight", g_.hidden_size, norm.gamma, Spread()));
     return floats(name + ".bias", g_.hidden_size, norm.beta, Spread());
-  }
-  Status linear(const std::string& name, const DeviceLinear& linear) {
-    return this->linear(name, linear, linear.outputs, linear.inputs, Spread(), Spread());
   }
   // `outputs` and `inputs` are the checkpoint's, without padding.
   Status linear(const std::string& name, const DeviceLinear& linear, std::int64_t outputs,
@@ -307,6 +308,10 @@ class Filler {
 };
 
 }  // namespace
+
+std::int64_t padded_intermediate_size(const Geometry& geometry) {
+  return (geometry.intermediate_size + kVectorElements - 1) / kVectorElements * kVectorElements;
+}
 
 Result<DeviceWeights> DeviceWeights::load(const ContextPointer& context, const Stream& stream,
                                           const KernelSet& kernels, const Geometry& geometry,

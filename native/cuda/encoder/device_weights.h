@@ -1,8 +1,9 @@
 // The weights of an encoder in device memory, in the kernels' type and layout: matrices as PyTorch
 // has them, [outputs, inputs], biases and LayerNorms in fp32, all in one allocation.
 //
-// Heads are padded with zeros to the head_dim that attention's kernels have. That changes no
-// result: padded queries and keys add nothing to scores, padded values meet zero weights.
+// Heads are padded with zeros to the head_dim that attention's kernels have, and the intermediate
+// size to whole vectors. That changes no result: padded queries and keys add nothing to scores,
+// padded values and intermediate numbers, which all activations leave zero, meet zero weights.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,9 @@ struct DeviceLayer {
   DeviceLinear output;
   DeviceNorm output_norm;
 };
+
+// The intermediate size with its padding.
+std::int64_t padded_intermediate_size(const Geometry& geometry);
 
 struct DeviceWeights {
   const void* word_embeddings = nullptr;        // [vocab_size, hidden_size]

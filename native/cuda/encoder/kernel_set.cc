@@ -42,9 +42,6 @@ Status check_runs(const Geometry& g) {
   if (g.hidden_size > kRowColumns.back()) {
     return refuse("a hidden_size of at most 4096", g.hidden_size);
   }
-  if (g.intermediate_size % kVectorElements != 0) {
-    return refuse("an intermediate_size that is a multiple of 8", g.intermediate_size);
-  }
   if (padded_head_dim(g.head_dim()) == 0) {
     return refuse("heads of at most 128 numbers", g.head_dim());
   }
@@ -64,13 +61,11 @@ LaunchShape KernelSet::pool_shape(std::int64_t sequences, std::int64_t columns) 
 }
 
 Result<KernelSet> KernelSet::load(const ContextPointer& context, const Geometry& geometry,
-                                  const ImageSource& images) {
+                                  const ModuleSource& modules) {
   KernelSet set;
   // The newest module, for what follows it.
   const auto open = [&](const char* file) -> Status {
-    auto image = images(file);
-    if (!image.ok()) return image.status();
-    auto module = load_module(context, image.value().c_str());
+    auto module = modules(file);
     if (!module.ok()) return module.status();
     set.modules_.push_back(std::move(module.value()));
     return Status();

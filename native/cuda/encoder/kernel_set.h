@@ -14,8 +14,8 @@
 
 namespace fusebert::cuda {
 
-// The image of a kernel's file, "gemm", for the device and type at hand: a cubin, or PTX text.
-using ImageSource = std::function<Result<std::string>(const std::string& file)>;
+// Loads the module of a kernel's file, "gemm", for the type at hand.
+using ModuleSource = std::function<Result<Module>(const std::string& file)>;
 
 // kConfig, with the reason, when no kernel can run an encoder of this geometry.
 Status check_runs(const Geometry& geometry);
@@ -32,7 +32,7 @@ struct KernelSet {
 
   // `geometry` is one that check_runs() accepts.
   static Result<KernelSet> load(const ContextPointer& context, const Geometry& geometry,
-                                const ImageSource& images);
+                                const ModuleSource& modules);
 
  private:
   std::vector<Module> modules_;  // what the kernels borrow

@@ -1,0 +1,64 @@
+// Where a model is to run: what the options `device` and `dtype` mean together.
+
+import { DTYPES, NUMBERED_DEVICE, type Dtype } from '../device-names.js'
+import { FusebertError, invalidChoice } from '../errors.js'
+import type { NativeModelSpec } from '../native/addon.js'
+import { checkChoice } from '../options.js'
+import { openCuda } from './cuda.js'
+import type { LoadOptions } from './load-options.js'
+
+const DTYPES_OF: Record<AskedDevice['kind'], readonly Dtype[]> = {
+  auto: DTYPES,
+  cpu: ['auto', 'fp32'],
+  cuda: ['auto', 'fp16', 'bf16'],
+}
+
+export type DeviceSpec = Pick<NativeModelSpec, 'device' | 'cuda' | 'no_cuda_reason'>
+
+export interface AskedDevice {
+  kind: 'auto' | 'cpu' | 'cuda'
+  ordinal: number
+  dtype: Dtype
+}
+
+/** 'cuda:1' → the kind and the number. */
+function parseDevice(device: unknown): Omit<AskedDevice, 'dtype'> {
+  const numbered = typeof device === 'string' ? NUMBERED_DEVICE.exec(device) : null
+  if (numbered !== null) return { kind: 'cuda', ordinal: Number(numbered[1]) }
+  const kind = checkChoice(['auto', 'cpu', 'cuda', 'cuda:0'], 'device', device)
+  return { kind: kind === 'cuda:0' ? 'cuda' : kind, ordinal: 0 }
+}
+
+/** Checks both options, before anything is read. */
+export function checkDevice({ device, dtype }: Pick<LoadOptions, 'device' | 'dtype'>): AskedDevice {
+  const { kind, ordinal } = parseDevice(device ?? 'auto')
+  const checked = checkChoice(DTYPES, 'dtype', dtype ?? 'auto')
+  const possible = DTYPES_OF[kind]
+  if (!possible.includes(checked)) {
+    throw invalidChoice(possible, `dtype on device '${kind}'`, checked)
+  }
+  return { kind, ordinal, dtype: checked }
+}
+
+/**
+ * What the native side needs to choose.
+ * @throws ERR_DEVICE_UNAVAILABLE when what was asked for is not there; with 'auto' only if the
+ * dtype is one of a GPU
+ */
+export async function findDevice(asked: AskedDevice): Promise<DeviceSpec> {
+  const { kind, ordinal, dtype } = asked
+  if (kind === 'cpu') return { device: 'cpu', cuda: null, no_cuda_reason: '' }
+  if (dtype === 'fp32') {
+    return { device: 'auto', cuda: null, no_cuda_reason: 'GPUs run fp16 and bf16, not fp32' }
+  }
+  // A type that only GPUs have leaves no choice.
+  const device = kind === 'auto' && dtype === 'auto' ? 'auto' : 'cuda'
+  try {
+    const cuda = await openCuda(ordinal, dtype === 'auto' ? 'fp16' : dtype)
+    return { device, cuda, no_cuda_reason: '' }
+  } catch (error) {
+    const unavailable = error instanceof FusebertError && error.code === 'ERR_DEVICE_UNAVAILABLE'
+    if (device !== 'auto' || !unavailable) throw error
+    return { device, cuda: null, no_cuda_reason: error.message }
+  }
+}

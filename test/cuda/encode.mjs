@@ -1,0 +1,27 @@
+// Encodes texts in a process of its own and prints what came of it: node encode.mjs SPEC
+//
+// SPEC is JSON: {"model", "texts", "runs": [options of a pipeline]}. A driver is opened once in a
+// process, so each driver's behaviour needs one.
+import { pipeline } from '../../dist/index.js'
+
+const { model, texts, runs } = JSON.parse(process.argv[2])
+
+async function encode(options) {
+  try {
+    const extract = await pipeline('feature-extraction', model, options)
+    const result = { device: extract.device }
+    try {
+      const { data } = await extract(texts, { pooling: 'mean', normalize: true })
+      result.vectors = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')
+    } finally {
+      await extract.dispose()
+    }
+    return result
+  } catch (error) {
+    return { code: error.code, message: error.message }
+  }
+}
+
+const results = []
+for (const options of runs) results.push(await encode(options))
+console.log(JSON.stringify(results))
