@@ -50,9 +50,11 @@ class ModuleLoader {
 }  // namespace
 
 Result<CudaDevice> find_device(int ordinal) {
-  const auto context = open_context(ordinal);
-  if (!context.ok()) return context.status();
-  return CudaDevice{ordinal, context.value()->name(), context.value()->architecture()};
+  const auto api = Api::get();
+  if (!api.ok()) return api.status();
+  const auto found = device_properties(*api.value(), ordinal);
+  if (!found.ok()) return found.status();
+  return CudaDevice{ordinal, found.value().name, found.value().architecture};
 }
 
 Result<SelectedBackend> load_on_cuda(const BackendOptions& options, const Geometry& geometry,

@@ -38,7 +38,6 @@ namespace fusebert::cuda {
   X(cuStreamCreate)                                                                             \
   X(cuStreamDestroy)                                                                            \
   X(cuStreamSynchronize)                                                                        \
-  X(cuStreamWaitEvent)                                                                          \
   X(cuEventCreate)                                                                              \
   X(cuEventDestroy)                                                                             \
   X(cuEventRecord)                                                                              \

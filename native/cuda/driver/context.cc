@@ -23,7 +23,7 @@ Result<T> owned(const ContextPointer& context, CUresult result, const char* what
 
 }  // namespace
 
-Result<std::shared_ptr<const Context>> Context::open(const Api& api, int ordinal) {
+Result<DeviceProperties> device_properties(const Api& api, int ordinal) {
   int count = 0;
   FUSEBERT_CUDA_CHECK(api, cuDeviceGetCount(&count));
   if (ordinal < 0 || ordinal >= count) {
@@ -33,8 +33,29 @@ Result<std::shared_ptr<const Context>> Context::open(const Api& api, int ordinal
   }
   CUdevice device = 0;
   FUSEBERT_CUDA_CHECK(api, cuDeviceGet(&device, ordinal));
-  std::shared_ptr<Context> context(new Context(api, device, ordinal));
-  FUSEBERT_RETURN_IF_ERROR(context->describe());
+  std::array<char, 256> name{};
+  FUSEBERT_CUDA_CHECK(api, cuDeviceGetName(name.data(), static_cast<int>(name.size()) - 1, device));
+  DeviceProperties properties;
+  properties.ordinal = ordinal;
+  properties.name = name.data();
+  int major = 0, minor = 0;
+  FUSEBERT_CUDA_CHECK(
+      api, cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device));
+  FUSEBERT_CUDA_CHECK(
+      api, cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device));
+  properties.architecture = 10 * major + minor;
+  FUSEBERT_CUDA_CHECK(api,
+                      cuDeviceGetAttribute(&properties.multiprocessors,
+                                           CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device));
+  return properties;
+}
+
+Result<std::shared_ptr<const Context>> Context::open(const Api& api, int ordinal) {
+  auto properties = device_properties(api, ordinal);
+  if (!properties.ok()) return properties.status();
+  CUdevice device = 0;
+  FUSEBERT_CUDA_CHECK(api, cuDeviceGet(&device, ordinal));
+  std::shared_ptr<Context> context(new Context(api, device, std::move(properties.value())));
   FUSEBERT_CUDA_CHECK(api, cuDevicePrimaryCtxRetain(&context->context_, device));
   FUSEBERT_RETURN_IF_ERROR(context->use());
   return std::shared_ptr<const Context>(std::move(context));
@@ -42,22 +63,6 @@ Result<std::shared_ptr<const Context>> Context::open(const Api& api, int ordinal
 
 Context::~Context() {
   if (context_ != nullptr) api_.cuDevicePrimaryCtxRelease(device_);
-}
-
-Status Context::attribute(CUdevice_attribute which, int& value) const {
-  return api_.check(api_.cuDeviceGetAttribute(&value, which, device_), "cuDeviceGetAttribute");
-}
-
-Status Context::describe() {
-  std::array<char, 256> name{};
-  FUSEBERT_CUDA_CHECK(api_, cuDeviceGetName(name.data(), static_cast<int>(name.size()) - 1,
-                                            device_));
-  name_ = name.data();
-  int major = 0, minor = 0;
-  FUSEBERT_RETURN_IF_ERROR(attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, major));
-  FUSEBERT_RETURN_IF_ERROR(attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, minor));
-  architecture_ = 10 * major + minor;
-  return attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, multiprocessors_);
 }
 
 Result<Stream> create_stream(const ContextPointer& context) {

@@ -16,6 +16,17 @@
 
 namespace fusebert::cuda {
 
+// What is known of a device without starting it.
+struct DeviceProperties {
+  int ordinal = 0;
+  std::string name;         // by its maker
+  int architecture = 0;     // 80 for compute capability 8.0
+  int multiprocessors = 0;
+};
+
+// kDeviceUnavailable when there is no such device. `ordinal` counts from 0.
+Result<DeviceProperties> device_properties(const Api& api, int ordinal);
+
 class Context {
  public:
   // kDeviceUnavailable when there is no such device. `ordinal` counts from 0.
@@ -27,24 +38,19 @@ class Context {
   Status use() const { return api_.check(api_.cuCtxSetCurrent(context_), "cuCtxSetCurrent"); }
 
   const Api& api() const { return api_; }
-  int ordinal() const { return ordinal_; }
-  const std::string& name() const { return name_; }      // of the device, by its maker
-  int architecture() const { return architecture_; }     // 80 for compute capability 8.0
-  int multiprocessors() const { return multiprocessors_; }
+  int ordinal() const { return properties_.ordinal; }
+  const std::string& name() const { return properties_.name; }
+  int architecture() const { return properties_.architecture; }
+  int multiprocessors() const { return properties_.multiprocessors; }
 
  private:
-  Context(const Api& api, CUdevice device, int ordinal)
-      : api_(api), device_(device), ordinal_(ordinal) {}
-  Status attribute(CUdevice_attribute which, int& value) const;
-  Status describe();
+  Context(const Api& api, CUdevice device, DeviceProperties properties)
+      : api_(api), device_(device), properties_(std::move(properties)) {}
 
   const Api& api_;
   CUdevice device_;
-  int ordinal_;
   CUcontext context_ = nullptr;
-  std::string name_;
-  int architecture_ = 0;
-  int multiprocessors_ = 0;
+  DeviceProperties properties_;
 };
 
 using ContextPointer = std::shared_ptr<const Context>;
