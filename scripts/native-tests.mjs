@@ -31,19 +31,11 @@ const EMULATED = [
 const CUDA_PROFILES = ['sm_75', 'sm_80', 'sm_90']
 
 const KINDS = {
-  plain: { sanitize: '', target: 'fusebert_tests', run: runPlain },
-  asan: {
-    sanitize: 'address,undefined',
-    target: 'fusebert_tests',
-    run: (binary) => runTests(binary, '*'),
-  },
-  tsan: {
-    sanitize: 'thread',
-    target: 'fusebert_tests',
-    run: (binary) => runTests(binary, THREAD_TESTS),
-  },
-  qemu: { sanitize: '', target: 'fusebert_tests', run: runEmulated },
-  cuda: { sanitize: '', target: 'fusebert_cuda_tests', run: runCuda },
+  plain: { run: runPlain },
+  asan: { sanitize: 'address,undefined', run: (binary) => runTests(binary, '*') },
+  tsan: { sanitize: 'thread', run: (binary) => runTests(binary, THREAD_TESTS) },
+  qemu: { run: runEmulated },
+  cuda: { target: 'fusebert_cuda_tests', run: runCuda },
 }
 
 function run(command, args, options = {}) {
@@ -150,7 +142,7 @@ function runKind(kind) {
     console.log(`native tests: ${kind} skipped, ${need.name}`)
     return 'skipped'
   }
-  const { sanitize, target, run: runBuilt } = KINDS[kind]
+  const { sanitize = '', target = 'fusebert_tests', run: runBuilt } = KINDS[kind]
   const directory = join(ROOT, 'build', `tests-${sanitize.replace(',', '-') || 'plain'}`)
   console.log(`native tests: ${kind}`)
   const state = build(directory, sanitize, target)

@@ -1,12 +1,18 @@
 // Finding where parts end, and what belongs to them.
 #include "backend/batch_parts.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace fusebert {
 
-Status check_output(const EncodeOutput& output, const Geometry& geometry) {
-  if (output.pooler_output == nullptr || geometry.has_pooler) return Status();
+int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geometry& geometry) {
+  return std::max(options.max_batch_tokens > 0 ? options.max_batch_tokens : wanted,
+                  geometry.max_position_embeddings);
+}
+
+Status BatchParts::check(const EncodeOutput& output) const {
+  if (output.pooler_output == nullptr || geometry_.has_pooler) return Status();
   return Status(StatusCode::kInvalidArgument,
                 "Expected a checkpoint with pooler.dense for the pooler's output.");
 }
@@ -34,9 +40,10 @@ Result<PackedBatch> BatchParts::cut(const PackedBatch& batch, int64_t begin, int
   for (size_t i = 0; i <= count; ++i) {
     cu_seqlens_[i] = batch.cu_seqlens[first_sequence + i] - first_token;
   }
-  if (output.hidden_states != nullptr) output.hidden_states += first_token * hidden_size_;
-  if (output.pooled != nullptr) output.pooled += begin * hidden_size_;
-  if (output.pooler_output != nullptr) output.pooler_output += begin * hidden_size_;
+  const int64_t hidden = geometry_.hidden_size;
+  if (output.hidden_states != nullptr) output.hidden_states += first_token * hidden;
+  if (output.pooled != nullptr) output.pooled += begin * hidden;
+  if (output.pooler_output != nullptr) output.pooler_output += begin * hidden;
   const auto token = static_cast<size_t>(first_token);
   return PackedBatch{batch.input_ids.subspan(token, tokens),
                      batch.token_type_ids.subspan(token, tokens), cu_seqlens_};

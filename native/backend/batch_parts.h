@@ -12,19 +12,22 @@
 
 namespace fusebert {
 
-// kInvalidArgument when the output is one that a model of this geometry does not have.
-Status check_output(const EncodeOutput& output, const Geometry& geometry);
+// Tokens of a part: what the options or else the backend wants, but never less than any single
+// sequence needs.
+int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geometry& geometry);
 
 class BatchParts {
  public:
-  // Of at most max_tokens tokens each; no sequence is longer. `hidden_size`: of every output.
-  BatchParts(int64_t max_tokens, int64_t hidden_size)
-      : max_tokens_(max_tokens), hidden_size_(hidden_size) {}
+  // Of at most max_tokens tokens each; no sequence is longer.
+  BatchParts(int64_t max_tokens, const Geometry& geometry)
+      : max_tokens_(max_tokens), geometry_(geometry) {}
 
   // run(part, its outputs) for one part after the other, until one fails or `cancelled` is set.
+  // kInvalidArgument when the output is one that a model of this geometry does not have.
   template <class Run>
   Status for_each(const PackedBatch& batch, const EncodeOutput& output,
                   const std::atomic<bool>& cancelled, const Run& run) {
+    FUSEBERT_RETURN_IF_ERROR(check(output));
     for (int64_t begin = 0; begin < batch.batch_size();) {
       if (cancelled.load(std::memory_order_relaxed)) {
         return Status(StatusCode::kAborted, "The request was cancelled.");
@@ -40,13 +43,14 @@ class BatchParts {
   }
 
  private:
+  Status check(const EncodeOutput& output) const;
   int64_t part_end(const PackedBatch& batch, int64_t begin) const;
   // Sequences [begin, end); moves `output` on to what belongs to them.
   Result<PackedBatch> cut(const PackedBatch& batch, int64_t begin, int64_t end,
                           EncodeOutput& output);
 
   int64_t max_tokens_;
-  int64_t hidden_size_;
+  Geometry geometry_;
   std::vector<int32_t> cu_seqlens_;  // a part's, from zero
 };
 

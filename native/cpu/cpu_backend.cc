@@ -1,7 +1,6 @@
 // Choosing kernels and loading.
 #include "cpu/cpu_backend.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,7 +38,7 @@ class CpuBackend final : public Backend {
     auto encoder = Encoder::create(geometry_, kernels, weights_, std::move(pool), max_batch_tokens);
     if (!encoder.ok()) return encoder.status();
     encoder_ = std::move(encoder.value());
-    parts_.emplace(max_batch_tokens, geometry_.hidden_size);
+    parts_.emplace(max_batch_tokens, geometry_);
     return Status();
   }
 
@@ -48,7 +47,6 @@ class CpuBackend final : public Backend {
 
   Status encode(const PackedBatch& batch, const EncodeOutput& output,
                 const std::atomic<bool>& cancelled) override {
-    FUSEBERT_RETURN_IF_ERROR(check_output(output, geometry_));
     return parts_->for_each(batch, output, cancelled,
                             [&](const PackedBatch& part, const EncodeOutput& out) {
                               return encoder_->run(part, out, cancelled);
@@ -76,10 +74,7 @@ Result<std::unique_ptr<Backend>> load_cpu_backend(const BackendOptions& options,
   const std::shared_ptr<ThreadPool> pool = ThreadPool::shared(threads);
   auto loaded = load_encoder_weights(geometry, weights, *kernels.value(), *pool);
   if (!loaded.ok()) return loaded.status();
-  // Any single sequence must fit.
-  const int64_t wanted =
-      options.max_batch_tokens > 0 ? options.max_batch_tokens : kDefaultMaxBatchTokens;
-  const int64_t max_batch_tokens = std::max(wanted, geometry.max_position_embeddings);
+  const int64_t max_batch_tokens = batch_tokens(options, kDefaultMaxBatchTokens, geometry);
   auto backend = std::make_unique<CpuBackend>(geometry, std::move(loaded.value()));
   FUSEBERT_RETURN_IF_ERROR(backend->prepare(*kernels.value(), pool, max_batch_tokens));
   return std::unique_ptr<Backend>(std::move(backend));

@@ -1,7 +1,6 @@
 // Loading, and keeping what a model has on its device.
 #include "cuda/cuda_backend.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,15 +33,12 @@ class CudaBackend final : public Backend {
     auto weights = DeviceWeights::load(context_, stream_, kernels_, geometry_, table);
     if (!weights.ok()) return weights.status();
     weights_ = std::move(weights.value());
-    // Any single sequence must fit.
-    const std::int64_t wanted =
-        options.max_batch_tokens > 0 ? options.max_batch_tokens : kDefaultMaxBatchTokens;
-    const std::int64_t max_tokens = std::max(wanted, geometry_.max_position_embeddings);
+    const std::int64_t max_tokens = batch_tokens(options, kDefaultMaxBatchTokens, geometry_);
     auto encoder =
         DeviceEncoder::create(context_, geometry_, kernels_, weights_, stream_, max_tokens);
     if (!encoder.ok()) return encoder.status();
     encoder_ = std::move(encoder.value());
-    parts_.emplace(max_tokens, geometry_.hidden_size);
+    parts_.emplace(max_tokens, geometry_);
     description_.device = "cuda:" + std::to_string(context_->ordinal());
     description_.name = context_->name();
     description_.isa = "sm_" + std::to_string(context_->architecture());
@@ -57,7 +53,6 @@ class CudaBackend final : public Backend {
 
   Status encode(const PackedBatch& batch, const EncodeOutput& output,
                 const std::atomic<bool>& cancelled) override {
-    FUSEBERT_RETURN_IF_ERROR(check_output(output, geometry_));
     // After an error of the device, what it holds is lost.
     FUSEBERT_RETURN_IF_ERROR(failed_);
     const Status status = parts_->for_each(

@@ -11,8 +11,8 @@ namespace fusebert::cuda {
 
 enum class CudaType { kFp16, kBf16 };
 
-// Loads kernels and weights onto the context's device. `images` must be for its architecture and
-// for `type`. kConfig when no kernel can run the geometry, kOutOfMemory with numbers.
+// Loads kernels and weights onto the context's device. `modules` must be of `type`. kConfig when no
+// kernel can run the geometry, kOutOfMemory.
 Result<std::unique_ptr<Backend>> load_cuda_backend(const BackendOptions& options,
                                                    const ContextPointer& context, CudaType type,
                                                    const ModuleSource& modules,

@@ -27,7 +27,6 @@ class Arena {
 
   template <class T = void>
   T* take(std::int64_t bytes) {
-    // Without memory there is no address either, but null would be one that nobody may add to.
     const CUdeviceptr piece = base_ + static_cast<CUdeviceptr>(used_);
     used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
     return base_ == 0 ? nullptr : reinterpret_cast<T*>(piece);

@@ -1,27 +1,20 @@
 // Finding each kernel in its module.
 #include "cuda/encoder/kernel_set.h"
 
-#include <array>
+#include <iterator>
 #include <utility>
 
-#include "cuda/kernels/layer_norm/layer_norm_params.h"
+#include "cuda/kernels/common/rows.h"
 #include "cuda/kernels/pooling/pooling_params.h"
 
 namespace fusebert::cuda {
 namespace {
 
-constexpr int kWarpSize = 32;
 constexpr int kVectorElements = 8;  // 16 bytes: rows begin there
-constexpr std::array<std::int64_t, 6> kRowColumns = {256, 512, 768, 1024, 2048, 4096};
-
-// The kernel for the shortest rows that hold `columns`: FUSEBERT_FOR_ROWS makes one for each
-// length.
-std::string row_kernel(const std::string& name, std::int64_t columns) {
-  for (const std::int64_t each : kRowColumns) {
-    if (columns <= each) return name + '_' + std::to_string(each);
-  }
-  return name;  // check_runs() refuses longer ones
-}
+#define FUSEBERT_COLUMNS(columns, chunks) columns,
+constexpr std::int64_t kRowColumns[] = {FUSEBERT_FOR_ROWS(FUSEBERT_COLUMNS)};
+#undef FUSEBERT_COLUMNS
+constexpr std::int64_t kMostColumns = *std::rbegin(kRowColumns);
 
 unsigned pool_shared_bytes(std::int64_t columns) {
   const int warps = pooling_warps(static_cast<int>(columns));
@@ -39,8 +32,8 @@ Status check_runs(const Geometry& g) {
   if (g.hidden_size % kVectorElements != 0) {
     return refuse("a hidden_size that is a multiple of 8", g.hidden_size);
   }
-  if (g.hidden_size > kRowColumns.back()) {
-    return refuse("a hidden_size of at most 4096", g.hidden_size);
+  if (g.hidden_size > kMostColumns) {
+    return refuse("a hidden_size of at most " + std::to_string(kMostColumns), g.hidden_size);
   }
   if (padded_head_dim(g.head_dim()) == 0) {
     return refuse("heads of at most 128 numbers", g.head_dim());
@@ -48,15 +41,22 @@ Status check_runs(const Geometry& g) {
   return Status();
 }
 
+std::string row_kernel(const std::string& name, std::int64_t columns) {
+  for (const std::int64_t each : kRowColumns) {
+    if (columns <= each) return name + '_' + std::to_string(each);
+  }
+  return name;  // check_runs() refuses longer ones
+}
+
 LaunchShape KernelSet::row_shape(std::int64_t rows) {
-  return {.blocks = static_cast<unsigned>((rows + kLayerNormRows - 1) / kLayerNormRows),
-          .threads = kLayerNormRows * kWarpSize,
+  return {.blocks = static_cast<unsigned>((rows + kBlockRows - 1) / kBlockRows),
+          .threads = kRowThreads,
           .shared_bytes = 0};
 }
 
 LaunchShape KernelSet::pool_shape(std::int64_t sequences, std::int64_t columns) {
   return {.blocks = static_cast<unsigned>(sequences),
-          .threads = static_cast<unsigned>(pooling_warps(static_cast<int>(columns)) * kWarpSize),
+          .threads = static_cast<unsigned>(pooling_warps(static_cast<int>(columns)) * kRowWarpSize),
           .shared_bytes = pool_shared_bytes(columns)};
 }
 

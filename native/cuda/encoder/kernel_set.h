@@ -20,12 +20,15 @@ using ModuleSource = std::function<Result<Module>(const std::string& file)>;
 // kConfig, with the reason, when no kernel can run an encoder of this geometry.
 Status check_runs(const Geometry& geometry);
 
+// The kernel of a file for the shortest rows that hold `columns`: "pool", 300 → "pool_512".
+std::string row_kernel(const std::string& name, std::int64_t columns);
+
 struct KernelSet {
   GemmKernels gemm;
   AttentionKernels attention;
   Kernel embeddings, layer_norm, pool, copy_rows, gather_rows, convert;
 
-  // The launch of a kernel of which each block takes kLayerNormRows rows with a warp each.
+  // The launch of a kernel of which each block takes kBlockRows rows with a warp each.
   static LaunchShape row_shape(std::int64_t rows);
   // The launch of `pool`.
   static LaunchShape pool_shape(std::int64_t sequences, std::int64_t columns);

@@ -89,13 +89,8 @@ TEST_P(CpuBackend, AgreesWithTheReferenceForOtherShapes) {
   // hidden_size, heads, intermediate_size: heads of 16, 96, 128, 64 and 24.
   constexpr int64_t kShapes[][3] = {
       {16, 1, 1}, {96, 1, 33}, {128, 1, 512}, {128, 2, 200}, {72, 3, 300}};
-  for (const auto& [hidden, heads, intermediate] : kShapes) {
-    Geometry g = small_geometry();
-    g.hidden_size = hidden;
-    g.num_attention_heads = heads;
-    g.intermediate_size = intermediate;
-    g.num_hidden_layers = 2;
-    g.has_pooler = heads == 1;
+  for (const auto& shape : kShapes) {
+    const Geometry g = shaped(small_geometry(), shape);
     const TestCheckpoint checkpoint(g, 2);
     const auto backend = load(g, checkpoint);
     Random random(3);

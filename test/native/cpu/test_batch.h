@@ -12,6 +12,16 @@
 
 namespace fusebert::cpu {
 
+// A geometry of two layers with this hidden_size, heads and intermediate_size.
+inline Geometry shaped(Geometry g, const int64_t (&shape)[3]) {
+  g.hidden_size = shape[0];
+  g.num_attention_heads = shape[1];
+  g.intermediate_size = shape[2];
+  g.num_hidden_layers = 2;
+  g.has_pooler = g.num_attention_heads == 1;
+  return g;
+}
+
 // A ragged batch and what it came to.
 struct Batch {
   std::vector<int32_t> ids, types, cu_seqlens = {0};

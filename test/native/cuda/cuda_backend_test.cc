@@ -97,17 +97,24 @@ void expect_accurate(const Geometry& g, const TestCheckpoint& checkpoint, const 
                   naive_pooler);
 }
 
+// Loads a random checkpoint and holds a random batch to the rule.
+void check(const Geometry& g, std::uint64_t seed, std::int64_t sequences,
+           const Element& element = kFp16) {
+  const TestCheckpoint checkpoint(g, seed);
+  const auto backend = load(g, checkpoint, element);
+  ASSERT_NE(backend, nullptr);
+  EXPECT_EQ(backend->describe().dtype, element.name);
+  Random random(seed);
+  const Batch batch = random_batch(random, g, sequences);
+  expect_accurate(g, checkpoint, element, batch, encode(*backend, batch));
+}
+
 TEST(CudaBackend, AgreesWithTheReferenceForEveryActivation) {
   for (const Activation activation :
        {Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
     Geometry g = small_geometry();
     g.hidden_act = activation;
-    const TestCheckpoint checkpoint(g, 1);
-    const auto backend = load(g, checkpoint);
-    ASSERT_NE(backend, nullptr);
-    Random random(1);
-    const Batch batch = random_batch(random, g, 5);
-    expect_accurate(g, checkpoint, kFp16, batch, encode(*backend, batch));
+    check(g, 1, 5);
   }
 }
 
@@ -115,39 +122,21 @@ TEST(CudaBackend, AgreesWithTheReferenceForOtherShapes) {
   // hidden_size, heads, intermediate_size: heads of 16, 96, 128, 64 and 24.
   constexpr std::int64_t kShapes[][3] = {
       {16, 1, 1}, {96, 1, 33}, {128, 1, 512}, {128, 2, 200}, {264, 11, 300}};
-  for (const auto& [hidden, heads, intermediate] : kShapes) {
-    SCOPED_TRACE(hidden);
-    Geometry g = small_geometry();
-    g.hidden_size = hidden;
-    g.num_attention_heads = heads;
-    g.intermediate_size = intermediate;
-    g.num_hidden_layers = 2;
-    g.has_pooler = heads == 1;
-    const TestCheckpoint checkpoint(g, 2);
-    const auto backend = load(g, checkpoint);
-    ASSERT_NE(backend, nullptr);
-    Random random(3);
-    const Batch batch = random_batch(random, g, 3);
-    expect_accurate(g, checkpoint, kFp16, batch, encode(*backend, batch));
+  for (const auto& shape : kShapes) {
+    SCOPED_TRACE(shape[0]);
+    check(cpu::shaped(small_geometry(), shape), 3, 3);
   }
 }
 
 TEST(CudaBackend, AgreesWithTheReferenceInBf16) {
   if (!Device::get().has_bf16()) GTEST_SKIP() << "not below sm_80";
-  const Geometry g = small_geometry();
-  const TestCheckpoint checkpoint(g, 7);
-  const auto backend = load(g, checkpoint, kBf16);
-  ASSERT_NE(backend, nullptr);
-  EXPECT_EQ(backend->describe().dtype, "bf16");
-  Random random(8);
-  const Batch batch = random_batch(random, g, 4);
-  expect_accurate(g, checkpoint, kBf16, batch, encode(*backend, batch));
+  check(small_geometry(), 7, 4, kBf16);
 }
 
 TEST(CudaBackend, ASequenceAloneHasTheBitsItHasInABatch) {
   const Geometry g = small_geometry();
   const TestCheckpoint checkpoint(g, 4);
-  // The first takes all at once, with larger tiles; the second as few at a time as it can.
+  // The first takes all at once; the second as few at a time as it can.
   const auto all = load(g, checkpoint, kFp16, 4096), few = load(g, checkpoint, kFp16, 1);
   ASSERT_NE(all, nullptr);
   ASSERT_NE(few, nullptr);

@@ -1,3 +1,4 @@
+// Opening the tests' device, and finding the images that were built.
 #include "cuda/device.h"
 
 #include <cstdlib>

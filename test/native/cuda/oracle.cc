@@ -1,3 +1,4 @@
+// Rounding to 16-bit types, and the rule.
 #include "cuda/oracle.h"
 
 #include <algorithm>

@@ -6,6 +6,8 @@
 
 #include "cuda/device.h"
 #include "cuda/driver/kernel.h"
+#include "cuda/encoder/kernel_set.h"
+#include "cuda/kernels/common/rows.h"
 #include "cuda/kernels/layer_norm/layer_norm_params.h"
 #include "cuda/kernels/pooling/pooling_params.h"
 #include "cuda/oracle.h"
@@ -19,12 +21,8 @@ constexpr int kColumns[] = {8, 64, 256, 264, 312, 768, 1024, 1032, 2560, 4096};
 
 Kernel find(const std::string& file, const std::string& name, int columns,
             const Element& element, unsigned shared_bytes = 0) {
-  int size = 4096;
-  for (const int each : {2048, 1024, 768, 512, 256}) {
-    if (columns <= each) size = each;
-  }
-  auto kernel = Kernel::find(Device::get().module(file, element.name),
-                             name + '_' + std::to_string(size), shared_bytes);
+  auto kernel = Kernel::find(Device::get().module(file, element.name), row_kernel(name, columns),
+                             shared_bytes);
   EXPECT_TRUE(kernel.ok()) << kernel.status().message();
   return kernel.ok() ? kernel.value() : Kernel();
 }
@@ -40,9 +38,8 @@ std::vector<float> floats(const Numbers& numbers) {
 }
 
 unsigned blocks_of(std::size_t rows) {
-  return static_cast<unsigned>((rows + kLayerNormRows - 1) / kLayerNormRows);
+  return KernelSet::row_shape(static_cast<std::int64_t>(rows)).blocks;
 }
-constexpr unsigned kRowThreads = 32 * kLayerNormRows;
 
 Numbers normalized(const Numbers& x, std::size_t columns, const Numbers& gamma,
                    const Numbers& beta) {

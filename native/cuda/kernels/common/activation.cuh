@@ -8,8 +8,8 @@ namespace fusebert::cuda {
 inline constexpr float kLog2E = 1.44269504088896341f;
 
 // x/2 · (1 + erf(x/√2)). With z = |x|/√2 and t = 1/(1 + p z), erfc(z) = (a1 t + … + a5 t⁵) e^(-z²),
-// within 1.5e-7 (Abramowitz and Stegun, 7.1.26). Taken as erfc, it loses no digits where x is far
-// below zero and 1 + erf nearly cancels.
+// within 1.5e-7 (Abramowitz and Stegun, 7.1.26). Taken as erfc it does not cancel where x is below
+// zero; what is left is the formula's own relative error, 5e-5 at -3 and 1.6e-3 at -5.
 struct Gelu {
   __device__ static float apply(float x) {
     constexpr float kP = 0.3275911f, kA1 = 0.254829592f, kA2 = -0.284496736f, kA3 = 1.421413741f,
@@ -47,10 +47,6 @@ struct Tanh {
     const float small = x * fmaf(square, fmaf(square, 2.0f / 15.0f, -1.0f / 3.0f), 1.0f);
     return fabsf(x) < kSmall ? small : large;
   }
-};
-
-struct Identity {
-  __device__ static float apply(float x) { return x; }
 };
 
 }  // namespace fusebert::cuda

@@ -6,10 +6,10 @@
 #include <cstdint>
 
 #include "cuda/kernels/common/numbers.cuh"
+#include "cuda/kernels/common/rows.h"
 
 namespace fusebert::cuda {
 
-constexpr int kRowWarpSize = 32;
 constexpr int kRowChunk = 8;
 
 __device__ inline float warp_sum(float x) {
@@ -99,10 +99,5 @@ struct Row {
     return warp_sum(total);
   }
 };
-
-// DEFINE(columns, chunks of a lane) for each length of rows that kernels are made for; a shorter
-// row takes the next one.
-#define FUSEBERT_FOR_ROWS(DEFINE) \
-  DEFINE(256, 1) DEFINE(512, 2) DEFINE(768, 3) DEFINE(1024, 4) DEFINE(2048, 8) DEFINE(4096, 16)
 
 }  // namespace fusebert::cuda

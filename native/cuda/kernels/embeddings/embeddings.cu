@@ -23,7 +23,7 @@ __device__ inline void embed(const EmbeddingParams& params) {
 }
 
 #define FUSEBERT_EMBEDDINGS(columns, chunks)                                          \
-  extern "C" __global__ void __launch_bounds__(kLayerNormThreads, 1)                  \
+  extern "C" __global__ void __launch_bounds__(kRowThreads, 1)                        \
       embeddings_##columns(const __grid_constant__ EmbeddingParams params) {          \
     embed<Element, chunks>(params);                                                   \
   }

@@ -5,10 +5,12 @@
 
 namespace fusebert::cuda::gemm {
 
-// Small tiles have more stages: with few blocks, each must keep more of the weights on their way.
-using Large = Tile<128, 128, 64, 64, 3>;
-using Medium = Tile<64, 64, 32, 32, 4>;
-using Small = Tile<32, 32, 16, 16, 8>;
+template <const GemmTileShape& kShape>
+using TileOf = Tile<kShape.rows, kShape.columns, kShape.warp_rows, kShape.warp_columns,
+                    kShape.stages>;
+using Large = TileOf<kLargeTile>;
+using Medium = TileOf<kMediumTile>;
+using Small = TileOf<kSmallTile>;
 
 #define FUSEBERT_GEMM(name, tile, blocks)                                                  \
   extern "C" __global__ void __launch_bounds__(tile::kThreads, blocks)                     \

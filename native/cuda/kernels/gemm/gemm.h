@@ -13,12 +13,9 @@ namespace fusebert::cuda {
 enum class GemmTile { kLarge, kMedium, kSmall };
 inline constexpr int kGemmTiles = 3;
 
-// What the host knows of a tile; gemm.cu says the same to the device.
 struct GemmTileInfo {
   const char* kernel;
-  int rows, columns;   // of the result that a block makes
-  int threads;
-  int stages;          // from sm_80 on; before it two
+  GemmTileShape shape;
 };
 const GemmTileInfo& gemm_tile_info(GemmTile tile);
 

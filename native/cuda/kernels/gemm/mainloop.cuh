@@ -20,7 +20,7 @@
 namespace fusebert::cuda::gemm {
 
 constexpr int kWarpSize = 32;
-constexpr int kDepth = 32;                    // elements of a row in a stage
+constexpr int kDepth = kGemmStageDepth;
 constexpr int kChunk = 8;                     // elements in 16 bytes
 constexpr int kChunks = kDepth / kChunk;      // of a row in a stage
 constexpr int kMmaM = 16, kMmaN = 8, kMmaK = 16;

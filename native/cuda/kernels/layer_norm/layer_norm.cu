@@ -5,7 +5,7 @@
 namespace fusebert::cuda {
 
 #define FUSEBERT_LAYER_NORM(columns, chunks)                                          \
-  extern "C" __global__ void __launch_bounds__(kLayerNormThreads, 1)                  \
+  extern "C" __global__ void __launch_bounds__(kRowThreads, 1)                        \
       layer_norm_##columns(const __grid_constant__ LayerNormParams params) {          \
     layer_norm<Element, chunks>(params);                                              \
   }

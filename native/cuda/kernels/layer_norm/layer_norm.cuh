@@ -9,10 +9,8 @@
 
 namespace fusebert::cuda {
 
-constexpr int kLayerNormThreads = kLayerNormRows * kRowWarpSize;
-
 __device__ inline int layer_norm_row() {
-  return static_cast<int>(blockIdx.x) * kLayerNormRows +
+  return static_cast<int>(blockIdx.x) * kBlockRows +
          static_cast<int>(threadIdx.x) / kRowWarpSize;
 }
 

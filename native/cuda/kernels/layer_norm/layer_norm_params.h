@@ -5,9 +5,6 @@
 
 namespace fusebert::cuda {
 
-// Rows that a block normalizes, a warp each.
-inline constexpr int kLayerNormRows = 8;
-
 // out = (x - mean) / √(variance + epsilon) · gamma + beta, over each row of x [*rows, columns].
 struct LayerNormParams {
   const void* in = nullptr;       // [*rows, columns], 16-bit numbers; may be `out`

@@ -11,7 +11,6 @@
 namespace fusebert::cuda {
 
 constexpr float kLeastNorm = 1e-12f;
-constexpr int kRowsOfBlock = 8;
 
 __device__ inline int warp_index() { return static_cast<int>(threadIdx.x) / kRowWarpSize; }
 
@@ -94,7 +93,7 @@ __device__ inline void pool(const PoolingParams& params) {
 template <int kChunks>
 __device__ inline bool load_row(const RowsParams& params, int& index,
                                 Row<Element, kChunks>& row) {
-  index = static_cast<int>(blockIdx.x) * kRowsOfBlock + warp_index();
+  index = static_cast<int>(blockIdx.x) * kBlockRows + warp_index();
   if (index >= *params.rows) return false;
   const std::int64_t from = params.indices == nullptr ? index : params.indices[index];
   row.load(static_cast<const uint4*>(params.in) + from * row.chunks);
@@ -124,15 +123,15 @@ __device__ inline void gather_rows(const RowsParams& params) {
 }
 
 #define FUSEBERT_POOLING(columns, chunks)                                             \
-  extern "C" __global__ void __launch_bounds__(256, 1)                                \
+  extern "C" __global__ void __launch_bounds__(kRowThreads, 1)                        \
       pool_##columns(const __grid_constant__ PoolingParams params) {                  \
     pool<chunks>(params);                                                             \
   }                                                                                   \
-  extern "C" __global__ void __launch_bounds__(256, 1)                                \
+  extern "C" __global__ void __launch_bounds__(kRowThreads, 1)                        \
       copy_rows_##columns(const __grid_constant__ RowsParams params) {                \
     copy_rows<chunks>(params);                                                        \
   }                                                                                   \
-  extern "C" __global__ void __launch_bounds__(256, 1)                                \
+  extern "C" __global__ void __launch_bounds__(kRowThreads, 1)                        \
       gather_rows_##columns(const __grid_constant__ RowsParams params) {              \
     gather_rows<chunks>(params);                                                      \
   }
