@@ -1,10 +1,12 @@
-// Encodes texts in a process of its own and prints what came of it: node encode.mjs SPEC
+// Encodes texts in a process of its own and prints what came of it: node encode.mjs <SPEC
 //
 // SPEC is JSON: {"model", "texts", "runs": [options of a pipeline]}. A driver is opened once in a
 // process, so each driver's behaviour needs one.
+import { readFileSync } from 'node:fs'
+
 import { pipeline } from '../../dist/index.js'
 
-const { model, texts, runs } = JSON.parse(process.argv[2])
+const { model, texts, runs } = JSON.parse(readFileSync(0, 'utf8'))
 
 async function encode(options) {
   try {

@@ -9,10 +9,11 @@ export const SCRIPT = join(ROOT, 'scripts/virtual-gpu.mjs')
 const TIMEOUT_MS = 1_200_000
 
 /** Runs a command in an environment that sets nothing of the virtual GPU but `env`. */
-export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}) {
+export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}, input = '') {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('VIRTUAL_GPU_'))
   return spawnSync(command, args, {
     encoding: 'utf8',
+    input,
     env: { ...Object.fromEntries(own), ...env },
     maxBuffer: 1 << 28,
     timeout: TIMEOUT_MS,

@@ -11,6 +11,11 @@ namespace {
 
 constexpr int kArchitectures[] = {90, 80, 75};  // that there are images for
 
+std::string setting(const char* variable, const char* otherwise) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? otherwise : value;
+}
+
 template <class T>
 T require(Result<T> result) {
   if (!result.ok()) {
@@ -48,8 +53,10 @@ std::string Device::image(const std::string& kernel, const std::string& type) co
   for (const int each : kArchitectures) {
     if (chosen == 0 && each <= architecture()) chosen = each;
   }
-  return read_file(std::string(FUSEBERT_CUDA_IMAGES) + '/' + kernel + '.' + type + ".sm_" +
-                   std::to_string(chosen) + ".ptx");
+  // The virtual GPU takes PTX alone.
+  return read_file(setting("FUSEBERT_TEST_IMAGES", FUSEBERT_CUDA_IMAGES) + '/' + kernel + '.' +
+                   type + ".sm_" + std::to_string(chosen) + '.' +
+                   setting("FUSEBERT_CUDA_IMAGE", "ptx"));
 }
 
 const Module& Device::module(const std::string& kernel, const std::string& type) {

@@ -1,5 +1,6 @@
 // A CUDA device for tests: the one of FUSEBERT_CUDA_DRIVER, usually the virtual GPU, with kernels
-// from the build's folder, and arrays that live on it.
+// from the build's folder, and arrays that live on it. FUSEBERT_TEST_IMAGES names another folder,
+// FUSEBERT_CUDA_IMAGE the kind of image: ptx, the default, or cubin.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +24,7 @@ class Device {
   const Stream& stream() const { return stream_; }
   int architecture() const { return context_->architecture(); }
   bool has_bf16() const { return architecture() >= 80; }
-  // The PTX of a kernel's file for a type: of those for older or equal architectures the newest.
+  // The image of a kernel's file for a type: of those for older or equal architectures the newest.
   std::string image(const std::string& kernel, const std::string& type = "fp16") const;
   // The same, loaded.
   const Module& module(const std::string& kernel, const std::string& type = "fp16");

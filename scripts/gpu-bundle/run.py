@@ -1,0 +1,167 @@
+"""Runs the CUDA tests and benchmarks on this machine's GPU, and writes what came of it.
+
+    python3 scripts/gpu-bundle/run.py [--bundle build/gpu-bundle.tar.xz] [--output results.json]
+
+Unpacks what pack.mjs made beside the repository's tracked files, then runs the C++ tests with
+cubins and with PTX, the TypeScript tests, and bench/gpu. Needs Python 3.8 and a driver; PyTorch for
+comparisons. `--rehearsal` names another driver (the virtual GPU) and runs the least of each part.
+Exits with 1 when anything failed. scripts/gpu-ledger.mjs merges the output into the ledger.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "build/gpu"
+IMAGES = ROOT / "build/cuda"
+NODE = TOOLS / "node"
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--bundle", type=Path, default=ROOT / "build/gpu-bundle.tar.xz")
+    parser.add_argument("--output", type=Path, default=ROOT / "build/gpu-results.json")
+    parser.add_argument("--rehearsal", metavar="DRIVER", help="a library to use as the driver")
+    parser.add_argument("--only", action="append", metavar="PART",
+                        choices=["cpp", "typescript", "bench"], help="repeatable; default: all")
+    return parser.parse_args()
+
+
+def unpack(bundle):
+    with tarfile.open(bundle, "r:xz") as archive:
+        archive.extractall(ROOT)
+
+
+def run(name, command, environment, limit_s):
+    """Runs a command with its output on ours; what came of it."""
+    print(f"== {name}", flush=True)
+    begin = time.monotonic()
+    try:
+        status = subprocess.run(command, cwd=ROOT, env=environment, timeout=limit_s).returncode
+    except subprocess.TimeoutExpired:
+        status = f"timed out after {limit_s} s"
+    except OSError as error:
+        status = str(error)
+    seconds = round(time.monotonic() - begin, 1)
+    print(f"== {name}: {'passed' if status == 0 else f'FAILED ({status})'}, {seconds} s", flush=True)
+    return {"name": name, "status": status, "seconds": seconds}
+
+
+def read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        return {"error": str(error)}
+
+
+def cpp_tests(kind, environment, rehearsal):
+    """Every C++ test, with one kind of image."""
+    report = TOOLS / f"cpp-{kind}.json"
+    command = [TOOLS / "fusebert_cuda_tests", f"--gtest_output=json:{report}", "--gtest_brief=1"]
+    if rehearsal:
+        command.append("--gtest_filter=*Rows*:*CudaBackend.AgreesWithTheReferenceForOther*")
+    own = {"FUSEBERT_CUDA_IMAGE": kind, "FUSEBERT_TEST_IMAGES": str(IMAGES)}
+    result = run(f"C++ tests, {kind}", command, {**environment, **own}, 240)
+    found = read_json(report)
+    result["tests"] = {
+        f"{suite['name']}.{test['name']}": test_result(test)
+        for suite in found.get("testsuites", [])
+        for test in suite["testsuite"]
+    }
+    if not result["tests"]:
+        result["status"] = result["status"] or "no test ran"
+    return result
+
+
+def test_result(test):
+    if test.get("failures"):
+        return "failed"
+    return "passed" if test["result"] == "COMPLETED" else "skipped"
+
+
+def typescript_tests(environment, rehearsal):
+    report = TOOLS / "typescript.json"
+    command = [NODE, "node_modules/vitest/vitest.mjs", "run", "--project", "slow",
+               "--reporter", "default", "--reporter", "json", "--outputFile.json", report,
+               "test/cuda/encode.test.ts"]
+    if rehearsal:
+        command += ["-t", "gives the vectors|without kernels"]
+    result = run("TypeScript tests", command, {**environment, "FUSEBERT_TEST_GPU": "real"}, 180)
+    found = read_json(report)
+    result["tests"] = {
+        test["fullName"]: test["status"]
+        for file in found.get("testResults", [])
+        for test in file["assertionResults"]
+    }
+    if "passed" not in result["tests"].values():
+        result["status"] = result["status"] or "no test ran"
+    return result
+
+
+def benchmarks(environment, rehearsal):
+    report = TOOLS / "bench.json"
+    command = [sys.executable, "bench/gpu/bench.py",
+               "--library", TOOLS / "libfusebert_gpu_bench.so", "--images", IMAGES,
+               "--node", NODE, "--package", ROOT, "--output", report]
+    if rehearsal:
+        command.append("--quick")
+    result = run("bench/gpu", command, environment, 300)
+    result["results"] = read_json(report)
+    return result
+
+
+def machine():
+    smi = shutil.which("nvidia-smi")
+    query = ["--query-gpu=name,driver_version,memory.total,clocks.max.sm", "--format=csv,noheader"]
+    gpus = subprocess.run([smi, *query], capture_output=True, text=True).stdout if smi else ""
+    return {"gpus": gpus.strip().split("\n") if gpus else [], "cpus": os.cpu_count()}
+
+
+def commit():
+    path = TOOLS / "commit"
+    return path.read_text().strip() if path.exists() else ""
+
+
+def main():
+    arguments = parse_arguments()
+    rehearsal = arguments.rehearsal is not None
+    environment = dict(os.environ)
+    if rehearsal:
+        environment["FUSEBERT_CUDA_DRIVER"] = arguments.rehearsal
+    parts = arguments.only or ["cpp", "typescript", "bench"]
+    unpack(arguments.bundle)
+    steps = [run("unpacking images", [NODE, "scripts/gpu-bundle/unpack-images.mjs", IMAGES],
+                 environment, 60)]
+    # The virtual GPU takes PTX alone.
+    kinds = ["ptx"] if rehearsal else ["cubin", "ptx"]
+    todo = {
+        "cpp": lambda: [cpp_tests(kind, environment, rehearsal) for kind in kinds],
+        "typescript": lambda: [typescript_tests(environment, rehearsal)],
+        "bench": lambda: [benchmarks(environment, rehearsal)],
+    }
+    result = {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit(),
+        "machine": machine(),
+        "rehearsal": rehearsal,
+        "steps": steps,
+    }
+    for part in parts:
+        steps += todo[part]()
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(result, indent=1))
+    failed = [step["name"] for step in steps if step["status"] != 0]
+    print(f"{arguments.output}: " + (f"FAILED: {', '.join(failed)}" if failed else "all passed"))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
