@@ -21,13 +21,13 @@
 #include "cuda/driver/context.h"
 #include "cuda/encoder/kernel_set.h"
 #include "cuda/kernels/attention/attention.h"
+#include "cuda/kernels/common/images.h"
 #include "cuda/kernels/gemm/gemm.h"
 #include "cuda/kernels/layer_norm/layer_norm_params.h"
 
 namespace fusebert::cuda {
 namespace {
 
-constexpr int kArchitectures[] = {90, 80, 75};  // that there are images for
 constexpr std::int64_t kElementBytes = 2;
 // More than any device's L2 cache, so that what one run leaves there does not help the next.
 constexpr std::int64_t kRotatedBytes = 192LL << 20;
@@ -55,14 +55,9 @@ std::string& last_error() {
 }
 
 Result<std::string> read_image(const std::string& file, const std::string& kind) {
-  const int architecture = bench()->context->architecture();
-  const auto* of = std::find_if(std::begin(kArchitectures), std::end(kArchitectures),
-                                [&](int each) { return each <= architecture; });
-  if (of == std::end(kArchitectures)) {
-    return Status(StatusCode::kDeviceUnavailable, "There are no images for this device.");
-  }
+  const int architecture = image_architecture(bench()->context->architecture());
   const std::string path = bench()->images + '/' + file + (bench()->bf16 ? ".bf16" : ".fp16") +
-                           ".sm_" + std::to_string(*of) + '.' + kind;
+                           ".sm_" + std::to_string(architecture) + '.' + kind;
   std::ifstream stream(path, std::ios::binary);
   if (!stream) return Status(StatusCode::kInvalidArgument, "Expected an image at " + path + ".");
   return std::string(std::istreambuf_iterator<char>(stream), {});
@@ -209,7 +204,7 @@ Result<GemmActivation> activation_of(std::string_view name) {
 Result<GemmTile> tile_of(std::string_view name, std::int64_t rows, std::int64_t columns) {
   if (name.empty()) return choose_gemm_tile(rows, columns, bench()->context->multiprocessors());
   for (const GemmTile tile : {GemmTile::kLarge, GemmTile::kMedium, GemmTile::kSmall}) {
-    if (gemm_tile_info(tile).kernel == "gemm_" + std::string(name)) return tile;
+    if (gemm_kernel(tile) == "gemm_" + std::string(name)) return tile;
   }
   return Status(StatusCode::kInvalidArgument, "Expected large, medium or small as tile.");
 }

@@ -6,10 +6,10 @@
 #include <iostream>
 #include <sstream>
 
+#include "cuda/kernels/common/images.h"
+
 namespace fusebert::cuda::testing {
 namespace {
-
-constexpr int kArchitectures[] = {90, 80, 75};  // that there are images for
 
 std::string setting(const char* variable, const char* otherwise) {
   const char* value = std::getenv(variable);
@@ -49,13 +49,9 @@ Device::Device()
       stream_(require(create_stream(context_))) {}
 
 std::string Device::image(const std::string& kernel, const std::string& type) const {
-  int chosen = 0;
-  for (const int each : kArchitectures) {
-    if (chosen == 0 && each <= architecture()) chosen = each;
-  }
   // The virtual GPU takes PTX alone.
   return read_file(setting("FUSEBERT_TEST_IMAGES", FUSEBERT_CUDA_IMAGES) + '/' + kernel + '.' +
-                   type + ".sm_" + std::to_string(chosen) + '.' +
+                   type + ".sm_" + std::to_string(image_architecture(architecture())) + '.' +
                    setting("FUSEBERT_CUDA_IMAGE", "ptx"));
 }
 

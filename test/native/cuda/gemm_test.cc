@@ -123,7 +123,7 @@ void check(const Case& each, const Element& element) {
         first = found;
         EXPECT_ACCURATE(values_of(element, found), exact, naive);
       }
-      EXPECT_EQ(found, first) << gemm_tile_info(tile).kernel;
+      EXPECT_EQ(found, first) << gemm_kernel(tile);
     }
   }
 }

@@ -63,4 +63,11 @@ using Arch = Turing;
 using Arch = Ampere;
 #endif
 
+// Of the image that is being compiled; 80 is sm_80.
+#ifdef __CUDA_ARCH__
+inline constexpr int kImageArchitecture = __CUDA_ARCH__ / 10;
+#else
+inline constexpr int kImageArchitecture = 80;
+#endif
+
 }  // namespace fusebert::cuda

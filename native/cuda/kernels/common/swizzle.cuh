@@ -5,6 +5,8 @@
 // the row's number lets both touch every bank once.
 #pragma once
 
+#include <cstdint>
+
 namespace fusebert::cuda {
 
 struct Swizzled {
@@ -15,6 +17,12 @@ struct Swizzled {
     // Rows of four chunks share a pass through the banks with their neighbour.
     const int turn = kChunks == 4 ? row >> 1 & 3 : row & 7;
     return row * kChunks + (chunk ^ turn);
+  }
+
+  // The address of the chunk that is `chunks` after that at `address`, both of one row, whose first
+  // is at a multiple of the row's length; `chunks` shares no bit with the number of the chunk there.
+  __device__ static std::uint32_t after(std::uint32_t address, int chunks) {
+    return address ^ static_cast<std::uint32_t>(16 * chunks);
   }
 };
 

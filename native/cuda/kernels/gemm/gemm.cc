@@ -2,15 +2,19 @@
 #include "cuda/kernels/gemm/gemm.h"
 
 #include <cstddef>
+#include <limits>
+
+#include "cuda/kernels/common/images.h"
 
 namespace fusebert::cuda {
 namespace {
 
-constexpr int kElementBytes = 2;
-constexpr int kFirstWithAsyncCopies = 80;
+constexpr GemmTile kTiles[kGemmTiles] = {GemmTile::kLarge, GemmTile::kMedium, GemmTile::kSmall};
+constexpr const char* kKernels[kGemmTiles] = {"gemm_large", "gemm_medium", "gemm_small"};
 
-constexpr GemmTileInfo kTiles[kGemmTiles] = {
-    {"gemm_large", kLargeTile}, {"gemm_medium", kMediumTile}, {"gemm_small", kSmallTile}};
+// What a multiprocessor does in a time, relative to large tiles: the rates that large products reach
+// with each (docs/decisions/012).
+constexpr double kRates[kGemmTiles] = {1.0, 0.8, 0.42};
 
 std::int64_t tiles_of(std::int64_t rows, std::int64_t columns, const GemmTileShape& shape) {
   return ((rows + shape.rows - 1) / shape.rows) * ((columns + shape.columns - 1) / shape.columns);
@@ -18,26 +22,33 @@ std::int64_t tiles_of(std::int64_t rows, std::int64_t columns, const GemmTileSha
 
 }  // namespace
 
-const GemmTileInfo& gemm_tile_info(GemmTile tile) { return kTiles[static_cast<std::size_t>(tile)]; }
+const char* gemm_kernel(GemmTile tile) { return kKernels[static_cast<std::size_t>(tile)]; }
 
 GemmTile choose_gemm_tile(std::int64_t rows, std::int64_t columns, int multiprocessors) {
-  // Four fifths of the multiprocessors with a large tile each do more than all with smaller ones.
-  for (const GemmTile tile : {GemmTile::kLarge, GemmTile::kMedium}) {
-    if (5 * tiles_of(rows, columns, gemm_tile_info(tile).shape) >= 4 * multiprocessors) return tile;
+  GemmTile best = GemmTile::kLarge;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < kGemmTiles; ++i) {
+    const GemmTileShape shape = gemm_tile_shape(kTiles[i], 80);  // its size is that of all architectures
+    const std::int64_t tiles = tiles_of(rows, columns, shape);
+    const std::int64_t turns = (tiles + multiprocessors - 1) / multiprocessors;
+    const double time = static_cast<double>(turns * shape.rows * shape.columns) / kRates[i];
+    if (time < least) {
+      least = time;
+      best = kTiles[i];
+    }
   }
-  return GemmTile::kSmall;
+  return best;
 }
 
 Result<GemmKernels> GemmKernels::load(const Module& module, int architecture) {
   GemmKernels gemm;
   for (std::size_t i = 0; i < kGemmTiles; ++i) {
-    const auto& [name, shape] = kTiles[i];
-    const int stages = architecture >= kFirstWithAsyncCopies ? shape.stages : 2;
-    gemm.shared_bytes_[i] = static_cast<unsigned>(stages * (shape.rows + shape.columns) *
-                                                  kGemmStageDepth * kElementBytes);
-    auto kernel = Kernel::find(module, name, gemm.shared_bytes_[i]);
+    const GemmTileShape shape = gemm_tile_shape(kTiles[i], image_architecture(architecture));
+    auto kernel =
+        Kernel::find(module, kKernels[i], static_cast<unsigned>(shape.shared_bytes()));
     if (!kernel.ok()) return kernel.status();
     gemm.kernels_[i] = kernel.value();
+    gemm.shapes_[i] = shape;
   }
   return gemm;
 }
@@ -45,11 +56,11 @@ Result<GemmKernels> GemmKernels::load(const Module& module, int architecture) {
 Status GemmKernels::launch(const Stream& stream, GemmTile tile, std::int64_t most_rows,
                            const GemmParams& params) const {
   const auto index = static_cast<std::size_t>(tile);
-  const GemmTileShape& shape = kTiles[index].shape;
+  const GemmTileShape& shape = shapes_[index];
   const LaunchShape launch{
       .blocks = static_cast<unsigned>(tiles_of(most_rows, params.columns, shape)),
       .threads = static_cast<unsigned>(shape.threads()),
-      .shared_bytes = shared_bytes_[index]};
+      .shared_bytes = static_cast<unsigned>(shape.shared_bytes())};
   return kernels_[index].launch(stream, launch, params);
 }
 

@@ -5,21 +5,14 @@
 
 namespace fusebert::cuda::gemm {
 
-template <const GemmTileShape& kShape>
-using TileOf = Tile<kShape.rows, kShape.columns, kShape.warp_rows, kShape.warp_columns,
-                    kShape.stages>;
-using Large = TileOf<kLargeTile>;
-using Medium = TileOf<kMediumTile>;
-using Small = TileOf<kSmallTile>;
-
-#define FUSEBERT_GEMM(name, tile, blocks)                                                  \
-  extern "C" __global__ void __launch_bounds__(tile::kThreads, blocks)                     \
+#define FUSEBERT_GEMM(name, tile)                                                          \
+  extern "C" __global__ void __launch_bounds__(TileOf<tile>::kThreads, TileOf<tile>::kBlocks) \
       name(const __grid_constant__ GemmParams params) {                                    \
-    gemm<Element, tile, Swizzled>(params);                                                 \
+    gemm<Element, TileOf<tile>, Swizzled>(params);                                         \
   }
 
-FUSEBERT_GEMM(gemm_large, Large, 2)
-FUSEBERT_GEMM(gemm_medium, Medium, 4)
-FUSEBERT_GEMM(gemm_small, Small, 6)
+FUSEBERT_GEMM(gemm_large, GemmTile::kLarge)
+FUSEBERT_GEMM(gemm_medium, GemmTile::kMedium)
+FUSEBERT_GEMM(gemm_small, GemmTile::kSmall)
 
 }  // namespace fusebert::cuda::gemm

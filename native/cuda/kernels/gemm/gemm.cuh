@@ -14,10 +14,19 @@
 
 namespace fusebert::cuda::gemm {
 
+// The place of this warp's part, computed when it is asked for: kept from the mainloop on, it would
+// cost registers there.
+template <class Tile>
+__device__ inline WarpPlace<Tile> place_after_mainloop() {
+  int thread = static_cast<int>(threadIdx.x);
+  asm volatile("" : "+r"(thread));
+  return WarpPlace<Tile>(thread);
+}
+
 // calls use(row, column, low, high) for this thread's pairs of neighbouring sums; columns are even.
 template <class Tile, class Use>
 __device__ inline void for_each_pair(Sums<Tile>& sums, const Use& use) {
-  const WarpPlace<Tile> place;
+  const auto place = place_after_mainloop<Tile>();
 #pragma unroll
   for (int i = 0; i < Tile::kFragmentsM; ++i) {
 #pragma unroll
@@ -53,7 +62,7 @@ __device__ inline void activate(GemmActivation activation, Sums<Tile>& sums) {
 
 template <class Tile>
 __device__ inline void add_bias(const GemmParams& params, int first_column, Sums<Tile>& sums) {
-  const WarpPlace<Tile> place;
+  const auto place = place_after_mainloop<Tile>();
 #pragma unroll
   for (int j = 0; j < Tile::kFragmentsN; ++j) {
     const int column = first_column + place.column + j * kMmaN + place.lane % 4 * 2;
@@ -103,7 +112,7 @@ class Staging {
 
 template <class T, class Tile, class Layout>
 __device__ inline void gemm(const GemmParams& params) {
-  extern __shared__ uint4 memory[];
+  extern __shared__ __align__(128) uint4 memory[];
   const int rows = *params.rows;
   const int row_tiles = (rows + Tile::kM - 1) / Tile::kM;
   const int tile = static_cast<int>(blockIdx.x);
@@ -118,19 +127,17 @@ __device__ inline void gemm(const GemmParams& params) {
 
   const Staging<T, Tile, Layout> staging(memory);
   __syncthreads();  // the stages are free
-  if (params.residual != nullptr) {
+  const bool has_residual = params.residual != nullptr;
+  if (has_residual) {
     const auto* residual = static_cast<const uint4*>(params.residual);
     staging.for_each_chunk(first_row, rows, first_column, params.columns, params.out_stride,
                            [&](uint4& chunk, std::int64_t offset) { chunk = residual[offset]; });
     __syncthreads();
-    for_each_pair<Tile>(sums, [&](int row, int column, float& low, float& high) {
-      const float2 added = unpack<T>(staging.pair(row, column));
-      low += added.x;
-      high += added.y;
-    });
   }
   for_each_pair<Tile>(sums, [&](int row, int column, float low, float high) {
-    staging.pair(row, column) = pack<T>(low, high);
+    std::uint32_t& pair = staging.pair(row, column);
+    const float2 added = has_residual ? unpack<T>(pair) : float2{0.0f, 0.0f};
+    pair = pack<T>(low + added.x, high + added.y);
   });
   __syncthreads();
   auto* out = static_cast<uint4*>(params.out);

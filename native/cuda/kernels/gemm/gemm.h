@@ -10,16 +10,11 @@
 
 namespace fusebert::cuda {
 
-enum class GemmTile { kLarge, kMedium, kSmall };
-inline constexpr int kGemmTiles = 3;
+// The kernel that makes tiles of a size: "gemm_large".
+const char* gemm_kernel(GemmTile tile);
 
-struct GemmTileInfo {
-  const char* kernel;
-  GemmTileShape shape;
-};
-const GemmTileInfo& gemm_tile_info(GemmTile tile);
-
-// The largest tile of which there are enough to keep the device busy. Results do not depend on it.
+// The tile with which the product [rows, columns] takes the least time by a model: a multiprocessor
+// takes its tiles in turn, small ones at a lower rate. Results do not depend on it.
 GemmTile choose_gemm_tile(std::int64_t rows, std::int64_t columns, int multiprocessors);
 
 class GemmKernels {
@@ -32,7 +27,7 @@ class GemmKernels {
 
  private:
   std::array<Kernel, kGemmTiles> kernels_;
-  std::array<unsigned, kGemmTiles> shared_bytes_{};
+  std::array<GemmTileShape, kGemmTiles> shapes_{};
 };
 
 }  // namespace fusebert::cuda

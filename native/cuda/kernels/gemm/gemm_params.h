@@ -7,22 +7,40 @@ namespace fusebert::cuda {
 
 enum class GemmActivation : std::int32_t { kNone, kGelu, kGeluTanh, kRelu, kTanh };
 
-// A block makes rows x columns of the result, each of its warps warp_rows x warp_columns of that.
+enum class GemmTile { kLarge, kMedium, kSmall };
+inline constexpr int kGemmTiles = 3;
+
+// A block makes rows x columns of the result, each of its warps warp_rows x warp_columns of that,
+// in steps of `depth` elements of which `stages` are in shared memory.
 struct GemmTileShape {
   int rows, columns, warp_rows, warp_columns;
-  int stages;  // from sm_80 on; before it two
+  int depth, stages;
+  int blocks;  // of a multiprocessor, that registers are planned for
 
   constexpr int threads() const {
     constexpr int kWarpThreads = 32;
     return rows / warp_rows * (columns / warp_columns) * kWarpThreads;
   }
+  constexpr int shared_bytes() const {
+    constexpr int kElementBytes = 2;
+    return stages * (rows + columns) * depth * kElementBytes;
+  }
 };
-// Small tiles have more stages: with few blocks, each must keep more of the weights on their way.
-inline constexpr GemmTileShape kLargeTile{128, 128, 64, 64, 3};
-inline constexpr GemmTileShape kMediumTile{64, 64, 32, 32, 4};
-inline constexpr GemmTileShape kSmallTile{32, 32, 16, 16, 8};
-// Elements of a row in a stage.
-inline constexpr int kGemmStageDepth = 32;
+
+// The shapes of an architecture: 80 is sm_80. Small tiles have more stages: with few blocks, each
+// must keep more of the weights on their way. Measured on sm_90 (docs/decisions/012): steps of 64
+// elements beat 32 by a tenth to a half. Where there is less shared memory, less is planned; before
+// sm_80, without asynchronous copies, two stages are all that is of use.
+constexpr GemmTileShape gemm_tile_shape(GemmTile tile, int architecture) {
+  const bool async = architecture >= 80, most = architecture >= 90;
+  const int depth = async ? 64 : 32;
+  switch (tile) {
+    case GemmTile::kLarge: return {128, 128, 64, async ? 32 : 64, depth, most ? 3 : 2, 2};
+    case GemmTile::kMedium: return {64, 64, 32, 32, depth, most ? 4 : async ? 3 : 2, async ? 3 : 4};
+    case GemmTile::kSmall: break;
+  }
+  return {32, 32, 16, 16, depth, most ? 8 : async ? 6 : 2, 3};
+}
 
 // out = activation(in · weightᵀ + bias) + residual. `in`, `weight`, `residual` and `out` hold
 // 16-bit numbers, all of the kernel's type, in rows that begin at multiples of 16 bytes.

@@ -1,13 +1,14 @@
-// The products of a block's tile: in [M, depth] · weightᵀ [depth, N], in steps of kDepth.
+// The products of a block's tile: in [M, depth] · weightᵀ [depth, N], in steps of
+// the tile's kDepth.
 //
-// Tiles of both factors pass through a ring of stages in shared memory, rows of 64 bytes, swizzled.
+// Tiles of both factors pass through a ring of stages in shared memory, swizzled.
 // Each warp takes its part of the tile from there as fragments for tensor cores. An element of the
 // result is one chain of multiply-adds over depth in rising order, whatever the tile's size, so
 // that no result depends on it.
 //
-// Global memory is read in 16-byte chunks, four neighbouring threads a row: (M + N) · 64 bytes a
-// step for 2 · M · N · 32 FLOP. Shared memory: M + N rows written, and read once by every warp that
-// needs them.
+// Global memory is read in 16-byte chunks, neighbouring threads those of a row: 2 (M + N) · kDepth
+// bytes a step for 2 · M · N · kDepth FLOP. Shared memory: M + N rows written, and read once by
+// every warp that needs them.
 #pragma once
 
 #include <cstdint>
@@ -20,57 +21,68 @@
 namespace fusebert::cuda::gemm {
 
 constexpr int kWarpSize = 32;
-constexpr int kDepth = kGemmStageDepth;
-constexpr int kChunk = 8;                     // elements in 16 bytes
-constexpr int kChunks = kDepth / kChunk;      // of a row in a stage
+constexpr int kChunk = 8;  // elements in 16 bytes
 constexpr int kMmaM = 16, kMmaN = 8, kMmaK = 16;
 
 // A block's tile is kM x kN, a warp's kWarpM x kWarpN of it.
-template <int kM_, int kN_, int kWarpM_, int kWarpN_, int kStages_>
+template <GemmTile kTile, int kArchitecture>
 struct Tile {
-  static constexpr int kM = kM_, kN = kN_, kWarpM = kWarpM_, kWarpN = kWarpN_, kStages = kStages_;
+  static constexpr GemmTileShape kShape = gemm_tile_shape(kTile, kArchitecture);
+  static constexpr int kM = kShape.rows, kN = kShape.columns;
+  static constexpr int kWarpM = kShape.warp_rows, kWarpN = kShape.warp_columns;
+  static constexpr int kDepth = kShape.depth, kStages = kShape.stages, kBlocks = kShape.blocks;
+  static constexpr int kChunks = kDepth / kChunk;  // of a row in a stage
   static constexpr int kWarpRows = kM / kWarpM;
-  static constexpr int kWarps = kWarpRows * (kN / kWarpN);
-  static constexpr int kThreads = kWarps * kWarpSize;
+  static constexpr int kThreads = kShape.threads();
   static constexpr int kStageElements = (kM + kN) * kDepth;
   static constexpr int kFragmentsM = kWarpM / kMmaM, kFragmentsN = kWarpN / kMmaN;
   static_assert(kM * kChunks % kThreads == 0 && kN * kChunks % kThreads == 0);
   static_assert(kFragmentsN % 2 == 0, "fragments of the weights are read in pairs");
+  // The finished tile passes through the same memory.
+  static_assert(kM * kN <= kStages * kStageElements);
 };
+template <GemmTile kTile>
+using TileOf = Tile<kTile, kImageArchitecture>;
 
-// Where this thread copies from and to: kRows rows of a matrix, of which `rows` exist.
+// Where this thread copies from and to: kRows rows of a matrix, of which `rows` exist, step by step.
 template <class Tile, class Layout, int kRows>
 class Side {
  public:
+  static constexpr int kChunks = Tile::kChunks;
   static constexpr int kCopies = kRows * kChunks / Tile::kThreads;
   static constexpr int kRowStep = Tile::kThreads / kChunks;
 
-  __device__ Side(const void* matrix, int stride, int first, int rows, int depth)
-      : chunk_(static_cast<int>(threadIdx.x) % kChunks),
-        row_(static_cast<int>(threadIdx.x) / kChunks),
-        left_(rows - first - row_),
-        depth_(depth),
-        stride_(stride),
-        matrix_(static_cast<const uint4*>(matrix)),
-        offset_((static_cast<std::int64_t>(first + row_) * stride) / kChunk + chunk_) {}
+  __device__ Side(const void* matrix, int stride, int first, int rows, int depth) {
+    const int row = static_cast<int>(threadIdx.x) / kChunks;
+    const int chunk = static_cast<int>(threadIdx.x) % kChunks;
+    position_ = Layout::template position<kChunks>(row, chunk);
+    rows_left_ = rows - first - row;
+    chunks_left_ = depth / kChunk - chunk;
+    row_step_ = kRowStep * stride / kChunk;
+    // Where this thread has nothing to copy, its address should still be one that exists.
+    source_ = static_cast<const uint4*>(matrix) +
+              static_cast<std::int64_t>(rows_left_ > 0 ? first + row : first) * stride / kChunk +
+              (chunks_left_ > 0 ? chunk : 0);
+  }
 
-  // Begins to copy all rows of a step to a stage.
-  __device__ void copy(int step, std::uint32_t stage) const {
+  // Begins to copy all rows of the next step to a stage.
+  __device__ void copy(std::uint32_t stage) {
 #pragma unroll
     for (int i = 0; i < kCopies; ++i) {
-      const bool zeros = outside(step, i);
-      // Nothing is read for zeros, but the address should be one that exists.
-      const uint4* from = zeros ? matrix_ : source(step, i);
+      const bool zeros = outside(i);
+      const uint4* from = zeros ? source_ : source(i);  // nothing is read for zeros
       ptx::cp_async_16(stage + 16 * position(i), from, zeros);
     }
+    advance();
   }
 
   // The same through registers: first half, second half.
-  __device__ void fetch(int step, uint4 (&held)[kCopies]) const {
+  __device__ void fetch(uint4 (&held)[kCopies]) {
 #pragma unroll
     for (int i = 0; i < kCopies; ++i) {
-      held[i] = outside(step, i) ? uint4{0, 0, 0, 0} : __ldg(source(step, i));
+      held[i] = outside(i) ? uint4{0, 0, 0, 0} : __ldg(source(i));
     }
+    advance();
   }
   __device__ void put(const uint4 (&held)[kCopies], uint4* stage) const {
 #pragma unroll
@@ -78,60 +90,71 @@ class Side {
   }
 
  private:
-  __device__ bool outside(int step, int i) const {
-    return i * kRowStep >= left_ || step * kDepth + chunk_ * kChunk >= depth_;
-  }
-  __device__ const uint4* source(int step, int i) const {
-    return matrix_ + offset_ + static_cast<std::int64_t>(i) * kRowStep * (stride_ / kChunk) +
-           step * kChunks;
+  __device__ bool outside(int i) const { return i * kRowStep >= rows_left_ || chunks_left_ <= 0; }
+  __device__ const uint4* source(int i) const {
+    return source_ + static_cast<std::int64_t>(i) * row_step_;
   }
   __device__ int position(int i) const {
-    return Layout::template position<kChunks>(row_ + i * kRowStep, chunk_);
+    static_assert(kRowStep % 8 == 0, "rows that are eight apart are swizzled alike");
+    return position_ + i * kRowStep * kChunks;
+  }
+  __device__ void advance() {
+    chunks_left_ -= kChunks;
+    if (chunks_left_ > 0) source_ += kChunks;
   }
 
-  int chunk_, row_, left_, depth_, stride_;
-  const uint4* matrix_;
-  std::int64_t offset_;
+  int position_;     // in a stage, of the first row
+  int rows_left_;    // from the first row on
+  int chunks_left_;  // of a row, from this thread's on
+  int row_step_;     // chunks from a row that this thread copies to the next
+  const uint4* source_;
 };
 
 // Stages filled by asynchronous copies, kStages - 1 of them ahead.
 template <class Tile, class In, class Weight>
 class AsyncPipeline {
  public:
-  __device__ AsyncPipeline(const In& in, const Weight& weight, uint4* stages, int steps)
+  __device__ AsyncPipeline(In& in, Weight& weight, uint4* stages, int steps)
       : in_(in),
         weight_(weight),
         stages_(static_cast<std::uint32_t>(__cvta_generic_to_shared(stages))),
-        steps_(steps) {
-    for (int step = 0; step < Tile::kStages - 1; ++step) begin(step);
+        steps_left_(steps) {
+    for (int stage = 0; stage < Tile::kStages - 1; ++stage) begin();
   }
 
-  // The shared-memory address of a step's stage, once all of it is there.
-  __device__ std::uint32_t acquire(int step) {
+  // The shared-memory address of the next step's stage, once all of it is there.
+  __device__ std::uint32_t acquire() {
     ptx::cp_async_wait_group<Tile::kStages - 2>();
     // Everyone's copies have arrived, and everyone has left the stage that is filled next.
     __syncthreads();
-    begin(step + Tile::kStages - 1);
-    return stage(step);
+    begin();
+    const std::uint32_t stage = stages_ + read_;
+    read_ = after(read_);
+    return stage;
   }
-  __device__ void release(int) {}
+  __device__ void release() {}
 
  private:
-  __device__ std::uint32_t stage(int step) const {
-    return stages_ + static_cast<std::uint32_t>(step % Tile::kStages * Tile::kStageElements * 2);
+  static constexpr std::uint32_t kStageBytes = Tile::kStageElements * 2;
+
+  __device__ static std::uint32_t after(std::uint32_t stage) {
+    return stage == (Tile::kStages - 1) * kStageBytes ? 0 : stage + kStageBytes;
   }
-  __device__ void begin(int step) {
-    if (step < steps_) {
-      in_.copy(step, stage(step));
-      weight_.copy(step, stage(step) + Tile::kM * kDepth * 2);
+  __device__ void begin() {
+    if (steps_left_ > 0) {
+      in_.copy(stages_ + write_);
+      weight_.copy(stages_ + write_ + Tile::kM * Tile::kDepth * 2);
+      write_ = after(write_);
     }
+    --steps_left_;
     ptx::cp_async_commit_group();  // an empty group keeps the count
   }
 
-  const In& in_;
-  const Weight& weight_;
+  In& in_;
+  Weight& weight_;
   std::uint32_t stages_;
-  int steps_;
+  std::uint32_t read_ = 0, write_ = 0;  // bytes from `stages_`
+  int steps_left_;                      // to be begun
 };
 
 // Two stages filled through registers, where there are no asynchronous copies: a step's loads are
@@ -139,39 +162,42 @@ class AsyncPipeline {
 template <class Tile, class In, class Weight>
 class RegisterPipeline {
  public:
-  __device__ RegisterPipeline(const In& in, const Weight& weight, uint4* stages, int steps)
-      : in_(in), weight_(weight), stages_(stages), steps_(steps) {
-    fetch(0);
+  __device__ RegisterPipeline(In& in, Weight& weight, uint4* stages, int steps)
+      : in_(in), weight_(weight), stages_(stages), steps_left_(steps) {
+    fetch();
     put(0);
     __syncthreads();
   }
 
-  __device__ std::uint32_t acquire(int step) {
-    if (step + 1 < steps_) fetch(step + 1);
-    return static_cast<std::uint32_t>(__cvta_generic_to_shared(stage(step)));
+  __device__ std::uint32_t acquire() {
+    --steps_left_;
+    if (steps_left_ > 0) fetch();
+    return static_cast<std::uint32_t>(__cvta_generic_to_shared(stage(current_)));
   }
-  __device__ void release(int step) {
-    if (step + 1 < steps_) put(step + 1);
+  __device__ void release() {
+    current_ ^= 1;
+    if (steps_left_ > 0) put(current_);
     __syncthreads();
   }
 
  private:
-  __device__ uint4* stage(int step) const {
-    return stages_ + step % 2 * (Tile::kStageElements / kChunk);
+  __device__ uint4* stage(int index) const {
+    return stages_ + index * (Tile::kStageElements / kChunk);
   }
-  __device__ void fetch(int step) {
-    in_.fetch(step, held_in_);
-    weight_.fetch(step, held_weight_);
+  __device__ void fetch() {
+    in_.fetch(held_in_);
+    weight_.fetch(held_weight_);
   }
-  __device__ void put(int step) {
-    in_.put(held_in_, stage(step));
-    weight_.put(held_weight_, stage(step) + Tile::kM * kChunks);
+  __device__ void put(int index) {
+    in_.put(held_in_, stage(index));
+    weight_.put(held_weight_, stage(index) + Tile::kM * Tile::kChunks);
   }
 
-  const In& in_;
-  const Weight& weight_;
+  In& in_;
+  Weight& weight_;
   uint4* stages_;
-  int steps_;
+  int steps_left_;  // to be acquired
+  int current_ = 0;
   uint4 held_in_[In::kCopies];
   uint4 held_weight_[Weight::kCopies];
 };
@@ -179,9 +205,12 @@ class RegisterPipeline {
 // The place of this warp's part in its block's tile.
 template <class Tile>
 struct WarpPlace {
-  int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  int row = static_cast<int>(threadIdx.x) / kWarpSize % Tile::kWarpRows * Tile::kWarpM;
-  int column = static_cast<int>(threadIdx.x) / kWarpSize / Tile::kWarpRows * Tile::kWarpN;
+  int lane, row, column;
+
+  __device__ explicit WarpPlace(int thread)
+      : lane(thread % kWarpSize),
+        row(thread / kWarpSize % Tile::kWarpRows * Tile::kWarpM),
+        column(thread / kWarpSize / Tile::kWarpRows * Tile::kWarpN) {}
 };
 
 template <class Tile>
@@ -192,24 +221,28 @@ using Sums = float[Tile::kFragmentsM][Tile::kFragmentsN][4];
 template <class T, class Tile, class Layout>
 __device__ inline void multiply_stage(std::uint32_t stage, const WarpPlace<Tile>& place,
                                       Sums<Tile>& sums) {
-  const std::uint32_t weights = stage + Tile::kM * kDepth * 2;
+  constexpr int kChunks = Tile::kChunks;
+  const std::uint32_t weights = stage + Tile::kM * Tile::kDepth * 2;
   // Matrices in the order of a's registers: rows, rows + 8, then both 8 columns on. For b they are
   // the two halves of one fragment, then those of the next.
   const int a_row = place.row + place.lane % 16, a_chunk = place.lane / 16;
   const int b_row = place.column + place.lane % 8 + place.lane / 16 * 8;
   const int b_chunk = place.lane / 8 % 2;
+  const std::uint32_t a_first = stage + 16 * Layout::template position<kChunks>(a_row, a_chunk);
+  const std::uint32_t b_first = weights + 16 * Layout::template position<kChunks>(b_row, b_chunk);
 #pragma unroll
-  for (int slice = 0; slice < kDepth / kMmaK; ++slice) {
+  for (int slice = 0; slice < Tile::kDepth / kMmaK; ++slice) {
     std::uint32_t a[Tile::kFragmentsM][4], b[Tile::kFragmentsN / 2][4];
+    // Fragments are 16 rows apart, which are swizzled alike.
+    const std::uint32_t a_slice = Layout::after(a_first, 2 * slice);
+    const std::uint32_t b_slice = Layout::after(b_first, 2 * slice);
 #pragma unroll
     for (int i = 0; i < Tile::kFragmentsM; ++i) {
-      ptx::ldmatrix_x4(a[i], stage + 16 * Layout::template position<kChunks>(
-                                             a_row + i * kMmaM, 2 * slice + a_chunk));
+      ptx::ldmatrix_x4(a[i], a_slice + 16 * i * kMmaM * kChunks);
     }
 #pragma unroll
     for (int j = 0; j < Tile::kFragmentsN / 2; ++j) {
-      ptx::ldmatrix_x4(b[j], weights + 16 * Layout::template position<kChunks>(
-                                                b_row + j * 2 * kMmaN, 2 * slice + b_chunk));
+      ptx::ldmatrix_x4(b[j], b_slice + 16 * j * 2 * kMmaN * kChunks);
     }
 #pragma unroll
     for (int i = 0; i < Tile::kFragmentsM; ++i) {
@@ -228,9 +261,8 @@ __device__ inline void multiply_tile(const GemmParams& params, int rows, int fir
                                      int first_column, uint4* stages, Sums<Tile>& sums) {
   using In = Side<Tile, Layout, Tile::kM>;
   using Weight = Side<Tile, Layout, Tile::kN>;
-  const In in(params.in, params.in_stride, first_row, rows, params.depth);
-  const Weight weight(params.weight, params.weight_stride, first_column, params.columns,
-                      params.depth);
+  In in(params.in, params.in_stride, first_row, rows, params.depth);
+  Weight weight(params.weight, params.weight_stride, first_column, params.columns, params.depth);
 #pragma unroll
   for (auto& row : sums) {
 #pragma unroll
@@ -239,15 +271,15 @@ __device__ inline void multiply_tile(const GemmParams& params, int rows, int fir
       for (float& sum : fragment) sum = 0.0f;
     }
   }
-  const int steps = (params.depth + kDepth - 1) / kDepth;
-  const WarpPlace<Tile> place;
+  const int steps = (params.depth + Tile::kDepth - 1) / Tile::kDepth;
+  const WarpPlace<Tile> place(static_cast<int>(threadIdx.x));
   using Pipeline = Arch::Pipeline<AsyncPipeline<Tile, In, Weight>,
                                   RegisterPipeline<Tile, In, Weight>>;
   Pipeline pipeline(in, weight, stages, steps);
   for (int step = 0; step < steps; ++step) {
-    const std::uint32_t stage = pipeline.acquire(step);
+    const std::uint32_t stage = pipeline.acquire();
     multiply_stage<T, Tile, Layout>(stage, place, sums);
-    pipeline.release(step);
+    pipeline.release();
   }
 }
 
