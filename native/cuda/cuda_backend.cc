@@ -53,14 +53,14 @@ class CudaBackend final : public Backend {
 
   Status encode(const PackedBatch& batch, const EncodeOutput& output,
                 const std::atomic<bool>& cancelled) override {
-    // After an error of the device, what it holds is lost.
-    FUSEBERT_RETURN_IF_ERROR(failed_);
+    FUSEBERT_RETURN_IF_ERROR(context_->state());
+    const ContextScope scope(*context_);
+    FUSEBERT_RETURN_IF_ERROR(scope.status());
     const Status status = parts_->for_each(
         batch, output, cancelled, [&](const PackedBatch& part, const EncodeOutput& out) {
           return encoder_->run(part, out, cancelled);
         });
-    if (status.code() == StatusCode::kDeviceFailed) failed_ = status;
-    return status;
+    return context_->examine(status);
   }
 
  private:
@@ -73,7 +73,6 @@ class CudaBackend final : public Backend {
   std::unique_ptr<DeviceEncoder> encoder_;
   std::optional<BatchParts> parts_;
   BackendDescription description_;
-  Status failed_;
 };
 
 }  // namespace
@@ -85,9 +84,12 @@ Result<std::unique_ptr<Backend>> load_cuda_backend(const BackendOptions& options
                                                    const WeightTable& weights) {
   FUSEBERT_RETURN_IF_ERROR(validate(options));
   FUSEBERT_RETURN_IF_ERROR(check_runs(geometry));
-  FUSEBERT_RETURN_IF_ERROR(context->use());
+  FUSEBERT_RETURN_IF_ERROR(context->state());
   auto backend = std::make_unique<CudaBackend>(context, geometry);
-  FUSEBERT_RETURN_IF_ERROR(backend->load(options, type, modules, weights));
+  const ContextScope scope(*context);
+  FUSEBERT_RETURN_IF_ERROR(scope.status());
+  const Status loaded = backend->load(options, type, modules, weights);
+  FUSEBERT_RETURN_IF_ERROR(context->examine(loaded));
   return std::unique_ptr<Backend>(std::move(backend));
 }
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "backend/backend.h"
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 #include "cuda/encoder/kernel_set.h"
 
 namespace fusebert::cuda {

@@ -54,17 +54,23 @@ Result<Api> open() {
     return unavailable("Expected cuGetProcAddress_v2 in " + name + " but it is missing.");
   }
 
-#define FUSEBERT_FIND(function)                                                                \
-  {                                                                                            \
-    void* found = nullptr;                                                                     \
-    const CUresult result = get_address(#function, &found, CUDA_VERSION,                       \
-                                        CU_GET_PROC_ADDRESS_DEFAULT, nullptr);                 \
-    if (result != CUDA_SUCCESS || found == nullptr) {                                          \
-      return unavailable("Expected " #function " in " + name + " but it is missing.");         \
-    }                                                                                          \
-    api.function = reinterpret_cast<decltype(api.function)>(found);                            \
+  const auto find = [&](const char* function) -> void* {
+    void* found = nullptr;
+    const CUresult result =
+        get_address(function, &found, CUDA_VERSION, CU_GET_PROC_ADDRESS_DEFAULT, nullptr);
+    return result == CUDA_SUCCESS ? found : nullptr;
+  };
+// Not one by way of the other: a name that is passed on is replaced by that of its version.
+#define FUSEBERT_FIND(function) \
+  api.function = reinterpret_cast<decltype(api.function)>(find(#function));
+#define FUSEBERT_REQUIRE(function)                                                     \
+  api.function = reinterpret_cast<decltype(api.function)>(find(#function));            \
+  if (api.function == nullptr) {                                                       \
+    return unavailable("Expected " #function " in " + name + " but it is missing.");   \
   }
-  FUSEBERT_CUDA_FUNCTIONS(FUSEBERT_FIND)
+  FUSEBERT_CUDA_FUNCTIONS(FUSEBERT_REQUIRE)
+  FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(FUSEBERT_FIND)
+#undef FUSEBERT_REQUIRE
 #undef FUSEBERT_FIND
 
   const CUresult result = api.cuInit(0);

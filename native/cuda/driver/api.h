@@ -10,7 +10,7 @@
 
 namespace fusebert::cuda {
 
-// Every function that fusebert calls. Names of cuda.h are macros for the newest version of each.
+// Every function that fusebert needs. Names of cuda.h are macros for the newest version of each.
 #define FUSEBERT_CUDA_FUNCTIONS(X)                                                              \
   X(cuInit)                                                                                     \
   X(cuGetErrorName)                                                                             \
@@ -20,8 +20,10 @@ namespace fusebert::cuda {
   X(cuDeviceGetCount)                                                                           \
   X(cuDeviceGetName)                                                                            \
   X(cuDevicePrimaryCtxRelease)                                                                  \
+  X(cuDevicePrimaryCtxReset)                                                                    \
   X(cuDevicePrimaryCtxRetain)                                                                   \
-  X(cuCtxSetCurrent)                                                                            \
+  X(cuCtxPopCurrent)                                                                            \
+  X(cuCtxPushCurrent)                                                                           \
   X(cuMemGetInfo)                                                                               \
   X(cuMemAlloc)                                                                                 \
   X(cuMemFree)                                                                                  \
@@ -38,14 +40,22 @@ namespace fusebert::cuda {
   X(cuStreamCreate)                                                                             \
   X(cuStreamDestroy)                                                                            \
   X(cuStreamSynchronize)                                                                        \
+  X(cuStreamWaitEvent)                                                                          \
   X(cuEventCreate)                                                                              \
   X(cuEventDestroy)                                                                             \
+  X(cuEventQuery)                                                                               \
   X(cuEventRecord)                                                                              \
   X(cuEventSynchronize)
+
+// Null where the driver lacks them: the virtual GPU has primary contexts alone.
+#define FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(X)                                                     \
+  X(cuCtxCreate)                                                                                \
+  X(cuCtxDestroy)
 
 struct Api {
 #define FUSEBERT_DECLARE(name) decltype(&::name) name = nullptr;
   FUSEBERT_CUDA_FUNCTIONS(FUSEBERT_DECLARE)
+  FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(FUSEBERT_DECLARE)
 #undef FUSEBERT_DECLARE
   int driver_version = 0;  // of CUDA: 1000 · major + 10 · minor
 

@@ -1,24 +1,22 @@
-// Making what lives in a context.
+// Looking at devices, making contexts, and finding out what became of them.
 #include "cuda/driver/context.h"
 
 #include <array>
-#include <string>
+#include <map>
 
 namespace fusebert::cuda {
 namespace {
 
-constexpr double kMebibyte = 1024.0 * 1024.0;
+// The contexts of this process, by driver and device.
+struct Registry {
+  std::mutex mutex;
+  std::map<std::pair<const Api*, int>, std::weak_ptr<const Context>> contexts;
+};
 
-std::string mebibytes(std::size_t bytes) {
-  return std::to_string(static_cast<long long>(static_cast<double>(bytes) / kMebibyte)) + " MiB";
-}
-
-// Wraps what a creating call has put into `handle`.
-template <class T, class Handle>
-Result<T> owned(const ContextPointer& context, CUresult result, const char* what,
-                Handle& handle) {
-  FUSEBERT_RETURN_IF_ERROR(context->api().check(result, what));
-  return T(context, handle);
+Registry& registry() {
+  // Never destroyed: threads may still load models when the process ends.
+  static Registry& all = *new Registry();
+  return all;
 }
 
 }  // namespace
@@ -51,55 +49,64 @@ Result<DeviceProperties> device_properties(const Api& api, int ordinal) {
 }
 
 Result<std::shared_ptr<const Context>> Context::open(const Api& api, int ordinal) {
+  const std::lock_guard lock(registry().mutex);
+  std::weak_ptr<const Context>& known = registry().contexts[{&api, ordinal}];
+  const std::shared_ptr<const Context> present = known.lock();
+  if (present != nullptr && !present->lost()) return present;
   auto properties = device_properties(api, ordinal);
   if (!properties.ok()) return properties.status();
   CUdevice device = 0;
   FUSEBERT_CUDA_CHECK(api, cuDeviceGet(&device, ordinal));
   std::shared_ptr<Context> context(new Context(api, device, std::move(properties.value())));
-  FUSEBERT_CUDA_CHECK(api, cuDevicePrimaryCtxRetain(&context->context_, device));
-  FUSEBERT_RETURN_IF_ERROR(context->use());
+  FUSEBERT_RETURN_IF_ERROR(context->create(present != nullptr));
+  known = context;
   return std::shared_ptr<const Context>(std::move(context));
 }
 
-Context::~Context() {
-  if (context_ != nullptr) api_.cuDevicePrimaryCtxRelease(device_);
-}
-
-Result<Stream> create_stream(const ContextPointer& context) {
-  CUstream stream = nullptr;
-  const CUresult result = context->api().cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING);
-  return owned<Stream>(context, result, "cuStreamCreate", stream);
-}
-
-Result<Event> create_event(const ContextPointer& context) {
-  CUevent event = nullptr;
-  const CUresult result = context->api().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
-  return owned<Event>(context, result, "cuEventCreate", event);
-}
-
-Result<DeviceMemory> allocate_device(const ContextPointer& context, std::size_t bytes) {
-  CUdeviceptr address = 0;
-  const CUresult result = context->api().cuMemAlloc(&address, bytes);
-  if (result == CUDA_ERROR_OUT_OF_MEMORY) {
-    std::size_t free = 0, total = 0;
-    context->api().cuMemGetInfo(&free, &total);
-    return Status(StatusCode::kOutOfMemory,
-                  "Expected " + mebibytes(bytes) + " of memory on " + context->name() + " but " +
-                      mebibytes(free) + " of " + mebibytes(total) + " are free.");
+Status Context::create(bool after_a_lost_one) {
+  if (api_.cuCtxCreate != nullptr && api_.cuCtxDestroy != nullptr) {
+    // Threads that wait for long sleep; wait_for() spins first, where the end may be near.
+    FUSEBERT_CUDA_CHECK(api_,
+                        cuCtxCreate(&context_, nullptr, CU_CTX_SCHED_BLOCKING_SYNC, device_));
+    CUcontext popped = nullptr;
+    FUSEBERT_CUDA_CHECK(api_, cuCtxPopCurrent(&popped));
+    return Status();
   }
-  return owned<DeviceMemory>(context, result, "cuMemAlloc", address);
+  // Of primary contexts there is one: who lost it still holds it, and it is of no use to anybody.
+  if (after_a_lost_one) FUSEBERT_CUDA_CHECK(api_, cuDevicePrimaryCtxReset(device_));
+  FUSEBERT_CUDA_CHECK(api_, cuDevicePrimaryCtxRetain(&context_, device_));
+  return Status();
 }
 
-Result<PinnedMemory> allocate_pinned(const ContextPointer& context, std::size_t bytes) {
-  void* memory = nullptr;
-  const CUresult result = context->api().cuMemHostAlloc(&memory, bytes, 0);
-  return owned<PinnedMemory>(context, result, "cuMemHostAlloc", memory);
+Context::~Context() {
+  if (context_ == nullptr) return;
+  if (api_.cuCtxDestroy != nullptr) {
+    api_.cuCtxDestroy(context_);
+  } else {
+    api_.cuDevicePrimaryCtxRelease(device_);
+  }
 }
 
-Result<Module> load_module(const ContextPointer& context, const void* image) {
-  CUmodule module = nullptr;
-  const CUresult result = context->api().cuModuleLoadData(&module, image);
-  return owned<Module>(context, result, "cuModuleLoadData", module);
+Status Context::state() const {
+  if (!lost()) return Status();
+  const std::lock_guard lock(mutex_);
+  return loss_;
+}
+
+Status Context::examine(const Status& failure) const {
+  if (failure.code() != StatusCode::kDeviceFailed) return failure;
+  if (!lost()) {
+    // A poisoned context answers every call with its error; others have merely refused one.
+    std::size_t free = 0, total = 0;
+    if (api_.cuMemGetInfo(&free, &total) == CUDA_SUCCESS) return failure;
+    const std::lock_guard lock(mutex_);
+    if (loss_.ok()) {
+      loss_ = Status(failure.code(), failure.message() + " What the device held for this process "
+                                                         "is lost with it: load the model again.");
+    }
+    lost_.store(true, std::memory_order_release);
+  }
+  return state();
 }
 
 }  // namespace fusebert::cuda

@@ -1,13 +1,14 @@
-// A device's primary context and what lives in it: memory, streams, events, modules. Each object
-// keeps the context alive, and gives back what it holds when it goes.
+// A CUDA context of our own on a device, shared by all models there, so that what we do to it
+// and what befalls it is nobody else's. An error that poisons it ends it: it is lost, and the next
+// one to open the device gets another.
 //
-// The driver works on the calling thread's current context: a thread calls Context::use() once
-// before it uses the objects, except that their destructors do so themselves.
+// The driver works on the calling thread's current context, which may be somebody else's: a
+// ContextScope makes ours current and puts the other back.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -29,13 +30,21 @@ Result<DeviceProperties> device_properties(const Api& api, int ordinal);
 
 class Context {
  public:
+  // The device's context of this process, or a new one when there is none or it is lost.
   // kDeviceUnavailable when there is no such device. `ordinal` counts from 0.
   static Result<std::shared_ptr<const Context>> open(const Api& api, int ordinal);
+  // Frees what is left in it.
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  Status use() const { return api_.check(api_.cuCtxSetCurrent(context_), "cuCtxSetCurrent"); }
+  // ok, or the error by which the context was lost, for whoever asks and as often.
+  Status state() const;
+  bool lost() const { return lost_.load(std::memory_order_acquire); }
+  // Given the failure of a driver call, finds out whether the context is lost by it. Returns what
+  // is to be told: the failure, or the one by which the context was lost before. In a ContextScope,
+  // with no work under way in the caller's streams.
+  Status examine(const Status& failure) const;
 
   const Api& api() const { return api_; }
   int ordinal() const { return properties_.ordinal; }
@@ -44,57 +53,41 @@ class Context {
   int multiprocessors() const { return properties_.multiprocessors; }
 
  private:
+  friend class ContextScope;
+
   Context(const Api& api, CUdevice device, DeviceProperties properties)
       : api_(api), device_(device), properties_(std::move(properties)) {}
+  Status create(bool after_a_lost_one);
 
   const Api& api_;
   CUdevice device_;
   CUcontext context_ = nullptr;
   DeviceProperties properties_;
+  mutable std::atomic<bool> lost_{false};
+  mutable std::mutex mutex_;
+  mutable Status loss_;  // guarded by mutex_
 };
 
 using ContextPointer = std::shared_ptr<const Context>;
 
-// A handle of the driver with the context that it belongs to; `kRelease` gives it back.
-template <class Handle, auto kRelease>
-class Owned {
+// While it lives, the context is the calling thread's current one.
+class ContextScope {
  public:
-  Owned() = default;
-  Owned(ContextPointer context, Handle handle)
-      : context_(std::move(context)), handle_(handle) {}
-  Owned(Owned&& other) noexcept
-      : context_(std::move(other.context_)), handle_(std::exchange(other.handle_, Handle())) {}
-  Owned& operator=(Owned&& other) noexcept {
-    std::swap(context_, other.context_);
-    std::swap(handle_, other.handle_);
-    return *this;
+  explicit ContextScope(const Context& context)
+      : context_(context), result_(context.api_.cuCtxPushCurrent(context.context_)) {}
+  ~ContextScope() {
+    CUcontext popped = nullptr;
+    if (ok()) context_.api_.cuCtxPopCurrent(&popped);
   }
-  ~Owned() {
-    // Nothing can be done about a failure: the context is lost, and with it the resource.
-    if (handle_ != Handle() && context_->use().ok()) (context_->api().*kRelease)(handle_);
-  }
+  ContextScope(const ContextScope&) = delete;
+  ContextScope& operator=(const ContextScope&) = delete;
 
-  Handle get() const { return handle_; }
-  const Api& api() const { return context_->api(); }
+  bool ok() const { return result_ == CUDA_SUCCESS; }
+  Status status() const { return context_.api_.check(result_, "cuCtxPushCurrent"); }
 
  private:
-  ContextPointer context_;
-  Handle handle_ = Handle();
+  const Context& context_;
+  CUresult result_;
 };
-
-using Stream = Owned<CUstream, &Api::cuStreamDestroy>;
-using Event = Owned<CUevent, &Api::cuEventDestroy>;
-using Module = Owned<CUmodule, &Api::cuModuleUnload>;
-using DeviceMemory = Owned<CUdeviceptr, &Api::cuMemFree>;
-using PinnedMemory = Owned<void*, &Api::cuMemFreeHost>;
-
-// A stream that does not wait for the legacy default stream.
-Result<Stream> create_stream(const ContextPointer& context);
-Result<Event> create_event(const ContextPointer& context);
-// Not initialised. kOutOfMemory says how much was asked for and how much is free.
-Result<DeviceMemory> allocate_device(const ContextPointer& context, std::size_t bytes);
-Result<PinnedMemory> allocate_pinned(const ContextPointer& context, std::size_t bytes);
-// `image`: a cubin, or PTX text that ends with a zero.
-Result<Module> load_module(const ContextPointer& context, const void* image);
 
 }  // namespace fusebert::cuda

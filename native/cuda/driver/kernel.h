@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/status.h"
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 
 namespace fusebert::cuda {
 

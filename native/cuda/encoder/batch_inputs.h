@@ -6,7 +6,7 @@
 
 #include "core/packed_batch.h"
 #include "core/status.h"
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 #include "cuda/kernels/attention/attention.h"
 
 namespace fusebert::cuda {

@@ -245,7 +245,6 @@ Status DeviceEncoder::check_finite() const {
 
 Status DeviceEncoder::run(const PackedBatch& batch, const EncodeOutput& output,
                           const std::atomic<bool>& cancelled) {
-  FUSEBERT_RETURN_IF_ERROR(context_->use());
   const std::int64_t tokens = batch.total_tokens(), sequences = batch.batch_size();
   FUSEBERT_RETURN_IF_ERROR(inputs_.upload(stream_, batch));
   FUSEBERT_RETURN_IF_ERROR(embed(tokens));

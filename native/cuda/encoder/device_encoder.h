@@ -10,7 +10,7 @@
 #include "backend/backend.h"
 #include "core/packed_batch.h"
 #include "core/status.h"
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 #include "cuda/encoder/batch_inputs.h"
 #include "cuda/encoder/device_weights.h"
 #include "cuda/encoder/kernel_set.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/status.h"
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 #include "cuda/encoder/kernel_set.h"
 #include "model/geometry.h"
 #include "model/weights.h"

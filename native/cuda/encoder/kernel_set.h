@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/status.h"
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 #include "cuda/driver/kernel.h"
 #include "cuda/kernels/attention/attention.h"
 #include "cuda/kernels/gemm/gemm.h"

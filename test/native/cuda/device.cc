@@ -39,9 +39,14 @@ std::string read_file(const std::string& path) {
 }  // namespace
 
 Device& Device::get() {
-  // Never destroyed: the driver may be gone when static objects go.
-  static Device& device = *new Device();
-  return device;
+  // Not destroyed at the end: the driver may be gone when static objects go.
+  static Device* device = nullptr;
+  if (device != nullptr && device->context_->lost()) {
+    delete device;
+    device = nullptr;
+  }
+  if (device == nullptr) device = new Device();
+  return *device;
 }
 
 Device::Device()

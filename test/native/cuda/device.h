@@ -11,13 +11,14 @@
 #include <string>
 #include <vector>
 
-#include "cuda/driver/context.h"
+#include "cuda/driver/resources.h"
 
 namespace fusebert::cuda::testing {
 
 class Device {
  public:
-  // One for the whole process. Fails the test program where there is none.
+  // One for the whole process, or a new one once a test has lost its context. Fails the test
+  // program where there is none.
   static Device& get();
 
   const ContextPointer& context() const { return context_; }
@@ -34,6 +35,7 @@ class Device {
   Device();
 
   ContextPointer context_;
+  ContextScope scope_{*context_};
   Stream stream_;
   std::map<std::string, Module> modules_;
 };
