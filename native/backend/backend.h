@@ -52,6 +52,9 @@ class Backend {
   // to the bit, on what else is in the batch or on the number of threads.
   virtual Status encode(const PackedBatch& batch, const EncodeOutput& output,
                         const std::atomic<bool>& cancelled) = 0;
+
+  // Gives back what only encode() needs, until it does again. Not while encode() runs.
+  virtual void trim() {}
 };
 
 // Code for a GPU, from the addon's own table (napi/cuda.h).
@@ -74,6 +77,7 @@ struct BackendOptions {
   std::string no_cuda_reason;       // why there is none, for `reason`
   int threads = 0;              // 0: as many as are worth it
   int64_t max_batch_tokens = 0; // 0: the backend's choice
+  int64_t max_device_bytes = 0; // of a GPU's memory for the model; 0: no limit
 };
 
 // kInvalidArgument when a number is out of its range.

@@ -37,15 +37,21 @@ namespace fusebert::cuda {
   X(cuModuleGetFunction)                                                                        \
   X(cuFuncSetAttribute)                                                                         \
   X(cuLaunchKernelEx)                                                                           \
+  X(cuStreamBeginCapture)                                                                       \
   X(cuStreamCreate)                                                                             \
   X(cuStreamDestroy)                                                                            \
+  X(cuStreamEndCapture)                                                                         \
   X(cuStreamSynchronize)                                                                        \
   X(cuStreamWaitEvent)                                                                          \
   X(cuEventCreate)                                                                              \
   X(cuEventDestroy)                                                                             \
   X(cuEventQuery)                                                                               \
   X(cuEventRecord)                                                                              \
-  X(cuEventSynchronize)
+  X(cuEventSynchronize)                                                                         \
+  X(cuGraphDestroy)                                                                             \
+  X(cuGraphExecDestroy)                                                                         \
+  X(cuGraphInstantiate)                                                                         \
+  X(cuGraphLaunch)
 
 // Null where the driver lacks them: the virtual GPU has primary contexts alone.
 #define FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(X)                                                     \

@@ -8,7 +8,7 @@
 namespace fusebert::cuda {
 namespace {
 
-// Arrays begin where a vector load may, and at the same places for all batches of about a size.
+// Arrays begin where a vector load may.
 constexpr std::size_t kTokenStep = 64;
 
 constexpr std::size_t round_up(std::size_t value, std::size_t step) {
@@ -17,10 +17,10 @@ constexpr std::size_t round_up(std::size_t value, std::size_t step) {
 
 }  // namespace
 
-// Returns the bytes of all. A batch has no more sequences, and no more of attention's items, than
-// tokens.
-std::size_t BatchInputs::lay_out(std::size_t tokens) {
-  const std::size_t room = round_up(tokens + 1, kTokenStep);
+// For batches of up to so many tokens; returns the bytes of all. A batch has no more sequences, and
+// no more of attention's items, than tokens.
+std::size_t BatchInputs::lay_out(std::int64_t tokens) {
+  const std::size_t room = round_up(static_cast<std::size_t>(tokens) + 1, kTokenStep);
   const std::size_t bytes = room * sizeof(std::int32_t);
   cu_seqlens_ = round_up(kPlanOffset + sizeof(AttentionPlan), kTokenStep);
   ids_ = cu_seqlens_ + bytes;
@@ -31,25 +31,28 @@ std::size_t BatchInputs::lay_out(std::size_t tokens) {
 }
 
 Result<BatchInputs> BatchInputs::create(const ContextPointer& context, std::int64_t max_tokens,
-                                        int heads, int head_dim) {
+                                        int heads, int head_dim, const BudgetPointer& budget) {
   BatchInputs inputs;
   inputs.heads_ = heads;
   inputs.head_dim_ = head_dim;
-  const std::size_t bytes = inputs.lay_out(static_cast<std::size_t>(max_tokens));
+  const std::size_t bytes = inputs.lay_out(token_bucket(max_tokens));
   auto host = allocate_pinned(context, bytes);
   if (!host.ok()) return host.status();
   inputs.host_ = std::move(host.value());
   std::memset(inputs.host_.get(), 0, bytes);
-  auto device = allocate_device(context, bytes);
+  auto device = allocate_device(context, bytes, budget);
   if (!device.ok()) return device.status();
   inputs.device_ = std::move(device.value());
   return inputs;
 }
 
-Status BatchInputs::upload(const Stream& stream, const PackedBatch& batch) {
+void BatchInputs::pack(const PackedBatch& batch) {
   const auto tokens = static_cast<std::size_t>(batch.total_tokens());
-  const std::size_t bytes = lay_out(tokens);
   cut_attention(batch.cu_seqlens, heads_, head_dim_, cut_);
+  shape_ = {.tokens = token_bucket(batch.total_tokens()),
+            .short_blocks = block_bucket(cut_.short_blocks()),
+            .long_blocks = block_bucket(cut_.long_blocks)};
+  bytes_ = lay_out(shape_.tokens);
   auto* host = static_cast<std::byte*>(host_.get());
   const auto put = [&](std::size_t offset, const auto* values, std::size_t count) {
     std::memcpy(host + offset, values, count * sizeof *values);
@@ -67,8 +70,11 @@ Status BatchInputs::upload(const Stream& stream, const PackedBatch& batch) {
     const std::int32_t length = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i];
     for (std::int32_t position = 0; position < length; ++position) *positions++ = position;
   }
-  FUSEBERT_CUDA_CHECK(stream.api(),
-                      cuMemcpyHtoDAsync(device_.get(), host, bytes, stream.get()));
+}
+
+Status BatchInputs::upload(const Stream& stream) const {
+  FUSEBERT_CUDA_CHECK(stream.api(), cuMemcpyHtoDAsync(device_.get(), host_.get(), bytes_,
+                                                      stream.get()));
   return Status();
 }
 

@@ -7,6 +7,7 @@
 #include "core/packed_batch.h"
 #include "core/status.h"
 #include "cuda/driver/resources.h"
+#include "cuda/encoder/batch_shape.h"
 #include "cuda/kernels/attention/attention.h"
 
 namespace fusebert::cuda {
@@ -15,10 +16,15 @@ class BatchInputs {
  public:
   // For batches of at most max_tokens tokens of heads of a padded head_dim.
   static Result<BatchInputs> create(const ContextPointer& context, std::int64_t max_tokens,
-                                    int heads, int head_dim);
+                                    int heads, int head_dim, const BudgetPointer& budget);
 
-  // Queues the copy. The batch may go at once; the next upload must wait until the copy is done.
-  Status upload(const Stream& stream, const PackedBatch& batch);
+  // Gathers; the batch may go. An earlier upload must be over.
+  void pack(const PackedBatch& batch);
+  // Queues the copy of what was packed.
+  Status upload(const Stream& stream) const;
+
+  // Of the packed batch. Batches of one shape have their arrays at the same places.
+  const BatchShape& shape() const { return shape_; }
 
   // In device memory, valid after upload():
   const std::int32_t* tokens() const { return at<std::int32_t>(0); }     // how many
@@ -32,9 +38,6 @@ class BatchInputs {
   const std::int32_t* types() const { return at<std::int32_t>(types_); }
   const AttentionItem* items() const { return at<AttentionItem>(items_); }
 
-  // How attention is launched for the batch.
-  const AttentionCut& cut() const { return cut_; }
-
   static constexpr std::int32_t kNoPlace = INT32_MAX;
 
  private:
@@ -44,12 +47,14 @@ class BatchInputs {
   T* at(std::size_t offset) const {
     return reinterpret_cast<T*>(device_.get() + offset);
   }
-  std::size_t lay_out(std::size_t tokens);
+  std::size_t lay_out(std::int64_t tokens);
 
   int heads_ = 0, head_dim_ = 0;
   PinnedMemory host_;
   DeviceMemory device_;
   AttentionCut cut_;
+  BatchShape shape_;
+  std::size_t bytes_ = 0;
   // Offsets in bytes, the same on both sides.
   std::size_t cu_seqlens_ = 0, ids_ = 0, positions_ = 0, types_ = 0, items_ = 0;
 };

@@ -1,87 +1,75 @@
-// Runs an encoder's layers over a packed batch on the device: ids up, vectors down, everything
-// between in a workspace that is planned once.
+// Runs an encoder over the parts of a packed batch, two at a time: while one is computed, the next
+// goes up and the one before comes down. Buffers are planned once.
+//
+//   upload    | 0 |   | 1 |        | 2 |
+//   compute       |   0   |   1   |   2   |
+//   download              | 0 |   | 1 |   | 2 |
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "backend/backend.h"
 #include "core/packed_batch.h"
 #include "core/status.h"
 #include "cuda/driver/resources.h"
-#include "cuda/encoder/batch_inputs.h"
 #include "cuda/encoder/device_weights.h"
+#include "cuda/encoder/forward.h"
+#include "cuda/encoder/graph_cache.h"
 #include "cuda/encoder/kernel_set.h"
-#include "cuda/kernels/layer_norm/layer_norm_params.h"
+#include "cuda/encoder/part_slot.h"
+#include "cuda/encoder/workspace.h"
 #include "model/geometry.h"
 
 namespace fusebert::cuda {
 
 class DeviceEncoder {
  public:
-  // Plans a workspace for batches of up to max_tokens tokens. Borrows kernels, weights and stream.
+  // Plans buffers for parts of up to max_tokens tokens. Borrows geometry, kernels and weights.
   static Result<std::unique_ptr<DeviceEncoder>> create(const ContextPointer& context,
                                                        const Geometry& geometry,
                                                        const KernelSet& kernels,
                                                        const DeviceWeights& weights,
-                                                       const Stream& stream,
-                                                       std::int64_t max_tokens);
+                                                       std::int64_t max_tokens,
+                                                       const BudgetPointer& budget);
 
-  // Encodes a batch of at most max_tokens tokens, waits, and writes what is asked for. kAborted
-  // when `cancelled` is seen; kNotFinite, with the layer, when activations left the kernels' type.
-  Status run(const PackedBatch& batch, const EncodeOutput& output,
-             const std::atomic<bool>& cancelled);
+  // A batch is submitted part by part between begin() and finish(). Before any other call after an
+  // error, drain(). Errors may be those of an earlier part of the batch: kAborted when `cancelled`
+  // is seen, kNotFinite, with the layer, when activations left the kernels' type.
+
+  // One part alone needs no streams for copies, which saves streams' waiting for each other.
+  void begin(bool one_part) { one_part_ = one_part; }
+  // Queues a part of at most max_tokens tokens; it may go, its outputs may not.
+  Status submit(const PackedBatch& part, const EncodeOutput& output,
+                const std::atomic<bool>& cancelled);
+  // Waits until the outputs of all parts are written.
+  Status finish(const std::atomic<bool>& cancelled);
+  // Waits until nothing is under way any more, and drops what has not been written. An error is
+  // the device's, and final.
+  Status drain();
 
  private:
-  // Where a result lies among the device's results, and how many floats it has.
-  struct Piece {
-    std::int64_t offset = 0;
-    std::int64_t count = 0;
-    float* to = nullptr;  // on the host
-  };
-
   DeviceEncoder(ContextPointer context, const Geometry& geometry, const KernelSet& kernels,
-                const DeviceWeights& weights, const Stream& stream)
+                const DeviceWeights& weights)
       : context_(std::move(context)),
-        geometry_(geometry),
-        kernels_(kernels),
-        weights_(weights),
-        stream_(stream) {}
+        forward_(context_, geometry, kernels, weights, workspace_) {}
 
-  Status plan(std::int64_t max_tokens);
-  Status embed(std::int64_t tokens);
-  Status layer(const DeviceLayer& layer, std::int64_t tokens, std::int32_t place);
-  Status multiply(const DeviceLinear& linear, const void* in, const std::int32_t* rows,
-                  std::int64_t row_count, GemmActivation activation, const void* residual,
-                  void* out);
-  Status attend();
-  Status normalize(const DeviceNorm& norm, const void* in, std::int64_t tokens,
-                   std::int32_t place);
-  LayerNormParams norm_params(const DeviceNorm& norm, const void* in, std::int32_t place) const;
-  Status write_hidden_states(const Piece& piece, std::int64_t tokens, bool normalize);
-  Status write_pooled(const Piece& piece, const EncodeOutput& output, std::int64_t sequences);
-  Status write_pooler_output(const Piece& piece, std::int64_t sequences);
-  Status download(std::int64_t floats);
-  Status check_finite() const;
+  Status plan(const Geometry& geometry, std::int64_t max_tokens, const BudgetPointer& budget);
+  Status run_layers(std::size_t index);
+  Status write_outputs(const PartSlot& slot) const;
+  const Stream& upload_stream() const { return one_part_ ? compute_ : upload_; }
+  const Stream& download_stream() const { return one_part_ ? compute_ : download_; }
 
   const ContextPointer context_;
-  const Geometry geometry_;
-  const KernelSet& kernels_;
-  const DeviceWeights& weights_;
-  const Stream& stream_;
-
-  BatchInputs inputs_;
-  DeviceMemory memory_;                // what the following point into
-  void* hidden_ = nullptr;             // [max_tokens, hidden_size]
-  void* query_key_value_ = nullptr;    // [max_tokens, 3 · heads · padded head_dim]
-  void* context_rows_ = nullptr;       // [max_tokens, heads · padded head_dim]
-  void* projection_ = nullptr;         // [max_tokens, hidden_size]
-  void* intermediate_ = nullptr;       // [max_tokens, intermediate_size, padded]
-  float* results_ = nullptr;           // in fp32; shares memory with intermediate_
-  PinnedMemory host_results_;          // the flag of overflow, then results
-  std::int64_t host_floats_ = 0;       // that it has room for
+  Stream upload_, compute_, download_;
+  Workspace workspace_;
+  std::array<PartSlot, 2> slots_;
+  Forward forward_;
+  GraphCache graphs_;
+  std::size_t next_ = 0;  // the slot of the next part, which is that of the oldest
+  bool one_part_ = false;
 };
 
 }  // namespace fusebert::cuda

@@ -97,7 +97,8 @@ SourceType source_type(DType dtype) {
 class Uploader {
  public:
   static Result<Uploader> create(const ContextPointer& context, const Stream& stream,
-                                 const Kernel& convert, const WeightTable& table);
+                                 const Kernel& convert, const WeightTable& table,
+                                 const BudgetPointer& budget);
 
   // `name`, [rows, columns].
   Status tensor(const std::string& name, std::int64_t rows, std::int64_t columns,
@@ -131,20 +132,21 @@ class Uploader {
 };
 
 Result<Uploader> Uploader::create(const ContextPointer& context, const Stream& stream,
-                                  const Kernel& convert, const WeightTable& table) {
+                                  const Kernel& convert, const WeightTable& table,
+                                  const BudgetPointer& budget) {
   Uploader uploader(stream, convert, table);
   for (Slot& slot : uploader.slots_) {
     auto host = allocate_pinned(context, kStagingBytes);
     if (!host.ok()) return host.status();
     slot.host = std::move(host.value());
-    auto device = allocate_device(context, kStagingBytes);
+    auto device = allocate_device(context, kStagingBytes, budget);
     if (!device.ok()) return device.status();
     slot.device = std::move(device.value());
     auto event = create_event(context);
     if (!event.ok()) return event.status();
     slot.free = std::move(event.value());
   }
-  auto flags = allocate_device(context, 2 * sizeof(std::int32_t));
+  auto flags = allocate_device(context, 2 * sizeof(std::int32_t), budget);
   if (!flags.ok()) return flags.status();
   uploader.flags_ = std::move(flags.value());
   // Two numbers of this byte each are larger than any place.
@@ -314,11 +316,11 @@ std::int64_t padded_intermediate_size(const Geometry& geometry) {
 
 Result<DeviceWeights> DeviceWeights::load(const ContextPointer& context, const Stream& stream,
                                           const KernelSet& kernels, const Geometry& geometry,
-                                          const WeightTable& table) {
+                                          const WeightTable& table, const BudgetPointer& budget) {
   Arena measure(0);
   place(measure, geometry);
   const auto bytes = static_cast<std::size_t>(measure.used());
-  auto memory = allocate_device(context, bytes);
+  auto memory = allocate_device(context, bytes, budget);
   if (!memory.ok()) return memory.status();
   Arena arena(memory.value().get());
   DeviceWeights weights = place(arena, geometry);
@@ -327,7 +329,7 @@ Result<DeviceWeights> DeviceWeights::load(const ContextPointer& context, const S
   // Padding must be zero.
   FUSEBERT_CUDA_CHECK(context->api(),
                       cuMemsetD8Async(weights.memory.get(), 0, bytes, stream.get()));
-  auto uploader = Uploader::create(context, stream, kernels.convert, table);
+  auto uploader = Uploader::create(context, stream, kernels.convert, table, budget);
   if (!uploader.ok()) return uploader.status();
   const Status filled = Filler(uploader.value(), geometry).fill(weights);
   const Status finished = uploader.value().finish();

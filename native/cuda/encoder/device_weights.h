@@ -60,7 +60,7 @@ struct DeviceWeights {
   // names the tensor.
   static Result<DeviceWeights> load(const ContextPointer& context, const Stream& stream,
                                     const KernelSet& kernels, const Geometry& geometry,
-                                    const WeightTable& table);
+                                    const WeightTable& table, const BudgetPointer& budget);
 };
 
 }  // namespace fusebert::cuda

@@ -8,6 +8,7 @@
 #include "cpu/reference_bert.h"
 #include "cpu/test_batch.h"
 #include "cpu/test_checkpoint.h"
+#include "cuda/backend_support.h"
 #include "cuda/device.h"
 #include "cuda/oracle.h"
 
@@ -19,39 +20,6 @@ using cpu::Encoded;
 using cpu::pick;
 using cpu::Random;
 using cpu::random_batch;
-
-Geometry small_geometry() {
-  Geometry g;
-  g.vocab_size = 50;
-  g.hidden_size = 72;  // three heads of 24, padded to 32
-  g.num_attention_heads = 3;
-  g.num_hidden_layers = 3;
-  g.intermediate_size = 104;
-  g.max_position_embeddings = 150;  // long attention too
-  g.type_vocab_size = 2;
-  g.has_pooler = true;
-  return g;
-}
-
-Result<std::unique_ptr<Backend>> try_load(const Geometry& geometry, const WeightTable& table,
-                                          const Element& element = kFp16,
-                                          std::int64_t max_batch_tokens = 0) {
-  BackendOptions options;
-  options.max_batch_tokens = max_batch_tokens;
-  Device& device = Device::get();
-  const CudaType type = &element == &kBf16 ? CudaType::kBf16 : CudaType::kFp16;
-  const auto modules = [&](const std::string& file) {
-    return load_module(device.context(), device.image(file, element.name).c_str());
-  };
-  return load_cuda_backend(options, device.context(), type, modules, geometry, table);
-}
-
-std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& checkpoint,
-                              const Element& element = kFp16, std::int64_t max_batch_tokens = 1) {
-  auto loaded = try_load(geometry, *checkpoint.table, element, max_batch_tokens);
-  EXPECT_TRUE(loaded.ok()) << loaded.status().message();
-  return loaded.ok() ? std::move(loaded.value()) : nullptr;
-}
 
 // Matrices rounded, as the naive way has them; biases and LayerNorms stay.
 NamedTensors rounded_tensors(const NamedTensors& tensors, const Element& element) {
@@ -199,7 +167,7 @@ TEST(CudaBackend, NamesTheLayerWhoseActivationsLeaveFp16) {
 
 TEST(CudaBackend, NamesTheTensorThatFp16CannotHold) {
   const LoudCheckpoint loud("encoder.layer.2.intermediate.dense.weight", 1e8f);
-  const auto loaded = try_load(loud.geometry, *loud.checkpoint.table);
+  const auto loaded = try_load(loud.geometry, *loud.checkpoint.table, {});
   ASSERT_FALSE(loaded.ok());
   EXPECT_EQ(loaded.status().code(), StatusCode::kTensorValue);
   EXPECT_NE(loaded.status().message().find("encoder.layer.2.intermediate.dense.weight"),
@@ -209,7 +177,7 @@ TEST(CudaBackend, NamesTheTensorThatFp16CannotHold) {
 
 TEST(CudaBackend, NamesTheTensorWithANan) {
   const LoudCheckpoint loud("encoder.layer.0.attention.self.key.bias", NAN);
-  const auto loaded = try_load(loud.geometry, *loud.checkpoint.table);
+  const auto loaded = try_load(loud.geometry, *loud.checkpoint.table, {});
   ASSERT_FALSE(loaded.ok());
   EXPECT_EQ(loaded.status().code(), StatusCode::kTensorValue);
   EXPECT_NE(loaded.status().message().find("attention.self.key.bias"), std::string::npos)
@@ -221,7 +189,7 @@ TEST(CudaBackend, RefusesGeometriesWithoutKernels) {
   g.hidden_size = 60;
   g.has_pooler = false;
   const TestCheckpoint checkpoint(g, 1);
-  const auto loaded = try_load(g, *checkpoint.table);
+  const auto loaded = try_load(g, *checkpoint.table, {});
   ASSERT_FALSE(loaded.ok());
   EXPECT_EQ(loaded.status().code(), StatusCode::kConfig);
   EXPECT_NE(loaded.status().message().find("60"), std::string::npos);

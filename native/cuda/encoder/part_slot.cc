@@ -1,0 +1,130 @@
+// Room for results, their way back, and what is told of activations that are not finite.
+#include "cuda/encoder/part_slot.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#include "cuda/encoder/forward.h"
+#include "cuda/kernels/attention/attention.h"
+
+namespace fusebert::cuda {
+namespace {
+
+constexpr auto kFloatBytes = static_cast<std::int64_t>(sizeof(float));
+// Before the results on the host, so that these keep their alignment.
+constexpr std::int64_t kFlagFloats = 16;
+
+// Half as much again as there was, so that parts that grow do not allocate each time.
+std::int64_t grown(std::int64_t present, std::int64_t needed) {
+  return std::max(needed, present + present / 2);
+}
+
+}  // namespace
+
+Result<PartSlot> PartSlot::create(const ContextPointer& context, const Geometry& geometry,
+                                  std::int64_t max_tokens, const BudgetPointer& budget) {
+  PartSlot slot;
+  slot.context_ = context;
+  slot.budget_ = budget;
+  slot.hidden_size_ = geometry.hidden_size;
+  slot.layers_ = geometry.num_hidden_layers;
+  auto inputs = BatchInputs::create(context, max_tokens,
+                                    static_cast<int>(geometry.num_attention_heads),
+                                    padded_head_dim(geometry.head_dim()), budget);
+  if (!inputs.ok()) return inputs.status();
+  slot.inputs_ = std::move(inputs.value());
+  for (Event* const each : {&slot.uploaded_, &slot.computed_, &slot.downloaded_}) {
+    auto event = create_event(context);
+    if (!event.ok()) return event.status();
+    *each = std::move(event.value());
+  }
+  return slot;
+}
+
+Status PartSlot::take(const PackedBatch& part, const EncodeOutput& output) {
+  output_ = output;
+  tokens_ = part.total_tokens();
+  sequences_ = part.batch_size();
+  floats_ = 0;
+  const auto piece_of = [&](std::int64_t rows, float* to) {
+    const Piece piece{floats_, to == nullptr ? 0 : rows * hidden_size_, to};
+    floats_ += piece.count;
+    return piece;
+  };
+  pieces_ = {piece_of(tokens_, output.hidden_states), piece_of(sequences_, output.pooled),
+             piece_of(sequences_, output.pooler_output)};
+  FUSEBERT_RETURN_IF_ERROR(reserve());
+  inputs_.pack(part);
+  return Status();
+}
+
+Status PartSlot::reserve() {
+  if (floats_ > result_floats_) {
+    const std::int64_t floats = grown(result_floats_, floats_);
+    result_floats_ = 0;
+    results_ = DeviceMemory();
+    auto results = allocate_device(context_, static_cast<std::size_t>(floats * kFloatBytes),
+                                   budget_);
+    if (!results.ok()) return results.status();
+    results_ = std::move(results.value());
+    result_floats_ = floats;
+  }
+  const std::int64_t on_host = kFlagFloats + floats_;
+  if (on_host > host_floats_) {
+    const std::int64_t floats = grown(host_floats_, on_host);
+    host_floats_ = 0;
+    host_ = PinnedMemory();
+    auto host = allocate_pinned(context_, static_cast<std::size_t>(floats * kFloatBytes));
+    if (!host.ok()) return host.status();
+    host_ = std::move(host.value());
+    host_floats_ = floats;
+  }
+  return Status();
+}
+
+Status PartSlot::download(const Stream& stream) {
+  auto* host = static_cast<float*>(host_.get());
+  const Api& api = context_->api();
+  const auto flag = reinterpret_cast<CUdeviceptr>(inputs_.overflow());
+  FUSEBERT_CUDA_CHECK(api, cuMemcpyDtoHAsync(host, flag, sizeof(std::int32_t), stream.get()));
+  if (floats_ > 0) {
+    FUSEBERT_CUDA_CHECK(
+        api, cuMemcpyDtoHAsync(host + kFlagFloats, results_.get(),
+                               static_cast<std::size_t>(floats_ * kFloatBytes), stream.get()));
+  }
+  FUSEBERT_CUDA_CHECK(api, cuEventRecord(downloaded_.get(), stream.get()));
+  under_way_ = true;
+  return Status();
+}
+
+Status PartSlot::deliver(const std::atomic<bool>& cancelled) {
+  if (!under_way_) return Status();
+  FUSEBERT_RETURN_IF_ERROR(wait_for(downloaded_));
+  under_way_ = false;
+  if (cancelled.load(std::memory_order_relaxed)) {
+    return Status(StatusCode::kAborted, "The request was cancelled.");
+  }
+  FUSEBERT_RETURN_IF_ERROR(check_finite());
+  const auto* host = static_cast<const float*>(host_.get()) + kFlagFloats;
+  for (const Piece& piece : pieces_) {
+    if (piece.count == 0) continue;
+    std::memcpy(piece.to, host + piece.offset,
+                static_cast<std::size_t>(piece.count * kFloatBytes));
+  }
+  return Status();
+}
+
+Status PartSlot::check_finite() const {
+  std::int32_t place;
+  std::memcpy(&place, host_.get(), sizeof place);
+  if (place == BatchInputs::kNoPlace) return Status();
+  return Status(StatusCode::kNotFinite,
+                "Expected finite activations but those of " + name_of_place(place, layers_) +
+                    " are NaN or infinite: they have left the range of fp16, which ends at 65504. "
+                    "The device 'cpu' has a larger one, and so has dtype 'bf16' on GPUs from "
+                    "compute capability 8.0 on.");
+}
+
+}  // namespace fusebert::cuda

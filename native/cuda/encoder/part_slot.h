@@ -1,0 +1,82 @@
+// What one part of a batch has for itself while others are under way: its inputs, its results on
+// both sides, and the events by which streams and threads wait for it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "backend/backend.h"
+#include "core/packed_batch.h"
+#include "core/status.h"
+#include "cuda/driver/resources.h"
+#include "cuda/encoder/batch_inputs.h"
+#include "model/geometry.h"
+
+namespace fusebert::cuda {
+
+class PartSlot {
+ public:
+  // For parts of up to max_tokens tokens.
+  static Result<PartSlot> create(const ContextPointer& context, const Geometry& geometry,
+                                 std::int64_t max_tokens, const BudgetPointer& budget);
+
+  // Takes a part in: gathers its inputs and makes room for its results, on both sides, so that
+  // nothing need be allocated once it is under way. The slot must be free.
+  Status take(const PackedBatch& part, const EncodeOutput& output);
+
+  const BatchInputs& inputs() const { return inputs_; }
+  std::int64_t tokens() const { return tokens_; }
+  std::int64_t sequences() const { return sequences_; }
+  const EncodeOutput& output() const { return output_; }
+
+  // In device memory, fp32; null for what is not wanted.
+  float* hidden_states() const { return at(pieces_[0]); }   // [tokens, hidden_size]
+  float* pooled() const { return at(pieces_[1]); }          // [sequences, hidden_size]
+  float* pooler_output() const { return at(pieces_[2]); }   // [sequences, hidden_size]
+
+  const Event& uploaded() const { return uploaded_; }
+  const Event& computed() const { return computed_; }
+
+  // Queues the way back of the results. From now on the part is under way.
+  Status download(const Stream& stream);
+  // Waits for a part under way and copies its results to where its caller wants them; nothing when
+  // the slot is free. kAborted when `cancelled` is seen, kNotFinite, with the layer, when activations
+  // left the kernels' type. The slot is free afterwards.
+  Status deliver(const std::atomic<bool>& cancelled);
+  // Frees the slot of a part whose results nobody wants. Nothing may be under way any more.
+  void drop() { under_way_ = false; }
+
+ private:
+  // Where a result lies among the results, and how many floats it has.
+  struct Piece {
+    std::int64_t offset = 0;
+    std::int64_t count = 0;
+    float* to = nullptr;  // the caller's
+  };
+
+  float* at(const Piece& piece) const {
+    return piece.count == 0 ? nullptr : reinterpret_cast<float*>(results_.get()) + piece.offset;
+  }
+  Status reserve();
+  Status check_finite() const;
+
+  ContextPointer context_;
+  BudgetPointer budget_;
+  std::int64_t hidden_size_ = 0, layers_ = 0;
+  BatchInputs inputs_;
+  DeviceMemory results_;
+  std::int64_t result_floats_ = 0;  // that there is room for
+  PinnedMemory host_;               // the flag of overflow, then results
+  std::int64_t host_floats_ = 0;    // that there is room for
+  Event uploaded_, computed_, downloaded_;
+
+  // Of the part that was taken in last.
+  EncodeOutput output_;
+  std::int64_t tokens_ = 0, sequences_ = 0;
+  std::array<Piece, 3> pieces_;
+  std::int64_t floats_ = 0;  // of all pieces
+  bool under_way_ = false;
+};
+
+}  // namespace fusebert::cuda

@@ -1,0 +1,227 @@
+// Parts under way together and graphs of launches: the same bits as one by one, replayed, stopped
+// and given back.
+#include "cuda/encoder/device_encoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <thread>
+
+#include "cuda/backend_support.h"
+#include "cuda/faults.h"
+#include "cuda/kernels/gemm/gemm.h"
+
+namespace fusebert::cuda::testing {
+namespace {
+
+using cpu::Batch;
+using cpu::Encoded;
+using cpu::Random;
+
+bool same(const float* a, const float* b, std::size_t count) {
+  return std::memcmp(a, b, count * sizeof(float)) == 0;
+}
+
+// A model whose intermediate product has so many columns that a few hundred tokens fill the device.
+Geometry wide_geometry() {
+  Geometry g = tiny_geometry();
+  g.intermediate_size = 2048;
+  g.max_position_embeddings = 1500;
+  return g;
+}
+
+// Numbers of tokens after which a GEMM of the model takes another tile.
+std::vector<std::int64_t> tile_boundaries(const Geometry& g, std::int64_t most) {
+  const int multiprocessors = Device::get().context()->multiprocessors();
+  std::vector<std::int64_t> found;
+  for (std::int64_t tokens = 1; tokens < most; ++tokens) {
+    for (const std::int64_t columns : {g.intermediate_size, 3 * g.hidden_size, g.hidden_size}) {
+      if (choose_gemm_tile(token_bucket(tokens), columns, multiprocessors) !=
+          choose_gemm_tile(token_bucket(tokens + 1), columns, multiprocessors)) {
+        found.push_back(tokens);
+      }
+    }
+  }
+  return found;
+}
+
+// The sequences' hidden states and pooled vectors, each encoded alone.
+std::vector<Encoded> encode_alone(Backend& backend, const Batch& sequences) {
+  std::vector<Encoded> alone;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    Batch single;
+    single.add(sequences.ids_of(i), sequences.types_of(i));
+    alone.push_back(encode(backend, single));
+  }
+  return alone;
+}
+
+// A batch of exactly so many tokens: sequences from `first` on, as many as fit, and one more.
+struct Filled {
+  Batch batch;
+  std::vector<std::size_t> chosen;  // of the sequences, in the batch's order
+
+  Filled(const Batch& sequences, std::size_t first, std::int64_t tokens, Random& random,
+         const Geometry& g) {
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      const std::size_t index = (first + i) % sequences.size();
+      const auto ids = sequences.ids_of(index);
+      if (static_cast<std::int64_t>(batch.ids.size() + ids.size()) > tokens) continue;
+      batch.add(ids, sequences.types_of(index));
+      chosen.push_back(index);
+    }
+    const auto rest = tokens - static_cast<std::int64_t>(batch.ids.size());
+    if (rest > 0) add_sequence(batch, random, g, rest);
+  }
+};
+
+void expect_bits_of_alone(const Filled& filled, const Encoded& encoded, const Batch& sequences,
+                          const std::vector<Encoded>& alone, std::size_t hidden) {
+  for (std::size_t i = 0; i < filled.chosen.size(); ++i) {
+    const std::size_t index = filled.chosen[i];
+    const std::size_t tokens = sequences.ids_of(index).size();
+    EXPECT_TRUE(same(encoded.hidden_states.data() + filled.batch.begin(i) * hidden,
+                     alone[index].hidden_states.data(), tokens * hidden));
+    EXPECT_TRUE(
+        same(encoded.pooled.data() + i * hidden, alone[index].pooled.data(), hidden));
+    EXPECT_TRUE(same(encoded.pooler_output.data() + i * hidden,
+                     alone[index].pooler_output.data(), hidden));
+  }
+}
+
+TEST(DeviceEncoder, BitsDoNotDependOnTilesBucketsOrGraphs) {
+  constexpr std::int64_t kMostTokens = 1200;
+  const Geometry g = wide_geometry();
+  const auto hidden = static_cast<std::size_t>(g.hidden_size);
+  const TestCheckpoint checkpoint(g, 11);
+  const auto backend = load(g, checkpoint, kFp16, kMostTokens + 1);
+  ASSERT_NE(backend, nullptr);
+  Random random(12);
+  Batch sequences;
+  for (std::int64_t i = 0; i < 20; ++i) {
+    add_sequence(sequences, random, g, i < 10 ? 1 + i : cpu::pick(random, 11, 90));
+  }
+  const std::vector<Encoded> alone = encode_alone(*backend, sequences);
+  const std::vector<std::int64_t> tiles = tile_boundaries(g, kMostTokens);
+  EXPECT_FALSE(tiles.empty());  // or the model does not reach any
+  std::set<std::int64_t> boundaries(tiles.begin(), tiles.end());
+  for (const std::int64_t each : {16, 32, 112, 128, 144, 240, 256, 288, 512, 1024}) {
+    boundaries.insert(each);
+  }
+  std::set<std::size_t> seen;
+  std::size_t first = 0;
+  for (const std::int64_t boundary : boundaries) {
+    for (const std::int64_t tokens : {boundary, boundary + 1}) {
+      SCOPED_TRACE(tokens);
+      const Filled filled(sequences, first++, tokens, random, g);
+      seen.insert(filled.chosen.begin(), filled.chosen.end());
+      // As launches, and as a graph.
+      for (int i = 0; i < 2; ++i) {
+        expect_bits_of_alone(filled, encode(*backend, filled.batch), sequences, alone, hidden);
+      }
+    }
+  }
+  EXPECT_EQ(seen.size(), sequences.size());
+}
+
+// 40 sequences that a model of tiny_geometry() takes in many parts.
+Batch many_parts(Random& random, const Geometry& g) {
+  Batch batch;
+  for (int i = 0; i < 40; ++i) {
+    add_sequence(batch, random, g, cpu::pick(random, 1, g.max_position_embeddings));
+  }
+  return batch;
+}
+
+TEST(DeviceEncoder, PartsUnderWayTogetherDoNotDisturbEachOther) {
+  const Geometry g = tiny_geometry();
+  const TestCheckpoint checkpoint(g, 13);
+  const auto one = load(g, checkpoint, kFp16, 1000), many = load(g, checkpoint, kFp16, 1);
+  ASSERT_NE(one, nullptr);
+  ASSERT_NE(many, nullptr);
+  Random random(14);
+  const auto hidden = static_cast<std::size_t>(g.hidden_size);
+  const Batch batch = many_parts(random, g);
+  for (int i = 0; i < 3; ++i) {
+    const Encoded expected = encode(*one, batch), encoded = encode(*many, batch);
+    EXPECT_TRUE(same(encoded.hidden_states.data(), expected.hidden_states.data(),
+                     batch.ids.size() * hidden));
+    EXPECT_TRUE(
+        same(encoded.pooled.data(), expected.pooled.data(), batch.size() * hidden));
+    EXPECT_TRUE(same(encoded.pooler_output.data(), expected.pooler_output.data(),
+                     batch.size() * hidden));
+  }
+}
+
+TEST(DeviceEncoder, ReplaysTheLayersOfAShapeThatComesAgain) {
+  if (!Faults::possible()) GTEST_SKIP() << "needs the virtual GPU";
+  const Geometry g = tiny_geometry();
+  const TestCheckpoint checkpoint(g, 15);
+  const auto backend = load(g, checkpoint);
+  ASSERT_NE(backend, nullptr);
+  Random random(16);
+  const std::atomic<bool> cancelled{false};
+  const auto encode_pooled = [&](std::int64_t tokens) {
+    Batch batch;
+    add_sequence(batch, random, g, tokens);
+    PooledRows pooled(batch, g);
+    return backend->encode(batch.packed(), pooled.output, cancelled);
+  };
+  EXPECT_TRUE(encode_pooled(5).ok());
+  EXPECT_TRUE(encode_pooled(9).ok());
+  {
+    const Faults fault("launch=2");  // only pooling is a launch of its own
+    EXPECT_TRUE(encode_pooled(16).ok());
+  }
+  const Faults fault("launch=2");
+  EXPECT_EQ(encode_pooled(17).code(), StatusCode::kDeviceFailed);  // another bucket
+}
+
+TEST(DeviceEncoder, StopsBetweenParts) {
+  Geometry g = tiny_geometry();
+  g.num_hidden_layers = 4;
+  const TestCheckpoint checkpoint(g, 17);
+  const auto backend = load(g, checkpoint);
+  ASSERT_NE(backend, nullptr);
+  Random random(18);
+  Batch batch;
+  for (int i = 0; i < 100; ++i) add_sequence(batch, random, g, g.max_position_embeddings);
+  PooledRows pooled(batch, g);
+  std::atomic<bool> cancelled{false};
+  const std::atomic_ref<float> first(pooled.rows[0]);
+  std::thread canceller([&] {
+    // As soon as the first part's results are there.
+    while (cpu::is_canary(first.load())) std::this_thread::yield();
+    cancelled = true;
+  });
+  const Status status = backend->encode(batch.packed(), pooled.output, cancelled);
+  first.store(0.0f);  // the thread ends whatever came
+  canceller.join();
+  EXPECT_EQ(status.code(), StatusCode::kAborted);
+  EXPECT_TRUE(cpu::is_canary(pooled.rows.back()));
+  // What was under way does not disturb what comes next.
+  cancelled = false;
+  PooledRows again(batch, g), expected(batch, g);
+  const auto other = load(g, checkpoint, kFp16, 4096);
+  EXPECT_TRUE(backend->encode(batch.packed(), again.output, cancelled).ok());
+  EXPECT_TRUE(other->encode(batch.packed(), expected.output, cancelled).ok());
+  EXPECT_TRUE(same(again.rows.data(), expected.rows.data(), again.rows.size()));
+}
+
+TEST(DeviceEncoder, StopsBeforeTheResultsOfItsOnlyPart) {
+  const Geometry g = tiny_geometry();
+  const TestCheckpoint checkpoint(g, 19);
+  const auto backend = load(g, checkpoint);
+  ASSERT_NE(backend, nullptr);
+  Random random(20);
+  Batch batch;
+  add_sequence(batch, random, g, 7);
+  PooledRows pooled(batch, g);
+  const std::atomic<bool> cancelled{true};
+  EXPECT_EQ(backend->encode(batch.packed(), pooled.output, cancelled).code(),
+            StatusCode::kAborted);
+  EXPECT_TRUE(cpu::is_canary(pooled.rows[0]));
+}
+
+}  // namespace
+}  // namespace fusebert::cuda::testing
