@@ -161,6 +161,11 @@ Result<std::unique_ptr<Backend>> load_cuda_backend(const BackendOptions& options
                                                    const Geometry& geometry,
                                                    const WeightTable& weights) {
   FUSEBERT_RETURN_IF_ERROR(validate(options));
+  if (options.max_device_bytes < 0) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected at least 0 (no limit) for max_device_bytes but received " +
+                      std::to_string(options.max_device_bytes) + ".");
+  }
   FUSEBERT_RETURN_IF_ERROR(check_runs(geometry));
   FUSEBERT_RETURN_IF_ERROR(context->state());
   auto backend = std::make_unique<CudaBackend>(context, geometry, options.max_device_bytes);

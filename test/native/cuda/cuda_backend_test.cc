@@ -3,7 +3,9 @@
 // refusals.
 #include "cuda/cuda_backend.h"
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "cpu/reference_bert.h"
 #include "cpu/test_batch.h"
@@ -163,6 +165,83 @@ TEST(CudaBackend, NamesTheLayerWhoseActivationsLeaveFp16) {
     EXPECT_NE(status.message().find("encoder.layer.1.output"), std::string::npos)
         << status.message();
   }
+}
+
+// A model in which one token alone is loud. Tokens are +p, the loud one is -p; p survives the first
+// two LayerNorms, attention adds nothing, and ReLU lets only -p through, to what fp16 cannot hold.
+struct OneLoudToken {
+  static constexpr std::int32_t kLoud = 7;
+
+  Geometry geometry = tiny_geometry();
+  std::unique_ptr<TestCheckpoint> checkpoint;
+
+  OneLoudToken() {
+    geometry.hidden_act = Activation::kRelu;
+    checkpoint = std::make_unique<TestCheckpoint>(geometry, 10);
+    for (auto& [name, values] : checkpoint->tensors) {
+      const bool one = name.ends_with("LayerNorm.weight");
+      std::fill(values.begin(), values.end(), one ? 1.0f : 0.0f);
+    }
+    const auto hidden = static_cast<std::size_t>(geometry.hidden_size);
+    const auto sign = [](std::size_t column) { return column % 2 == 0 ? 1.0f : -1.0f; };
+    std::vector<float>& words = tensor("embeddings.word_embeddings.weight");
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      words[i] = sign(i % hidden) * (i / hidden == kLoud ? -1.0f : 1.0f);
+    }
+    std::vector<float>& in = tensor("encoder.layer.0.intermediate.dense.weight");
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = -60.0f * sign(i % hidden);
+    for (float& value : tensor("encoder.layer.0.output.dense.weight")) value = 30.0f;
+  }
+  std::vector<float>& tensor(const std::string& name) { return checkpoint->tensors.at(name); }
+};
+
+// Seven sequences of quiet tokens, but for those that are said to have a loud one.
+Batch quiet_but(const std::vector<std::size_t>& loud) {
+  Batch batch;
+  for (std::size_t i = 0; i < 7; ++i) {
+    std::vector<std::int32_t> ids(3 + i, 5);
+    if (std::find(loud.begin(), loud.end(), i) != loud.end()) ids[2] = OneLoudToken::kLoud;
+    batch.add(ids, std::vector<std::int32_t>(ids.size(), 0));
+  }
+  return batch;
+}
+
+Status encode_pooled(Backend& backend, const Batch& batch) {
+  PooledRows pooled(batch, backend.geometry());
+  const std::atomic<bool> cancelled{false};
+  return backend.encode(batch.packed(), pooled.output, cancelled);
+}
+
+TEST(CudaBackend, NamesTheFirstSequenceWhoseActivationsLeaveFp16) {
+  OneLoudToken loud;
+  loud.checkpoint->rewrite();
+  for (const std::int64_t max_batch_tokens : {1, 1000}) {  // in parts, and at once
+    const auto backend = load(loud.geometry, *loud.checkpoint, kFp16, max_batch_tokens);
+    ASSERT_NE(backend, nullptr);
+    EXPECT_TRUE(encode_pooled(*backend, quiet_but({})).ok());
+    for (const std::size_t first : {0, 3, 6}) {
+      const Status status = encode_pooled(*backend, quiet_but({first, 6}));
+      EXPECT_EQ(status.code(), StatusCode::kNotFinite);
+      EXPECT_NE(status.message().find("encoder.layer.0.output"), std::string::npos)
+          << status.message();
+      EXPECT_NE(status.message().find("number " + std::to_string(first) + " "), std::string::npos)
+          << status.message();
+    }
+    EXPECT_TRUE(encode_pooled(*backend, quiet_but({})).ok());
+  }
+}
+
+TEST(CudaBackend, LooksAtWhatTheLastLayerNormWrites) {
+  OneLoudToken loud;
+  for (float& value : loud.tensor("encoder.layer.0.output.LayerNorm.weight")) value = 1e5f;
+  for (float& value : loud.tensor("encoder.layer.0.output.dense.weight")) value = 0.0f;
+  loud.checkpoint->rewrite();
+  const auto backend = load(loud.geometry, *loud.checkpoint);
+  ASSERT_NE(backend, nullptr);
+  const Status status = encode_pooled(*backend, quiet_but({}));
+  EXPECT_EQ(status.code(), StatusCode::kNotFinite);
+  EXPECT_NE(status.message().find("the last hidden states"), std::string::npos)
+      << status.message();
 }
 
 TEST(CudaBackend, NamesTheTensorThatFp16CannotHold) {
