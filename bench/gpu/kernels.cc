@@ -302,6 +302,8 @@ Status open_bench(int ordinal, const char* images, std::string_view type) {
   if (!api.ok()) return api.status();
   auto context = Context::open(*api.value(), ordinal);
   if (!context.ok()) return context.status();
+  const ContextScope scope(*context.value());
+  FUSEBERT_RETURN_IF_ERROR(scope.status());
   auto stream = create_stream(context.value());
   if (!stream.ok()) return stream.status();
   bench().emplace();
@@ -324,8 +326,9 @@ Status open_bench(int ordinal, const char* images, std::string_view type) {
 double measured(const std::function<Result<double>()>& run) {
   last_error() = bench().has_value() ? "" : "No device is open.";
   if (!bench().has_value()) return -1;
-  const Status used = bench()->context->use();
-  const Result<double> result = used.ok() ? run() : Result<double>(used);
+  const ContextScope scope(*bench()->context);
+  const Status entered = scope.status();
+  const Result<double> result = entered.ok() ? run() : Result<double>(entered);
   if (result.ok()) return result.value();
   last_error() = result.status().message();
   return -1;

@@ -50,7 +50,7 @@ namespace fusebert::cuda {
   X(cuEventSynchronize)                                                                         \
   X(cuGraphDestroy)                                                                             \
   X(cuGraphExecDestroy)                                                                         \
-  X(cuGraphInstantiate)                                                                         \
+  X(cuGraphInstantiateWithFlags)                                                                 \
   X(cuGraphLaunch)
 
 // Null where the driver lacks them: the virtual GPU has primary contexts alone.

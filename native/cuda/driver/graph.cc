@@ -22,7 +22,7 @@ Result<GraphExec> record_graph(const ContextPointer& context, const Stream& stre
   FUSEBERT_RETURN_IF_ERROR(queued);
   FUSEBERT_RETURN_IF_ERROR(api.check(ended, "cuStreamEndCapture"));
   CUgraphExec executable = nullptr;
-  FUSEBERT_CUDA_CHECK(api, cuGraphInstantiate(&executable, graph.get(), 0));
+  FUSEBERT_CUDA_CHECK(api, cuGraphInstantiateWithFlags(&executable, graph.get(), 0));
   return GraphExec(context, executable);
 }
 

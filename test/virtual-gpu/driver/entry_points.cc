@@ -171,7 +171,6 @@ const std::array kEntryPoints{
     VIRTUAL_GPU_ENTRY(10000, cuGraphDestroy),
     VIRTUAL_GPU_ENTRY(10000, cuGraphInstantiate),
     EntryPoint{11000, "cuGraphInstantiate", as_address(&cuGraphInstantiate_v2)},
-    EntryPoint{12000, "cuGraphInstantiate", as_address(&cuGraphInstantiateWithFlags)},
     VIRTUAL_GPU_ENTRY(11040, cuGraphInstantiateWithFlags),
     VIRTUAL_GPU_ENTRY(10000, cuGraphExecDestroy),
     VIRTUAL_GPU_ENTRY(12000, cuGraphExecUpdate),

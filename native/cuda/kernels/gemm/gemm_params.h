@@ -27,19 +27,19 @@ struct GemmTileShape {
   }
 };
 
-// The shapes of an architecture: 80 is sm_80. Small tiles have more stages: with few blocks, each
-// must keep more of the weights on their way. Measured on sm_90 (docs/decisions/012): steps of 64
-// elements beat 32 by a tenth to a half. Where there is less shared memory, less is planned; before
-// sm_80, without asynchronous copies, two stages are all that is of use.
+// The shapes of an architecture: 80 is sm_80. Longer steps mean fewer barriers; those of small tiles
+// are the longest, and their stages the most, because with few blocks each must keep more of the
+// weights on their way. Measured on sm_90 (docs/decisions/012). Where there is less shared memory,
+// less is planned; before sm_80, without asynchronous copies, two stages are all that is of use.
 constexpr GemmTileShape gemm_tile_shape(GemmTile tile, int architecture) {
   const bool async = architecture >= 80, most = architecture >= 90;
-  const int depth = async ? 64 : 32;
   switch (tile) {
-    case GemmTile::kLarge: return {128, 128, 64, async ? 32 : 64, depth, most ? 3 : 2, 2};
-    case GemmTile::kMedium: return {64, 64, 32, 32, depth, most ? 4 : async ? 3 : 2, async ? 3 : 4};
+    case GemmTile::kLarge: return {128, 128, 64, async ? 32 : 64, async ? 64 : 32, 2, 2};
+    case GemmTile::kMedium:
+      return {64, 64, 32, 32, async ? 64 : 32, most ? 4 : async ? 3 : 2, async ? 3 : 4};
     case GemmTile::kSmall: break;
   }
-  return {32, 32, 16, 16, depth, most ? 8 : async ? 6 : 2, 3};
+  return {32, 32, 16, 16, async ? 128 : 32, most ? 4 : async ? 3 : 2, 3};
 }
 
 // out = activation(in · weightᵀ + bias) + residual. `in`, `weight`, `residual` and `out` hold
