@@ -17,7 +17,7 @@ namespace fusebert::cuda {
 namespace {
 
 // Enough rows that every multiprocessor of a large GPU has several tiles of each GEMM; the
-// workspace of a BERT-Base takes about 18 KiB a token.
+// workspace of a BERT-Base takes about 15 KiB a token.
 constexpr std::int64_t kDefaultMaxBatchTokens = 16384;
 
 // Sequences [begin, end) of a batch; their cu_seqlens, from zero, are put into `cu_seqlens`.

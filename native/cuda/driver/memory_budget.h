@@ -53,7 +53,7 @@ class MemoryBudget {
 
 using BudgetPointer = std::shared_ptr<MemoryBudget>;
 
-// "12.5 MiB".
-std::string mebibytes(std::size_t bytes);
+// "12 MiB", or "12 KiB" of less than one.
+std::string size_text(std::size_t bytes);
 
 }  // namespace fusebert::cuda

@@ -19,11 +19,11 @@ Result<T> owned(const ContextPointer& context, CUresult result, const char* what
   return T(context, handle);
 }
 
-// "12.0 MiB of 80.0 MiB are free on <name>".
+// "12 MiB of 80 MiB are free".
 std::string free_memory(const Context& context) {
   std::size_t free = 0, total = 0;
   context.api().cuMemGetInfo(&free, &total);
-  return mebibytes(free) + " of " + mebibytes(total) + " are free on " + context.name();
+  return size_text(free) + " of " + size_text(total) + " are free";
 }
 
 }  // namespace
@@ -48,9 +48,9 @@ Result<DeviceMemory> allocate_device(const ContextPointer& context, std::size_t 
   CUdeviceptr address = 0;
   const CUresult result = context->api().cuMemAlloc(&address, bytes);
   if (result == CUDA_ERROR_OUT_OF_MEMORY) {
-    return Status(StatusCode::kOutOfMemory, "Expected " + mebibytes(bytes) +
-                                                " of device memory but " + free_memory(*context) +
-                                                ".");
+    return Status(StatusCode::kOutOfMemory, "Expected " + size_text(bytes) + " of memory on " +
+                                                context->name() + " but " +
+                                                free_memory(*context) + ".");
   }
   FUSEBERT_RETURN_IF_ERROR(context->api().check(result, "cuMemAlloc"));
   return DeviceMemory(std::move(share.value()), context, address);
@@ -61,7 +61,7 @@ Result<PinnedMemory> allocate_pinned(const ContextPointer& context, std::size_t 
   const CUresult result = context->api().cuMemHostAlloc(&memory, bytes, 0);
   if (result == CUDA_ERROR_OUT_OF_MEMORY) {
     return Status(StatusCode::kOutOfMemory,
-                  "Expected " + mebibytes(bytes) +
+                  "Expected " + size_text(bytes) +
                       " of the host's memory, pinned for copies to and from " + context->name() +
                       ", but the system has no more to pin.");
   }
@@ -72,8 +72,8 @@ Result<Module> load_module(const ContextPointer& context, const void* image) {
   CUmodule module = nullptr;
   const CUresult result = context->api().cuModuleLoadData(&module, image);
   if (result == CUDA_ERROR_OUT_OF_MEMORY) {
-    return Status(StatusCode::kOutOfMemory, "Expected device memory for a module of kernels but " +
-                                                free_memory(*context) + ".");
+    return Status(StatusCode::kOutOfMemory, "Expected memory for kernels on " + context->name() +
+                                                " but " + free_memory(*context) + ".");
   }
   return owned<Module>(context, result, "cuModuleLoadData", module);
 }

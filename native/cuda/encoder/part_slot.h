@@ -41,8 +41,8 @@ class PartSlot {
   // Queues the way back of the results. From now on the part is under way.
   Status download(const Stream& stream);
   // Waits for a part under way and copies its results to where its caller wants them; nothing when
-  // the slot is free. kAborted when `cancelled` is seen, kNotFinite, with the layer, when activations
-  // left the kernels' type. The slot is free afterwards.
+  // the slot is free. kAborted when `cancelled` is seen, kNotFinite, with the layer, when
+  // activations left the kernels' type. The slot is free afterwards.
   Status deliver(const std::atomic<bool>& cancelled);
   // Frees the slot of a part whose results nobody wants. Nothing may be under way any more.
   void drop() { under_way_ = false; }
