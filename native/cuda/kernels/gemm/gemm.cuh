@@ -1,7 +1,7 @@
 // out [rows, columns] = activation(in [rows, depth] · weightᵀ + bias) + residual, on tensor cores.
 //
-// One block a tile; blocks take tiles column by column of tiles, so that those that run together
-// share weights in L2. The mainloop leaves fp32 sums in registers (mainloop.cuh). They are finished
+// One block a tile; blocks take tiles row by row of tiles: those that run together share the rows of
+// `in`, which come from memory once, while all weights stay in L2. The mainloop leaves fp32 sums in registers (mainloop.cuh). They are finished
 // there in fp32, and pass as 16-bit numbers through shared memory to be written in whole rows of
 // 16-byte chunks; the residual comes in the same way. FLOP: 2 · rows · columns · depth. Bytes: at
 // least 2 (rows · depth + columns · depth + rows · columns). Limiter: tensor cores for many rows,
@@ -114,11 +114,11 @@ template <class T, class Tile, class Layout>
 __device__ inline void gemm(const GemmParams& params) {
   extern __shared__ __align__(128) uint4 memory[];
   const int rows = *params.rows;
-  const int row_tiles = (rows + Tile::kM - 1) / Tile::kM;
+  const int column_tiles = (params.columns + Tile::kN - 1) / Tile::kN;
   const int tile = static_cast<int>(blockIdx.x);
-  const int first_column = tile / row_tiles * Tile::kN;
-  if (first_column >= params.columns) return;
-  const int first_row = tile % row_tiles * Tile::kM;
+  const int first_row = tile / column_tiles * Tile::kM;
+  if (first_row >= rows) return;
+  const int first_column = tile % column_tiles * Tile::kN;
 
   Sums<Tile> sums;
   multiply_tile<T, Tile, Layout>(params, rows, first_row, first_column, memory, sums);
