@@ -32,14 +32,14 @@ Geometry wide_geometry() {
 }
 
 // Numbers of tokens after which a GEMM of the model takes another tile.
-std::vector<std::int64_t> tile_boundaries(const Geometry& g, std::int64_t most) {
+std::set<std::int64_t> tile_boundaries(const Geometry& g, std::int64_t most) {
   const int multiprocessors = Device::get().context()->multiprocessors();
-  std::vector<std::int64_t> found;
+  std::set<std::int64_t> found;
   for (std::int64_t tokens = 1; tokens < most; ++tokens) {
     for (const std::int64_t columns : {g.intermediate_size, 3 * g.hidden_size, g.hidden_size}) {
       if (choose_gemm_tile(token_bucket(tokens), columns, multiprocessors) !=
           choose_gemm_tile(token_bucket(tokens + 1), columns, multiprocessors)) {
-        found.push_back(tokens);
+        found.insert(tokens);
       }
     }
   }
@@ -91,7 +91,7 @@ void expect_bits_of_alone(const Filled& filled, const Encoded& encoded, const Ba
 }
 
 TEST(DeviceEncoder, BitsDoNotDependOnTilesBucketsOrGraphs) {
-  constexpr std::int64_t kMostTokens = 1200;
+  constexpr std::int64_t kMostTokens = 800;
   const Geometry g = wide_geometry();
   const auto hidden = static_cast<std::size_t>(g.hidden_size);
   const TestCheckpoint checkpoint(g, 11);
@@ -103,22 +103,27 @@ TEST(DeviceEncoder, BitsDoNotDependOnTilesBucketsOrGraphs) {
     add_sequence(sequences, random, g, i < 10 ? 1 + i : cpu::pick(random, 11, 90));
   }
   const std::vector<Encoded> alone = encode_alone(*backend, sequences);
-  const std::vector<std::int64_t> tiles = tile_boundaries(g, kMostTokens);
-  EXPECT_FALSE(tiles.empty());  // or the model does not reach any
-  std::set<std::int64_t> boundaries(tiles.begin(), tiles.end());
-  boundaries.insert({16, 128, 144, 256, 480});
   std::set<std::size_t> seen;
   std::size_t first = 0;
-  for (const std::int64_t boundary : boundaries) {
-    // On both sides as launches, on the upper one as a graph too, which then runs a larger batch.
-    const std::int64_t above = boundary + 1;
-    for (const std::int64_t tokens : {boundary, above, above, token_bucket(above)}) {
-      SCOPED_TRACE(tokens);
-      const Filled filled(sequences, first, tokens, random, g);
-      seen.insert(filled.chosen.begin(), filled.chosen.end());
-      expect_bits_of_alone(filled, encode(*backend, filled.batch), sequences, alone, hidden);
-    }
+  const auto check = [&](std::int64_t tokens) {
+    SCOPED_TRACE(tokens);
+    const Filled filled(sequences, first, tokens, random, g);
+    seen.insert(filled.chosen.begin(), filled.chosen.end());
+    expect_bits_of_alone(filled, encode(*backend, filled.batch), sequences, alone, hidden);
+  };
+  const std::set<std::int64_t> tiles = tile_boundaries(g, kMostTokens);
+  EXPECT_FALSE(tiles.empty());  // or the model does not reach any
+  for (const std::int64_t boundary : tiles) {
     first += 3;
+    check(boundary);
+    check(boundary + 1);
+  }
+  for (const std::int64_t boundary : {16, 128, 144, 256, 480}) {
+    first += 3;
+    check(boundary);
+    // As launches, as a graph, and by the graph of a batch that was smaller.
+    for (int i = 0; i < 2; ++i) check(boundary + 1);
+    check(token_bucket(boundary + 1));
   }
   EXPECT_EQ(seen.size(), sequences.size());
 }
