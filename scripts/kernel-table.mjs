@@ -13,6 +13,8 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 
+import { blocksThatFit } from './virtual-gpu/gpus.mjs'
+
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const IMAGES = join(ROOT, 'build/cuda')
 const CORE = join(ROOT, 'build/libfusebert_core.a')
@@ -20,25 +22,8 @@ const SHARED_BYTES = join(ROOT, 'test/cuda/shared_bytes.cc')
 const MOST_WORKERS = 4
 const MOST_OUTPUT = 1 << 28
 
-// Limits of a multiprocessor (CUDA C++ Programming Guide, "Technical Specifications per Compute
-// Capability"). sm_86 and sm_89 run the cubins of sm_80.
-const KIB = 1024
-const MULTIPROCESSORS = {
-  75: { threads: 1024, blocks: 16, sharedBytes: 64 * KIB },
-  80: { threads: 2048, blocks: 32, sharedBytes: 164 * KIB },
-  86: { threads: 1536, blocks: 16, sharedBytes: 100 * KIB },
-  89: { threads: 1536, blocks: 24, sharedBytes: 100 * KIB },
-  90: { threads: 2048, blocks: 32, sharedBytes: 228 * KIB },
-}
+// By architecture of a cubin, those that run it.
 const RUN_BY = { 75: [75], 80: [80, 86, 89], 90: [90] }
-// How all of them hand out registers and shared memory (the toolkit's cuda_occupancy.h; what is
-// reserved of a block: the guide's sections "Shared Memory" of compute capability 8.x and 9.0).
-const WARP = 32
-const REGISTERS = 65536
-const SUB_PARTITIONS = 4 // each with its part of the registers and of the warps
-const REGISTER_UNIT = 256 // of a warp
-const sharedUnit = (architecture) => (architecture >= 80 ? 128 : 256)
-const reservedBytes = (architecture) => (architecture >= 80 ? 1 * KIB : 0)
 
 const PTX_INSTRUCTIONS = {
   mma: /^\s*(?:@%p\d+ )?mma\.sync\b/gm,
@@ -137,22 +122,6 @@ function readSass(text) {
     kernels.set(name, counts)
   }
   return kernels
-}
-
-/** Blocks that a multiprocessor holds at once, by what limits them. */
-function blocksThatFit(architecture, { threads, registers, sharedBytes }) {
-  const limits = MULTIPROCESSORS[architecture]
-  const warps = Math.ceil(threads / WARP)
-  const warpRegisters = Math.ceil((registers * WARP) / REGISTER_UNIT) * REGISTER_UNIT
-  const warpsOfPartition = Math.floor(REGISTERS / SUB_PARTITIONS / warpRegisters)
-  const unit = sharedUnit(architecture)
-  const blockBytes = Math.ceil((sharedBytes + reservedBytes(architecture)) / unit) * unit
-  return {
-    threads: Math.min(limits.blocks, Math.floor(limits.threads / WARP / warps)),
-    registers: Math.floor((SUB_PARTITIONS * warpsOfPartition) / warps),
-    // null, because JSON has no infinity
-    sharedMemory: blockBytes === 0 ? null : Math.floor(limits.sharedBytes / blockBytes),
-  }
 }
 
 /** An image's file with what its name says. */

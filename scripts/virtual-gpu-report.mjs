@@ -3,37 +3,25 @@
 //   node scripts/virtual-gpu-report.mjs [FILE]
 //
 // FILE is what a program wrote that ran with VIRTUAL_GPU_REPORT=FILE; without it the kernels of
-// test/virtual-gpu/triton are run first. Registers and shared memory are ptxas'. Times are
-// predicted: the largest of four bounds, each as if nothing else were to wait for.
+// test/virtual-gpu/triton are run first. Registers are ptxas'. Times are predicted, see
+// scripts/virtual-gpu/gpus.mjs.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import {
+  blocksThatFit,
+  GPUS,
+  instructionsOf,
+  MULTIPROCESSORS,
+  predicted,
+} from './virtual-gpu/gpus.mjs'
+
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const FOLDER = join(ROOT, 'build/virtual-gpu/report')
-const LANES = 32
-const ISSUED_PER_CLOCK = 4 // warp instructions of a multiprocessor, one of each of its schedulers
-const SECTOR_BYTES = 32
-const REGISTER_UNIT = 256
-const REGISTERS = 65536
-
-// Of the vendor's data sheets: multiprocessors, boost clock in GHz, memory in GB/s, dense products
-// by type in TFLOP/s or TOP/s (with f32 sums, of integers with s32), limits of a multiprocessor.
-const GPUS = [
-  { name: 'T4', target: 75, sms: 40, ghz: 1.59, memory: 320, tensor: { f16: 65, s8: 130 },
-    threads: 1024, blocks: 16, shared: 64 },
-  { name: 'A100', target: 80, sms: 108, ghz: 1.41, memory: 1555,
-    tensor: { f16: 312, bf16: 312, tf32: 156, s8: 624, f64: 19.5 },
-    threads: 2048, blocks: 32, shared: 164 },
-  { name: 'RTX 4090', target: 89, sms: 128, ghz: 2.52, memory: 1008,
-    tensor: { f16: 165, bf16: 165, tf32: 82.6, s8: 661, f64: 1.29 },
-    threads: 1536, blocks: 24, shared: 100 },
-  { name: 'H100', target: 90, sms: 132, ghz: 1.98, memory: 3350,
-    tensor: { f16: 989, bf16: 989, tf32: 495, s8: 1979, f64: 66.9 },
-    threads: 2048, blocks: 32, shared: 228 },
-]
+const UNKNOWN_REGISTERS = 64 // without ptxas
 
 function fail(message) {
   console.error(message)
@@ -80,51 +68,15 @@ function registersOf(ptx, kernel, target) {
   }
 }
 
-const product = ([x, y, z]) => x * y * z
-
-/** Blocks that a multiprocessor holds at once, and what limits them. */
-function occupancy(gpu, launch, registers) {
-  const warps = Math.ceil(product(launch.block) / LANES)
-  const perWarp = Math.ceil((registers * LANES) / REGISTER_UNIT) * REGISTER_UNIT
-  const reserved = gpu.target >= 80 ? 1 : 0
-  const shared = (launch.static_shared_bytes + launch.dynamic_shared_bytes) / 1024 + reserved
-  const limits = {
-    threads: Math.floor(gpu.threads / LANES / warps),
-    registers: Math.floor(REGISTERS / perWarp / warps),
-    shared: shared === 0 ? Infinity : Math.floor(gpu.shared / shared),
-    blocks: gpu.blocks,
-  }
-  const [limiter, blocks] = Object.entries(limits).reduce((a, b) => (b[1] < a[1] ? b : a))
-  return { blocks, limiter, share: (blocks * warps * LANES) / gpu.threads }
-}
-
-/** Microseconds of the tensor cores of all multiprocessors; each type of operand has its rate. */
-function tensorTime(gpu, launch) {
-  let time = 0
-  for (const [type, macs] of Object.entries(launch.tensor_multiply_adds)) {
-    const rate = gpu.tensor[type === 'u8' ? 's8' : type]
-    if (rate === undefined) fail(`No rate of ${gpu.name} is known for products of ${type}.`)
-    time += (2 * macs) / (rate * 1e6)
-  }
-  return time
-}
-
-/** The least microseconds that each resource needs, and the largest of them. */
-function predicted(gpu, launch) {
-  const blocks = product(launch.grid)
-  // The fullest multiprocessor decides.
-  const uneven = (Math.ceil(blocks / gpu.sms) * gpu.sms) / blocks
-  const clocks = gpu.sms * gpu.ghz * 1e3 // of all multiprocessors, in a microsecond
-  const warps = Object.values(launch.instructions).reduce((sum, each) => sum + each.warps, 0)
-  const bounds = {
-    issue: (warps / ISSUED_PER_CLOCK / clocks) * uneven,
-    'shared memory': (launch.shared.wavefronts / clocks) * uneven,
-    tensor: tensorTime(gpu, launch) * uneven,
-    // Sectors that hit in a cache do not come from memory, so this may be too high.
-    memory: (launch.global.sectors * SECTOR_BYTES) / (gpu.memory * 1e3),
-  }
-  const [limiter, time] = Object.entries(bounds).reduce((a, b) => (b[1] > a[1] ? b : a))
-  return { limiter, time }
+/** Blocks that a multiprocessor holds at once, what limits them, and their share of its threads. */
+function occupancy({ architecture }, launch, registers) {
+  const threads = launch.block.reduce((all, each) => all * each)
+  const sharedBytes = launch.static_shared_bytes + launch.dynamic_shared_bytes
+  const fit = blocksThatFit(architecture, { threads, registers, sharedBytes })
+  const limits = Object.entries(fit).filter(([, blocks]) => blocks !== null)
+  const [limiter, blocks] = limits.reduce((a, b) => (b[1] < a[1] ? b : a))
+  const share = (blocks * threads) / MULTIPROCESSORS[architecture].threads
+  return { blocks, limiter: limiter.replace('sharedMemory', 'shared memory'), share }
 }
 
 const ratio = (found, least) => (least === 0 ? '-' : (found / least).toFixed(2))
@@ -132,7 +84,6 @@ const ratio = (found, least) => (least === 0 ? '-' : (found / least).toFixed(2))
 function rowsOf(launch, folder) {
   const registers = registersOf(join(folder, launch.ptx), launch.kernel, launch.target)
   const target = Number.parseInt(launch.target.slice('sm_'.length), 10) // 90 of sm_90a
-  const warps = Object.values(launch.instructions).reduce((sum, each) => sum + each.warps, 0)
   const macs = Object.values(launch.tensor_multiply_adds).reduce((sum, each) => sum + each, 0)
   console.log(
     `\n${launch.kernel} (${launch.target})  grid ${launch.grid.join('×')}, block ` +
@@ -140,9 +91,10 @@ function rowsOf(launch, folder) {
       `${launch.static_shared_bytes + launch.dynamic_shared_bytes} bytes of shared memory`,
   )
   console.log(
-    `  ${warps.toLocaleString('en')} warp instructions, ${macs.toLocaleString('en')} tensor ` +
-      `multiply-adds; wavefronts ${ratio(launch.shared.wavefronts, launch.shared.least)} and ` +
-      `sectors ${ratio(launch.global.sectors, launch.global.least)} times the minimum`,
+    `  ${instructionsOf(launch).toLocaleString('en')} warp instructions, ` +
+      `${macs.toLocaleString('en')} tensor multiply-adds; ` +
+      `wavefronts ${ratio(launch.shared.wavefronts, launch.shared.least)} and sectors ` +
+      `${ratio(launch.global.sectors, launch.global.least)} times the minimum`,
   )
   const count = (kind) => (launch.instructions[kind]?.warps ?? 0).toLocaleString('en')
   console.log(
@@ -155,9 +107,9 @@ function rowsOf(launch, folder) {
   for (const { line, wavefronts, least } of worst) {
     console.log(`  bank conflicts at PTX line ${line}: ${wavefronts} wavefronts, least ${least}`)
   }
-  for (const gpu of GPUS.filter((each) => each.target >= target)) {
+  for (const gpu of GPUS.filter(({ architecture }) => architecture >= target)) {
     const { limiter, time } = predicted(gpu, launch)
-    const full = occupancy(gpu, launch, registers ?? 64)
+    const full = occupancy(gpu, launch, registers ?? UNKNOWN_REGISTERS)
     console.log(
       `  ${gpu.name.padEnd(9)} predicted ≥ ${time.toFixed(2).padStart(8)} µs by ` +
         `${limiter.padEnd(13)} occupancy ${(100 * full.share).toFixed(0).padStart(3)} % ` +
