@@ -69,14 +69,15 @@ Result<const Module*> module(const std::string& file) {
   Status refused;
   for (const char* kind : {"cubin", "ptx"}) {
     const auto image = read_image(file, kind);
-    if (!image.ok()) return image.status();
+    refused = image.status();
+    if (!image.ok()) continue;
     auto loaded = load_module(bench()->context, image.value().c_str());
+    refused = loaded.status();
     if (loaded.ok()) {
       bench()->kind = kind;
       return &std::as_const(
           bench()->modules.emplace(file, std::move(loaded.value())).first->second);
     }
-    refused = loaded.status();
   }
   return refused;
 }
@@ -142,15 +143,19 @@ class Filled {
   DeviceMemory memory_;
 };
 
-// What runs take in turn: `sets` copies of arrays of numbers of the open type, of these sizes.
+// What runs take in turn: `sets` copies of arrays of numbers of the open type, of these sizes. One
+// will do for a launch that is not timed, with `repeats` 0.
 class Rotation {
  public:
   // The last one is kept: rounds take turns with others that are timed.
-  static Result<const Rotation*> get(const std::vector<std::int64_t>& counts) {
+  static Result<const Rotation*> get(const std::vector<std::int64_t>& counts, int repeats) {
     static auto& kept = *new Rotation;  // the driver may be gone before static objects
-    if (kept.counts_ == counts) return const_cast<const Rotation*>(&kept);
+    const std::size_t sets = repeats == 0 ? 1 : sets_of(counts);
+    if (kept.counts_ == counts && kept.sets_.size() == sets) {
+      return const_cast<const Rotation*>(&kept);
+    }
     kept = Rotation();
-    auto rotation = create(counts);
+    auto rotation = create(counts, sets);
     if (!rotation.ok()) return rotation.status();
     kept = std::move(rotation.value());
     return const_cast<const Rotation*>(&kept);
@@ -160,12 +165,14 @@ class Rotation {
   }
 
  private:
-  static Result<Rotation> create(const std::vector<std::int64_t>& counts) {
+  static std::size_t sets_of(const std::vector<std::int64_t>& counts) {
     std::int64_t bytes = 0;
     for (const std::int64_t count : counts) bytes += count * kElementBytes;
-    const std::int64_t sets = std::min(kRotatedBytes / bytes + 1, kMostSets);
+    return static_cast<std::size_t>(std::min(kRotatedBytes / bytes + 1, kMostSets));
+  }
+  static Result<Rotation> create(const std::vector<std::int64_t>& counts, std::size_t sets) {
     Rotation rotation;
-    rotation.sets_.resize(static_cast<std::size_t>(sets));
+    rotation.sets_.resize(sets);
     static constexpr std::size_t kDistinct = 4 << 20;
     const std::size_t most = static_cast<std::size_t>(*std::ranges::max_element(counts));
     const auto numbers = random_numbers(std::min(most, kDistinct));
@@ -183,9 +190,10 @@ class Rotation {
   std::vector<std::vector<Filled>> sets_;
 };
 
-// Seconds of one launch(run), after a few to warm up.
+// Seconds of one launch(run), after a few to warm up; without repeats, one launch is all.
 Result<double> time(int repeats, const std::function<Status(int)>& launch) {
-  for (int run = 0; run < 3; ++run) FUSEBERT_RETURN_IF_ERROR(launch(run));
+  const int warm_ups = repeats == 0 ? 1 : 3;
+  for (int run = 0; run < warm_ups; ++run) FUSEBERT_RETURN_IF_ERROR(launch(run));
   FUSEBERT_RETURN_IF_ERROR(wait());
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
@@ -221,7 +229,8 @@ Result<double> time_gemm(std::int64_t rows, std::int64_t columns, std::int64_t d
   auto kernels = GemmKernels::load(*image.value(), bench()->context->architecture());
   if (!kernels.ok()) return kernels.status();
   const std::int64_t out = rows * columns;
-  auto arrays = Rotation::get({rows * depth, columns * depth, with_residual ? out : 8, out});
+  const std::int64_t added = with_residual ? out : 8;
+  auto arrays = Rotation::get({rows * depth, columns * depth, added, out}, repeats);
   if (!arrays.ok()) return arrays.status();
   Filled bias, row_count;
   const std::vector<float> zeros(static_cast<std::size_t>(columns), 0.25f);
@@ -255,7 +264,7 @@ Result<double> time_attention(std::span<const std::int32_t> lengths, int heads, 
   AttentionCut cut;
   cut_attention(cu_seqlens, heads, head_dim, cut);
   const std::int64_t numbers = std::int64_t{cu_seqlens.back()} * heads * head_dim;
-  auto arrays = Rotation::get({3 * numbers, numbers});
+  auto arrays = Rotation::get({3 * numbers, numbers}, repeats);
   if (!arrays.ok()) return arrays.status();
   Filled plan, items;
   FUSEBERT_RETURN_IF_ERROR(plan.fill(std::span<const AttentionPlan>(&cut.plan, 1)));
@@ -277,7 +286,7 @@ Result<double> time_layer_norm(std::int64_t rows, std::int64_t columns, int repe
   if (!image.ok()) return image.status();
   auto kernel = Kernel::find(*image.value(), row_kernel("layer_norm", columns), 0);
   if (!kernel.ok()) return kernel.status();
-  auto arrays = Rotation::get({rows * columns, rows * columns});
+  auto arrays = Rotation::get({rows * columns, rows * columns}, repeats);
   if (!arrays.ok()) return arrays.status();
   Filled gamma, counts;
   const std::vector<float> ones(static_cast<std::size_t>(columns), 1.0f);

@@ -1,9 +1,11 @@
 // fusebert's CUDA kernels behind a C interface, to be timed beside others in one process. Python's
 // ctypes is the caller (bench.py); memory and launches are fusebert's own.
 //
-// Functions that return a double return seconds of one run: the wall time of `repeats` runs that are
-// queued back to back, over their number; negative when something failed. Runs rotate among sets of
-// inputs that are larger together than the device's L2 cache. Inputs are seeded random numbers.
+// Functions that return a double return seconds of one run: the wall time of `repeats` runs that
+// are queued back to back, over their number; negative when something failed. Runs rotate among
+// sets of inputs that are larger together than the device's L2 cache. Inputs are seeded random
+// numbers. With `repeats` 0 the kernel is launched once, not even warmed up, to be counted and not
+// timed.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,7 @@
 FUSEBERT_BENCH_API const char* fusebert_bench_error();
 
 // Opens a device, with images from a folder (build/cuda of a build) of `type`, fp16 or bf16: cubins
-// where the driver takes them, PTX elsewhere. Returns 0, or 1 when it failed.
+// where they are there and the driver takes them, PTX elsewhere. Returns 0, or 1 when it failed.
 FUSEBERT_BENCH_API int fusebert_bench_open(int ordinal, const char* images, const char* type);
 
 // JSON: name, architecture, multiprocessors, driver, kind of image.
