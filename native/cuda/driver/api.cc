@@ -61,17 +61,13 @@ Result<Api> open() {
     return result == CUDA_SUCCESS ? found : nullptr;
   };
 // Not one by way of the other: a name that is passed on is replaced by that of its version.
-#define FUSEBERT_FIND(function) \
-  api.function = reinterpret_cast<decltype(api.function)>(find(#function));
 #define FUSEBERT_REQUIRE(function)                                                     \
   api.function = reinterpret_cast<decltype(api.function)>(find(#function));            \
   if (api.function == nullptr) {                                                       \
     return unavailable("Expected " #function " in " + name + " but it is missing.");   \
   }
   FUSEBERT_CUDA_FUNCTIONS(FUSEBERT_REQUIRE)
-  FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(FUSEBERT_FIND)
 #undef FUSEBERT_REQUIRE
-#undef FUSEBERT_FIND
 
   const CUresult result = api.cuInit(0);
   if (result != CUDA_SUCCESS) return unavailable(api.check(result, "cuInit").message());

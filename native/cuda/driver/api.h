@@ -19,9 +19,8 @@ namespace fusebert::cuda {
   X(cuDeviceGetAttribute)                                                                       \
   X(cuDeviceGetCount)                                                                           \
   X(cuDeviceGetName)                                                                            \
-  X(cuDevicePrimaryCtxRelease)                                                                  \
-  X(cuDevicePrimaryCtxReset)                                                                    \
-  X(cuDevicePrimaryCtxRetain)                                                                   \
+  X(cuCtxCreate)                                                                                \
+  X(cuCtxDestroy)                                                                               \
   X(cuCtxPopCurrent)                                                                            \
   X(cuCtxPushCurrent)                                                                           \
   X(cuMemGetInfo)                                                                               \
@@ -53,15 +52,9 @@ namespace fusebert::cuda {
   X(cuGraphInstantiateWithFlags)                                                                 \
   X(cuGraphLaunch)
 
-// Null where the driver lacks them: the virtual GPU has primary contexts alone.
-#define FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(X)                                                     \
-  X(cuCtxCreate)                                                                                \
-  X(cuCtxDestroy)
-
 struct Api {
 #define FUSEBERT_DECLARE(name) decltype(&::name) name = nullptr;
   FUSEBERT_CUDA_FUNCTIONS(FUSEBERT_DECLARE)
-  FUSEBERT_CUDA_OPTIONAL_FUNCTIONS(FUSEBERT_DECLARE)
 #undef FUSEBERT_DECLARE
   int driver_version = 0;  // of CUDA: 1000 · major + 10 · minor
 

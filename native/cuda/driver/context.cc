@@ -2,10 +2,15 @@
 #include "cuda/driver/context.h"
 
 #include <array>
+#include <chrono>
 #include <map>
+#include <thread>
+#include <utility>
 
 namespace fusebert::cuda {
 namespace {
+
+constexpr std::chrono::seconds kLongestScope{10};
 
 // The contexts of this process, by driver and device.
 struct Registry {
@@ -53,38 +58,38 @@ Result<std::shared_ptr<const Context>> Context::open(const Api& api, int ordinal
   std::weak_ptr<const Context>& known = registry().contexts[{&api, ordinal}];
   const std::shared_ptr<const Context> present = known.lock();
   if (present != nullptr && !present->lost()) return present;
+  if (present != nullptr) FUSEBERT_RETURN_IF_ERROR(present->end_lost());
   auto properties = device_properties(api, ordinal);
   if (!properties.ok()) return properties.status();
   CUdevice device = 0;
   FUSEBERT_CUDA_CHECK(api, cuDeviceGet(&device, ordinal));
   std::shared_ptr<Context> context(new Context(api, device, std::move(properties.value())));
-  FUSEBERT_RETURN_IF_ERROR(context->create(present != nullptr));
+  FUSEBERT_RETURN_IF_ERROR(context->create());
   known = context;
   return std::shared_ptr<const Context>(std::move(context));
 }
 
-Status Context::create(bool after_a_lost_one) {
-  if (api_.cuCtxCreate != nullptr && api_.cuCtxDestroy != nullptr) {
-    // Threads that wait for long sleep; wait_for() spins first, where the end may be near.
-    FUSEBERT_CUDA_CHECK(api_,
-                        cuCtxCreate(&context_, nullptr, CU_CTX_SCHED_BLOCKING_SYNC, device_));
-    CUcontext popped = nullptr;
-    FUSEBERT_CUDA_CHECK(api_, cuCtxPopCurrent(&popped));
-    return Status();
-  }
-  // Of primary contexts there is one: who lost it still holds it, and it is of no use to anybody.
-  if (after_a_lost_one) FUSEBERT_CUDA_CHECK(api_, cuDevicePrimaryCtxReset(device_));
-  FUSEBERT_CUDA_CHECK(api_, cuDevicePrimaryCtxRetain(&context_, device_));
+Status Context::create() {
+  // Threads that wait for long sleep; wait_for() spins first, where the end may be near.
+  FUSEBERT_CUDA_CHECK(api_, cuCtxCreate(&context_, nullptr, CU_CTX_SCHED_BLOCKING_SYNC, device_));
+  CUcontext popped = nullptr;
+  FUSEBERT_CUDA_CHECK(api_, cuCtxPopCurrent(&popped));
   return Status();
 }
 
 Context::~Context() {
-  if (context_ == nullptr) return;
-  if (api_.cuCtxDestroy != nullptr) {
-    api_.cuCtxDestroy(context_);
-  } else {
-    api_.cuDevicePrimaryCtxRelease(device_);
+  if (context_ != nullptr) api_.cuCtxDestroy(context_);
+}
+
+// Whoever is in its scope finds every call refused, and leaves soon; nobody enters any more.
+Status Context::end_lost() const {
+  const auto latest = std::chrono::steady_clock::now() + kLongestScope;
+  while (scopes_.load() != 0) {
+    if (std::chrono::steady_clock::now() > latest) return state();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  if (context_ != nullptr) api_.cuCtxDestroy(std::exchange(context_, nullptr));
+  return Status();
 }
 
 Status Context::state() const {
@@ -102,9 +107,11 @@ Status Context::examine(const Status& failure) const {
     const std::lock_guard lock(mutex_);
     if (loss_.ok()) {
       loss_ = Status(failure.code(), failure.message() + " What the device held for this process "
-                                                         "is lost with it: load the model again.");
+                                                         "is lost with it: load the model again, or "
+                                                         "where the driver refuses that too, "
+                                                         "start another process.");
     }
-    lost_.store(true, std::memory_order_release);
+    lost_.store(true);
   }
   return state();
 }

@@ -30,8 +30,9 @@ Result<DeviceProperties> device_properties(const Api& api, int ordinal);
 
 class Context {
  public:
-  // The device's context of this process, or a new one when there is none or it is lost.
-  // kDeviceUnavailable when there is no such device. `ordinal` counts from 0.
+  // The device's context of this process, or a new one when there is none or it is lost: a lost one
+  // is ended first, as the driver makes no other beside it. kDeviceUnavailable when there is no
+  // such device. `ordinal` counts from 0. The caller may not be in a lost context's scope.
   static Result<std::shared_ptr<const Context>> open(const Api& api, int ordinal);
   // Frees what is left in it.
   ~Context();
@@ -40,7 +41,7 @@ class Context {
 
   // ok, or the error by which the context was lost, for whoever asks and as often.
   Status state() const;
-  bool lost() const { return lost_.load(std::memory_order_acquire); }
+  bool lost() const { return lost_.load(); }
   // Given the failure of a driver call, finds out whether the context is lost by it. Returns what
   // is to be told: the failure, or the one by which the context was lost before. In a ContextScope,
   // with no work under way in the caller's streams.
@@ -57,12 +58,14 @@ class Context {
 
   Context(const Api& api, CUdevice device, DeviceProperties properties)
       : api_(api), device_(device), properties_(std::move(properties)) {}
-  Status create(bool after_a_lost_one);
+  Status create();
+  Status end_lost() const;
 
   const Api& api_;
   CUdevice device_;
-  CUcontext context_ = nullptr;
+  mutable CUcontext context_ = nullptr;  // null once ended
   DeviceProperties properties_;
+  mutable std::atomic<int> scopes_{0};   // of all threads
   mutable std::atomic<bool> lost_{false};
   mutable std::mutex mutex_;
   mutable Status loss_;  // guarded by mutex_
@@ -70,24 +73,30 @@ class Context {
 
 using ContextPointer = std::shared_ptr<const Context>;
 
-// While it lives, the context is the calling thread's current one.
+// While it lives, the context is the calling thread's current one. None is entered once it is lost.
 class ContextScope {
  public:
-  explicit ContextScope(const Context& context)
-      : context_(context), result_(context.api_.cuCtxPushCurrent(context.context_)) {}
+  explicit ContextScope(const Context& context) : context_(context) {
+    context_.scopes_.fetch_add(1);
+    if (!context_.lost()) result_ = context_.api_.cuCtxPushCurrent(context_.context_);
+  }
   ~ContextScope() {
     CUcontext popped = nullptr;
     if (ok()) context_.api_.cuCtxPopCurrent(&popped);
+    context_.scopes_.fetch_sub(1);
   }
   ContextScope(const ContextScope&) = delete;
   ContextScope& operator=(const ContextScope&) = delete;
 
   bool ok() const { return result_ == CUDA_SUCCESS; }
-  Status status() const { return context_.api_.check(result_, "cuCtxPushCurrent"); }
+  Status status() const {
+    const Status lost = context_.state();
+    return ok() || lost.ok() ? context_.api_.check(result_, "cuCtxPushCurrent") : lost;
+  }
 
  private:
   const Context& context_;
-  CUresult result_;
+  CUresult result_ = CUDA_ERROR_CONTEXT_IS_DESTROYED;
 };
 
 }  // namespace fusebert::cuda

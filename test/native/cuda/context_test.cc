@@ -23,12 +23,12 @@ bool has_current(const Api& api) {
   return api.cuMemGetInfo(&free, &total) == CUDA_SUCCESS;
 }
 
-// Runs a kernel that ends with a fault, and returns what the driver says to it.
+// Runs a kernel that reads where nothing is, and returns what the driver says to it.
 Status poison(Device& device) {
   const auto kernel = Kernel::find(device.module("convert"), "convert", 0);
-  const Faults fault("sticky=1");
-  EXPECT_TRUE(
-      kernel.value().launch(device.stream(), {.blocks = 1, .threads = 32}, ConvertParams()).ok());
+  ConvertParams nowhere;
+  nowhere.rows = nowhere.columns = nowhere.out_stride = 32;
+  EXPECT_TRUE(kernel.value().launch(device.stream(), {.blocks = 1, .threads = 32}, nowhere).ok());
   const Api& api = device.context()->api();
   return api.check(api.cuStreamSynchronize(device.stream().get()), "cuStreamSynchronize");
 }
@@ -67,6 +67,8 @@ TEST(Context, SurvivesACallThatIsRefused) {
 }
 
 TEST(Context, IsLostByAStickyErrorAndAnotherTakesItsPlace) {
+  // NVIDIA's driver makes no other context in a process whose kernel read where nothing is, not
+  // even once that context is destroyed (580.159 on an H200; docs/gpu-ledger.md).
   if (!Faults::possible()) GTEST_SKIP() << "needs the virtual GPU";
   Device& device = Device::get();
   const ContextPointer lost = device.context();
@@ -78,8 +80,7 @@ TEST(Context, IsLostByAStickyErrorAndAnotherTakesItsPlace) {
   // The first error is the one that everybody hears.
   EXPECT_EQ(lost->examine(Status(StatusCode::kDeviceFailed, "later")).message(), told.message());
   EXPECT_EQ(lost->state().message(), told.message());
-  const ContextPointer next = open();
-  ASSERT_NE(next, nullptr);
+  const ContextPointer next = Device::get().context();
   EXPECT_NE(next, lost);
   EXPECT_FALSE(next->lost());
   const ContextScope scope(*next);

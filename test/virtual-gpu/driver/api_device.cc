@@ -189,6 +189,34 @@ VIRTUAL_GPU_API cuDevicePrimaryCtxGetState(CUdevice ordinal, unsigned int* flags
   return CUDA_SUCCESS;
 } VIRTUAL_GPU_END
 
+VIRTUAL_GPU_API cuCtxCreate(CUcontext* context, CUctxCreateParams* parameters, unsigned int flags,
+                            CUdevice ordinal) try {
+  const auto [status, device] = find_device(ordinal);
+  if (device == nullptr) return status;
+  if (context == nullptr || (flags & ~CU_CTX_FLAGS_MASK) != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (parameters != nullptr) return CUDA_ERROR_NOT_SUPPORTED;
+  if (device->lost) return CUDA_ERROR_DEVICE_UNAVAILABLE;
+  const std::lock_guard lock(device->mutex);
+  device->own.push_back(std::make_unique<Context>(*device));
+  context_stack().push_back(device->own.back().get());
+  *context = reinterpret_cast<CUcontext>(device->own.back().get());
+  return CUDA_SUCCESS;
+} VIRTUAL_GPU_END
+
+VIRTUAL_GPU_API cuCtxDestroy(CUcontext handle) try {
+  if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+  if (!is_context(handle)) return CUDA_ERROR_INVALID_CONTEXT;
+  auto* const context = reinterpret_cast<Context*>(handle);
+  if (context->ended) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  {
+    const std::lock_guard lock(context->device.mutex);
+    if (!context->device.end_own(context)) return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  std::vector<Context*>& stack = context_stack();
+  if (!stack.empty() && stack.back() == context) stack.pop_back();
+  return CUDA_SUCCESS;
+} VIRTUAL_GPU_END
+
 VIRTUAL_GPU_API cuCtxSetCurrent(CUcontext context) try {
   if (!Driver::instance().initialized()) return CUDA_ERROR_NOT_INITIALIZED;
   if (context != nullptr && !is_context(context)) return CUDA_ERROR_INVALID_CONTEXT;

@@ -22,6 +22,8 @@ CUresult virtual_gpu::allocate(Context& context, CUdeviceptr* address, std::size
       std::string(by) + " #" + std::to_string(number) + " of " + std::to_string(bytes) + " bytes");
   if (allocation == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
   *address = allocation->address;
+  const std::lock_guard lock(context.mutex);
+  context.device_memory.insert(*address);
   return CUDA_SUCCESS;
 }
 
@@ -38,6 +40,10 @@ VIRTUAL_GPU_API cuMemFree(CUdeviceptr address) try {
   // Freeing waits for the device, as the real one does.
   const CUresult status = now.context->synchronize();
   if (!now.context->device.memory->free(address)) return CUDA_ERROR_INVALID_VALUE;
+  for (Context* context : known_contexts()) {
+    const std::lock_guard lock(context->mutex);
+    context->device_memory.erase(address);
+  }
   leave_pool(now.context->device, address);
   return status;
 } VIRTUAL_GPU_END

@@ -72,6 +72,8 @@ const std::array kEntryPoints{
     VIRTUAL_GPU_ENTRY(11000, cuDevicePrimaryCtxReset),
     VIRTUAL_GPU_ENTRY(11000, cuDevicePrimaryCtxSetFlags),
     VIRTUAL_GPU_ENTRY(7000, cuDevicePrimaryCtxGetState),
+    EntryPoint{12050, "cuCtxCreate", as_address(&cuCtxCreate)},
+    VIRTUAL_GPU_ENTRY(4000, cuCtxDestroy),
     VIRTUAL_GPU_ENTRY(4000, cuCtxSetCurrent),
     VIRTUAL_GPU_ENTRY(4000, cuCtxGetCurrent),
     VIRTUAL_GPU_ENTRY(4000, cuCtxPushCurrent),

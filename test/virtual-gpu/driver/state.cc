@@ -189,6 +189,17 @@ void Device::end_primary() {
   pools.clear();
 }
 
+bool Device::end_own(const Context* context) {
+  const auto found = std::find_if(own.begin(), own.end(),
+                                  [&](const auto& each) { return each.get() == context; });
+  if (found == own.end()) return false;
+  (*found)->end();
+  for (const std::uint64_t address : (*found)->device_memory) memory->free(address);
+  ended.push_back(std::move(*found));
+  own.erase(found);
+  return true;
+}
+
 Driver& Driver::instance() {
   // Never destroyed: streams' threads may still be running when the process ends.
   static auto* driver = new Driver;
@@ -275,6 +286,9 @@ std::vector<Context*> known_contexts() {
     if (device.primary != nullptr && (stack.empty() || device.primary.get() != stack.back())) {
       result.push_back(device.primary.get());
     }
+    for (const auto& context : device.own) {
+      if (stack.empty() || context.get() != stack.back()) result.push_back(context.get());
+    }
   }
   return result;
 }
@@ -310,6 +324,9 @@ bool is_context(CUcontext handle) {
     Device& device = *driver.device(i);
     const std::lock_guard lock(device.mutex);
     if (device.primary.get() == wanted) return wanted != nullptr;
+    for (const auto& context : device.own) {
+      if (context.get() == wanted) return true;
+    }
     for (const auto& context : device.ended) {
       if (context.get() == wanted) return true;
     }

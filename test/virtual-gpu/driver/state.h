@@ -29,7 +29,7 @@ struct RetiredStream {
   bool blocking = true;
 };
 
-/// What a CUcontext points to. Only primary contexts are made.
+/// What a CUcontext points to: a device's primary context, or one that an application made.
 struct Context {
   explicit Context(Device& device);
 
@@ -45,6 +45,7 @@ struct Context {
   Handles<GraphExec> executables;
   std::uint64_t allocations = 0;                // so far, for labels
   std::atomic<bool> ended = false;              // released by all; its handle is still known
+  std::set<std::uint64_t> device_memory;        // allocated in it and not freed; under the mutex
 
   /// Waits for all work, and ends the life of what the context owns.
   void end();
@@ -81,6 +82,7 @@ struct Device {
   std::unique_ptr<Memory> memory;
   std::unique_ptr<Context> primary;
   int references = 0;                                // to the primary context
+  std::vector<std::unique_ptr<Context>> own;         // that applications made
   std::vector<std::unique_ptr<Context>> ended;       // for threads that still name them
   std::atomic<bool> lost = false;                    // by an injected fault
   std::mutex mutex;                // of all above
@@ -90,6 +92,8 @@ struct Device {
   std::mutex pools_mutex;          // of the pools; streams take it while a context ends
   std::mutex execution;            // a launch has the host's threads to itself
 
+  /// Ends a context that an application made, and with it its device memory; false for others.
+  bool end_own(const Context* context);
   /// Ends the primary context, and with it what was allocated in it. Under the mutex.
   void end_primary();
 };

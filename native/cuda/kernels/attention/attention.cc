@@ -40,7 +40,7 @@ void cut_attention(std::span<const std::int32_t> cu_seqlens, int heads, int head
     for (std::size_t i = 0; i + 1 < cu_seqlens.size(); ++i) {
       const std::int32_t length = cu_seqlens[i + 1] - cu_seqlens[i];
       if (class_of(length, head_dim) != of_class) continue;
-      const std::int32_t step = of_class == kLongClass ? attention_long_rows(head_dim) : length;
+      const std::int32_t step = of_class == kLongClass ? kAttentionLongRows : length;
       for (std::int32_t query = 0; query < length; query += step) {
         cut.items.push_back({cu_seqlens[i], length, query});
       }
@@ -59,19 +59,17 @@ void cut_attention(std::span<const std::int32_t> cu_seqlens, int heads, int head
 }
 
 Result<AttentionKernels> AttentionKernels::load(const Module& module, int head_dim) {
-  const auto shape = [&](int rows, int warps, int panels_of_rows, int keys, int panels_of_keys) {
+  const auto shape = [&](int rows, int panels_of_rows, int keys, int panels_of_keys) {
     return LaunchShape{
         .blocks = 0,
-        .threads = static_cast<unsigned>(warps * kWarpSize),
+        .threads = static_cast<unsigned>(rows / kWarpRows * kWarpSize),
         .shared_bytes = static_cast<unsigned>((rows * panels_of_rows + keys * panels_of_keys) *
                                               head_dim * kElementBytes)};
   };
   AttentionKernels attention;
   // Queries, keys and values of a block's rows; queries, and two stages of keys and values.
-  const int short_rows = attention_short_rows(head_dim);
-  attention.short_shape_ = shape(short_rows, short_rows / kWarpRows, 3, 0, 0);
-  attention.long_shape_ = shape(attention_long_rows(head_dim), kAttentionLongWarps, 1,
-                                attention_step_keys(head_dim), 4);
+  attention.short_shape_ = shape(attention_short_rows(head_dim), 3, 0, 0);
+  attention.long_shape_ = shape(kAttentionLongRows, 1, attention_step_keys(head_dim), 4);
   const std::string end = std::to_string(head_dim);
   auto found = Kernel::find(module, "attention_short_" + end, attention.short_shape_.shared_bytes);
   if (!found.ok()) return found.status();

@@ -1,12 +1,12 @@
 // context = softmax(scale · query · keyᵀ) · value for every sequence and head of a packed batch.
 //
-// Each warp attends for 16 or 32 query rows of one (sequence, head), a fragment of 16 being what an
-// mma takes, with scores, softmax and sums in fp32 registers and products on tensor cores.
+// Each warp attends for 16 query rows of one (sequence, head), with scores, softmax and sums in
+// fp32 registers and products on tensor cores.
 //
 // Short sequences (short.cuh): 16 · 2^c rows make a group of 2^c warps, so a block takes several
 // (sequence, head) pairs. All keys and values of a pair lie in shared memory and a row of scores in
 // registers: the softmax is exact, its maximum known before the first exponential.
-// Long ones (long.cuh): a block takes attention_long_rows queries and passes over the keys in steps,
+// Long ones (long.cuh): a block takes kAttentionLongRows queries and passes over the keys in steps,
 // rescaling what it has when a larger maximum comes (Milakov and Gimelshein, 2018).
 //
 // Which of the two depends on the sequence's own length alone, and the order of its sums on nothing
@@ -29,7 +29,7 @@ namespace fusebert::cuda::attention {
 
 constexpr int kWarpSize = 32;
 constexpr int kChunk = 8;          // elements in 16 bytes
-constexpr int kRows = 16;          // queries of a fragment: the rows of an mma
+constexpr int kRows = 16;          // queries of a warp: the rows of an mma
 constexpr int kKeys = 8;           // keys of a fragment of scores: its columns
 constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
@@ -39,10 +39,7 @@ struct Shape {
   static constexpr int kHeadDim = kHeadDim_;
   static constexpr int kShortRows = attention_short_rows(kHeadDim);
   static constexpr int kShortThreads = kShortRows / kRows * kWarpSize;
-  static constexpr int kLongRows = attention_long_rows(kHeadDim);
-  static constexpr int kLongThreads = kAttentionLongWarps * kWarpSize;
-  // Of queries that a warp for long sequences has: each key and value that it reads serves all.
-  static constexpr int kLongFragments = kLongRows / kAttentionLongWarps / kRows;
+  static constexpr int kLongThreads = kAttentionLongRows / kRows * kWarpSize;
   static constexpr int kStepKeys = attention_step_keys(kHeadDim);
   static constexpr int kChunks = kHeadDim / kChunk;  // of a row
   static constexpr int kFragments = kHeadDim / 8;    // of a row of context
@@ -117,62 +114,48 @@ __device__ inline void load_queries(const Panel<Shape, Layout>& panel, int first
   }
 }
 
-// scores [16, 8 · kTiles] = queries · keysᵀ for each of kCount fragments of queries, keys from row
-// first_key of the panel on.
-template <class T, class Shape, class Layout, int kCount, int kTiles>
-__device__ inline void multiply_keys(const Queries<Shape> (&queries)[kCount],
+// scores [16, 8 · kTiles] = queries · keysᵀ, keys from row first_key of the panel on.
+template <class T, class Shape, class Layout, int kTiles>
+__device__ inline void multiply_keys(const Queries<Shape>& queries,
                                      const Panel<Shape, Layout>& keys, int first_key,
-                                     float (&scores)[kCount][kTiles][4]) {
+                                     float (&scores)[kTiles][4]) {
   static_assert(kTiles % 2 == 0);
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
 #pragma unroll
   for (int tile = 0; tile < kTiles; tile += 2) {
 #pragma unroll
-    for (int i = 0; i < 4 * kCount; ++i) {
-      scores[i / 4][tile][i % 4] = scores[i / 4][tile + 1][i % 4] = 0.0f;
-    }
+    for (int i = 0; i < 4; ++i) scores[tile][i] = scores[tile + 1][i] = 0.0f;
 #pragma unroll
     for (int slice = 0; slice < Shape::kSlices; ++slice) {
       std::uint32_t b[4];  // both halves of a tile's depth, then those of the next tile
       ptx::ldmatrix_x4(b, keys.address(first_key + tile * kKeys + lane % 8 + lane / 16 * 8,
                                        2 * slice + lane / 8 % 2));
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        Arch::multiply<T>(scores[i][tile], queries[i][slice], b[0], b[1]);
-        Arch::multiply<T>(scores[i][tile + 1], queries[i][slice], b[2], b[3]);
-      }
+      Arch::multiply<T>(scores[tile], queries[slice], b[0], b[1]);
+      Arch::multiply<T>(scores[tile + 1], queries[slice], b[2], b[3]);
     }
   }
 }
 
-template <class Shape>
-using Context = float[Shape::kFragments][4];  // [16, head_dim]
-
-// context += weights [16, 8 · kTiles] · values for each of kCount fragments; values lie from row
-// first_key on. The sums of an mma are where the next one wants its first factor.
-template <class T, class Shape, class Layout, int kCount, int kTiles>
-__device__ inline void multiply_values(const float (&weights)[kCount][kTiles][4],
+// context [16, head_dim] += weights [16, 8 · kTiles] · values, which lie from row first_key on. The
+// sums of an mma are where the next one wants its first factor.
+template <class T, class Shape, class Layout, int kTiles>
+__device__ inline void multiply_values(const float (&weights)[kTiles][4],
                                        const Panel<Shape, Layout>& values, int first_key,
-                                       Context<Shape> (&context)[kCount]) {
+                                       float (&context)[Shape::kFragments][4]) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
 #pragma unroll
   for (int tile = 0; tile < kTiles; tile += 2) {
-    std::uint32_t a[kCount][4];
-#pragma unroll
-    for (int i = 0; i < 4 * kCount; ++i) {
-      const float(&pair)[4] = weights[i / 4][tile + i % 4 / 2];
-      a[i / 4][i % 4] = pack<T>(pair[i % 2 * 2], pair[i % 2 * 2 + 1]);
-    }
+    const std::uint32_t a[4] = {pack<T>(weights[tile][0], weights[tile][1]),
+                                pack<T>(weights[tile][2], weights[tile][3]),
+                                pack<T>(weights[tile + 1][0], weights[tile + 1][1]),
+                                pack<T>(weights[tile + 1][2], weights[tile + 1][3])};
 #pragma unroll
     for (int j = 0; j < Shape::kFragments; j += 2) {
       std::uint32_t b[4];  // both halves of 16 keys for 8 columns, then for the next 8
       ptx::ldmatrix_x4_trans(
           b, values.address(first_key + tile * kKeys + lane % 16, j + lane / 16));
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        Arch::multiply<T>(context[i][j], a[i], b[0], b[1]);
-        Arch::multiply<T>(context[i][j + 1], a[i], b[2], b[3]);
-      }
+      Arch::multiply<T>(context[j], a, b[0], b[1]);
+      Arch::multiply<T>(context[j + 1], a, b[2], b[3]);
     }
   }
 }
@@ -226,12 +209,12 @@ __device__ inline void mask_keys(int keys, float (&scores)[kTiles][4]) {
   }
 }
 
-// Writes a fragment's 16 rows of context, divided by the sums of their weights, through rows
+// Writes the warp's 16 rows of context, divided by the sums of their weights, through rows
 // [first_row, first_row + 16) of a panel that only this warp uses, in whole 16-byte chunks.
 template <class T, class Shape, class Layout>
 __device__ inline void store_context(const Work<Shape>& work, int first_query,
                                      const Panel<Shape, Layout>& panel, int first_row,
-                                     const Context<Shape>& context,
+                                     const float (&context)[Shape::kFragments][4],
                                      const float (&sums)[2]) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const float scales[2] = {1.0f / sums[0], 1.0f / sums[1]};

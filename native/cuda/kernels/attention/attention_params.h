@@ -15,13 +15,12 @@ inline constexpr int kAttentionClasses = kShortClasses + 1;
 
 // Query rows of a block, by head_dim: of the kernel for short sequences, and of that for long ones.
 constexpr int attention_short_rows(int head_dim) { return head_dim <= 64 ? 128 : 64; }
-inline constexpr int kAttentionLongWarps = 4;
-constexpr int attention_long_rows(int head_dim) { return head_dim <= 64 ? 128 : 64; }
+inline constexpr int kAttentionLongRows = 64;
 
 // Keys of a step through a long sequence.
-constexpr int attention_step_keys(int head_dim) { return head_dim <= 32 ? 64 : 32; }
+constexpr int attention_step_keys(int head_dim) { return head_dim <= 64 ? 64 : 32; }
 
-// Queries of one sequence that a group of warps takes: all of it, or attention_long_rows of it.
+// Queries of one sequence that a group of warps takes: all of it, or kAttentionLongRows of it.
 struct AttentionItem {
   std::int32_t first_token = 0;  // of the sequence, in the batch
   std::int32_t length = 0;       // of the sequence

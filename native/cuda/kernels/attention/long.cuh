@@ -1,4 +1,4 @@
-// Attention for long sequences: attention_long_rows queries a block, keys and values in steps
+// Attention for long sequences: kAttentionLongRows queries a block, keys and values in steps
 // through two stages of shared memory.
 #pragma once
 
@@ -6,17 +6,18 @@
 
 namespace fusebert::cuda::attention {
 
-// What a warp knows of a fragment's rows so far: for each of the lane's two rows the largest scaled
-// score, and the sum of 2^(score - largest) over this lane's keys.
+// What a warp knows of its rows so far: for each of the lane's two rows the largest scaled score,
+// and the sum of 2^(score - largest) over this lane's keys.
+template <class Shape>
 struct Running {
+  float context[Shape::kFragments][4] = {};
   float maximum[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0.0f, 0.0f};
 };
 
 // Turns a step's scores into weights relative to the new maximum, and rescales what there is.
 template <class Shape, int kTiles>
-__device__ inline void update(float factor, float (&scores)[kTiles][4], Running& running,
-                              Context<Shape>& context) {
+__device__ inline void update(float factor, float (&scores)[kTiles][4], Running<Shape>& running) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     // A step has at least one key, so this is finite from the first on.
@@ -29,7 +30,7 @@ __device__ inline void update(float factor, float (&scores)[kTiles][4], Running&
     // The factor is mostly one: after a few steps the maximum seldom grows.
     if (!__any_sync(kAllLanes, grows)) continue;
 #pragma unroll
-    for (auto& fragment : context) {
+    for (auto& fragment : running.context) {
       fragment[2 * half] *= rescale;
       fragment[2 * half + 1] *= rescale;
     }
@@ -47,7 +48,7 @@ __device__ inline void attend_long(const AttentionParams& params) {
   const Work<Shape> work(params, params.items[place], index % params.heads);
   constexpr int kStage = kStepKeys * Shape::kChunks;
   const Panel<Shape, Layout> queries{memory};
-  uint4* stages = memory + Shape::kLongRows * Shape::kChunks;
+  uint4* stages = memory + kAttentionLongRows * Shape::kChunks;
   const auto keys = [&](int step) { return Panel<Shape, Layout>{stages + step % 2 * 2 * kStage}; };
   const auto values = [&](int step) {
     return Panel<Shape, Layout>{stages + (step % 2 * 2 + 1) * kStage};
@@ -64,46 +65,34 @@ __device__ inline void attend_long(const AttentionParams& params) {
     Arch::commit();  // an empty group keeps the count
   };
 
-  queries.copy(work.query, work.in_chunks, work.first_query, Shape::kLongRows, work.length,
+  queries.copy(work.query, work.in_chunks, work.first_query, kAttentionLongRows, work.length,
                thread, Shape::kLongThreads);
   begin(0);
   begin(1);
   Arch::wait<1>();
   __syncthreads();
-  constexpr int kCount = Shape::kLongFragments;
-  const int first_row = thread / kWarpSize * kCount * kRows;  // this warp's, in the block
-  const bool works = work.first_query + first_row < work.length;
-  Queries<Shape> fragments[kCount];
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) load_queries(queries, first_row + i * kRows, fragments[i]);
-  Running running[kCount];
-  Context<Shape> context[kCount] = {};
+  const int warp = thread / kWarpSize;
+  Queries<Shape> fragments;
+  load_queries(queries, warp * kRows, fragments);
+  Running<Shape> running;
   const float factor = params.scale * kLog2E;
   const int steps = (work.length + kStepKeys - 1) / kStepKeys;
   for (int step = 0; step < steps; ++step) {
-    if (works) {
-      const int keys_left = work.length - step * kStepKeys;
-      float scores[kCount][kTiles][4];
-      multiply_keys<T>(fragments, keys(step), 0, scores);
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        if (keys_left < kStepKeys) mask_keys(keys_left, scores[i]);
-        update<Shape>(factor, scores[i], running[i], context[i]);
-      }
-      multiply_values<T>(scores, values(step), 0, context);
-    }
+    float scores[kTiles][4];
+    multiply_keys<T>(fragments, keys(step), 0, scores);
+    const int keys_left = work.length - step * kStepKeys;
+    if (keys_left < kStepKeys) mask_keys(keys_left, scores);
+    update(factor, scores, running);
+    multiply_values<T>(scores, values(step), 0, running.context);
     __syncthreads();  // everyone has left the stage that is filled next
     begin(step + 2);
     Arch::wait<1>();
     __syncthreads();
   }
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) {
-    const int row = first_row + i * kRows;
-    if (work.first_query + row >= work.length) return;
-    const float sums[2] = {row_sum(running[i].sum[0]), row_sum(running[i].sum[1])};
-    store_context<T>(work, work.first_query + row, queries, row, context[i], sums);
-  }
+  const int first_query = work.first_query + warp * kRows;
+  if (first_query >= work.length) return;
+  const float sums[2] = {row_sum(running.sum[0]), row_sum(running.sum[1])};
+  store_context<T>(work, first_query, queries, warp * kRows, running.context, sums);
 }
 
 }  // namespace fusebert::cuda::attention

@@ -50,20 +50,20 @@ __device__ inline void attend_class(const AttentionParams& params, const Attenti
   __syncthreads();
   const int first_query = warp % kGroupWarps * kRows;
   const bool works = exists && first_query < work.length;
-  float scores[1][kTiles][4], sums[2];
+  float scores[kTiles][4], sums[2];
   if (works) {
-    Queries<Shape> fragments[1];
-    load_queries(queries, first_query, fragments[0]);
+    Queries<Shape> fragments;
+    load_queries(queries, first_query, fragments);
     multiply_keys<T>(fragments, keys, 0, scores);
-    mask_keys(work.length, scores[0]);
-    exponentials(params.scale, scores[0], sums);
+    mask_keys(work.length, scores);
+    exponentials(params.scale, scores, sums);
   }
   Arch::wait<0>();
   __syncthreads();
   if (!works) return;
-  Context<Shape> context[1] = {};
+  float context[Shape::kFragments][4] = {};
   multiply_values<T>(scores, values, 0, context);
-  store_context<T>(work, first_query, queries, first_query, context[0], sums);
+  store_context<T>(work, first_query, queries, first_query, context, sums);
 }
 
 template <class T, class Shape, class Layout>
