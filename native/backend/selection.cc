@@ -3,9 +3,7 @@
 
 #include "backend/backend.h"
 #include "cpu/cpu_backend.h"
-#ifdef FUSEBERT_CUDA
 #include "cuda/devices.h"
-#endif
 
 namespace fusebert {
 namespace {
@@ -33,7 +31,6 @@ Result<SelectedBackend> load_anywhere(const BackendOptions& options, const Geome
   const bool asked = options.device != "auto";
   if (options.device == "cpu") return load_on_cpu(options, geometry, weights, "asked for");
   std::string why_not = options.no_cuda_reason;
-#ifdef FUSEBERT_CUDA
   if (options.cuda.has_value()) {
     auto selected = cuda::load_on_cuda(options, geometry, weights);
     if (selected.ok()) {
@@ -43,11 +40,9 @@ Result<SelectedBackend> load_anywhere(const BackendOptions& options, const Geome
     }
     if (asked || !may_fall_back(selected.status())) return selected.status();
     why_not = selected.status().message();
-  }
-#endif
-  if (asked) {
+  } else if (asked) {
     return Status(StatusCode::kDeviceUnavailable,
-                  "Expected 'auto' or 'cpu' for device: this build of fusebert has no other.");
+                  "Expected a CUDA device for device '" + options.device + "' but received none.");
   }
   return load_on_cpu(options, geometry, weights, "no CUDA device: " + why_not);
 }
@@ -61,13 +56,7 @@ Result<std::vector<DeviceInfo>> list_devices() {
 }
 
 Result<CudaDevice> find_cuda_device(int ordinal) {
-#ifdef FUSEBERT_CUDA
   return cuda::find_device(ordinal);
-#else
-  static_cast<void>(ordinal);
-  return Status(StatusCode::kDeviceUnavailable,
-                "This build of fusebert has no CUDA: " FUSEBERT_NO_CUDA ".");
-#endif
 }
 
 Result<SelectedBackend> load_backend(const BackendOptions& options, const Geometry& geometry,

@@ -13,11 +13,6 @@
 
 namespace fusebert::node {
 
-#ifndef FUSEBERT_CUDA
-std::span<const CudaImage> cuda_images() { return {}; }
-const unsigned char* cuda_image_bytes() { return nullptr; }
-#endif
-
 Napi::Value find_cuda_device(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   int64_t ordinal = 0;

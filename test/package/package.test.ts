@@ -192,31 +192,6 @@ export { one, pooled, pooler_output, tokens }
     })
   })
 
-  describe('where nvcc is too old', () => {
-    const nvcc = join(work, 'old-nvcc')
-    const configure = (wanted: string): Run =>
-      run(installed, 'cmake', ['-S', '.', '-B', join(work, `cmake-${wanted}`),
-        '-DFUSEBERT_BUILD_ADDON=OFF', `-DFUSEBERT_BUILD_CUDA=${wanted}`, `-DFUSEBERT_NVCC=${nvcc}`])
-    const old = /fusebert: .*nvcc 12\.4 is older than 13\.0/
-
-    beforeAll(() => {
-      const words = 'echo Cuda compilation tools, release 12.4, V12.4.131'
-      writeFileSync(nvcc, `#!/bin/sh\n${words}\n`, { mode: 0o755 })
-    })
-
-    test('the addon is built without CUDA, which is said once', () => {
-      const { status, stdout, stderr } = configure('auto')
-      expect(status, stderr).toBe(0)
-      expect((stdout + stderr).match(new RegExp(old, 'g'))).toHaveLength(1)
-    })
-
-    test('FUSEBERT_BUILD_CUDA=require makes it an error', () => {
-      const { status, stderr } = configure('require')
-      expect(status).not.toBe(0)
-      expect(stderr.replace(/\s+/g, ' ')).toMatch(old)
-    })
-  })
-
   const gyp = available('headers') && available('python')
 
   test.skipIf(!gyp)('binding.gyp builds the same addon, as prebuildify calls it', () => {
