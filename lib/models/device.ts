@@ -1,7 +1,7 @@
 // Where a model is to run: what the options `device` and `dtype` mean together.
 
 import { DTYPES, NUMBERED_DEVICE, type Dtype } from '../device-names.js'
-import { FusebertError, invalidChoice } from '../errors.js'
+import { FusebertError, invalidChoice, type ErrorCode } from '../errors.js'
 import type { NativeModelSpec } from '../native/addon.js'
 import { checkChoice } from '../options.js'
 import { openCuda } from './cuda.js'
@@ -12,6 +12,13 @@ const DTYPES_OF: Record<AskedDevice['kind'], readonly Dtype[]> = {
   cpu: ['auto', 'fp32'],
   cuda: ['auto', 'fp16', 'bf16'],
 }
+
+/** What keeps a model from a GPU but not from a CPU. */
+const FALLS_BACK: readonly ErrorCode[] = [
+  'ERR_DEVICE_UNAVAILABLE',
+  'ERR_DEVICE_FAILED',
+  'ERR_OUT_OF_MEMORY',
+]
 
 export type DeviceSpec = Pick<NativeModelSpec, 'device' | 'cuda' | 'no_cuda_reason'>
 
@@ -25,8 +32,10 @@ export interface AskedDevice {
 function parseDevice(device: unknown): Omit<AskedDevice, 'dtype'> {
   const numbered = typeof device === 'string' ? NUMBERED_DEVICE.exec(device) : null
   if (numbered !== null) return { kind: 'cuda', ordinal: Number(numbered[1]) }
-  const kind = checkChoice(['auto', 'cpu', 'cuda', 'cuda:0'], 'device', device)
-  return { kind: kind === 'cuda:0' ? 'cuda' : kind, ordinal: 0 }
+  if (device === 'auto' || device === 'cpu' || device === 'cuda') {
+    return { kind: device, ordinal: 0 }
+  }
+  throw invalidChoice(['auto', 'cpu', 'cuda', 'cuda:N'], 'device', device)
 }
 
 /** Checks both options, before anything is read. */
@@ -41,9 +50,10 @@ export function checkDevice({ device, dtype }: Pick<LoadOptions, 'device' | 'dty
 }
 
 /**
- * What the native side needs to choose.
- * @throws ERR_DEVICE_UNAVAILABLE when what was asked for is not there; with 'auto' only if the
- * dtype is one of a GPU
+ * What the native side needs to choose. With 'auto' a GPU that cannot be used is a reason, unless
+ * the dtype leaves no choice.
+ * @throws ERR_DEVICE_UNAVAILABLE, ERR_DEVICE_FAILED or ERR_OUT_OF_MEMORY when what was asked for is
+ * not there or does not work
  */
 export async function findDevice(asked: AskedDevice): Promise<DeviceSpec> {
   const { kind, ordinal, dtype } = asked
@@ -57,8 +67,8 @@ export async function findDevice(asked: AskedDevice): Promise<DeviceSpec> {
     const cuda = await openCuda(ordinal, dtype === 'auto' ? 'fp16' : dtype)
     return { device, cuda, no_cuda_reason: '' }
   } catch (error) {
-    const unavailable = error instanceof FusebertError && error.code === 'ERR_DEVICE_UNAVAILABLE'
-    if (device !== 'auto' || !unavailable) throw error
+    const fallsBack = error instanceof FusebertError && FALLS_BACK.includes(error.code)
+    if (device !== 'auto' || !fallsBack) throw error
     return { device, cuda: null, no_cuda_reason: error.message }
   }
 }

@@ -10,7 +10,9 @@ export interface LoadOptions {
   device?: DeviceName
   /**
    * Arithmetic: 'auto' (default) is 'fp32' on a CPU and 'fp16' on a GPU, where 'bf16' is for models
-   * whose activations leave the range of fp16; it needs compute capability 8.0.
+   * whose activations leave the range of fp16; it needs compute capability 8.0. CPUs run fp32
+   * alone, so 'fp16' and 'bf16' never fall back: with device 'auto' too, loading fails where no GPU
+   * can run the model.
    */
   dtype?: Dtype
   /**

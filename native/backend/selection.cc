@@ -15,10 +15,12 @@ Result<SelectedBackend> load_on_cpu(const BackendOptions& options, const Geometr
   return SelectedBackend{std::move(backend.value()), std::move(reason)};
 }
 
-// What keeps a model from a GPU without being wrong with the model itself.
+// What keeps a model from a GPU but not from a CPU. A weight may be too large for fp16 alone; where
+// it is wrong for every type, the CPU says so.
 bool may_fall_back(const Status& status) {
   switch (status.code()) {
     case StatusCode::kConfig:
+    case StatusCode::kTensorValue:
     case StatusCode::kDeviceUnavailable:
     case StatusCode::kDeviceFailed:
     case StatusCode::kOutOfMemory: return true;
@@ -44,7 +46,7 @@ Result<SelectedBackend> load_anywhere(const BackendOptions& options, const Geome
     return Status(StatusCode::kDeviceUnavailable,
                   "Expected a CUDA device for device '" + options.device + "' but received none.");
   }
-  return load_on_cpu(options, geometry, weights, "no CUDA device: " + why_not);
+  return load_on_cpu(options, geometry, weights, "CUDA is not used: " + why_not);
 }
 
 }  // namespace

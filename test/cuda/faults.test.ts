@@ -26,7 +26,7 @@ describe.skipIf(REAL || !available('nvcc'))('a virtual GPU', () => {
     expect(cubin[0]).toMatchObject({ message: expect.stringContaining('NO_BINARY') as string })
     expect(cubin[1]!.device).toMatchObject({
       device: 'cpu',
-      reason: expect.stringMatching(/^no CUDA device: .*NO_BINARY/) as string,
+      reason: expect.stringMatching(/^CUDA is not used: .*NO_BINARY/) as string,
     })
   })
 
@@ -62,7 +62,7 @@ describe.skipIf(REAL || !available('nvcc'))('a virtual GPU', () => {
     })
     expect(auto!.device).toMatchObject({
       device: 'cpu',
-      reason: expect.stringMatching(message) as string,
+      reason: expect.stringMatching(new RegExp(`^CUDA is not used: .*${message.source}`)) as string,
     })
     expect(vectorsOf(auto!)).toHaveLength(TEXTS.length)
   })
@@ -101,10 +101,16 @@ describe('without a driver', () => {
     expect(refused.message).toContain(available('nvcc') ? '/nowhere/libcuda.so.1' : 'CUDA')
   })
 
+  test('a dtype that GPUs lack is a reason', async () => {
+    const extract = await pipeline('feature-extraction', GOLDEN_MODEL, { dtype: 'fp32' })
+    expect(extract.device.reason).toBe('CUDA is not used: GPUs run fp16 and bf16, not fp32')
+    await extract.dispose()
+  })
+
   test.each([
     [{ device: 'cuda', dtype: 'fp32' }, /'fp16'.*'bf16'.*cuda/],
     [{ device: 'cpu', dtype: 'fp16' }, /'auto'.*'fp32'.*cpu/],
-    [{ device: 'cuda:x' }, /cuda/],
+    [{ device: 'cuda:x' }, /'auto', 'cpu', 'cuda', 'cuda:N' for device but received "cuda:x"/],
   ] as const)('%o is a contradiction', async (options, message) => {
     const load = pipeline('feature-extraction', GOLDEN_MODEL, options as object)
     await expect(load).rejects.toMatchObject({
