@@ -11,7 +11,7 @@ import type {
   NativeCudaImage,
   NativeCudaSpec,
 } from '../native/addon.js'
-import { fromNative, loadAddon } from '../native/load.js'
+import { fromNative, fromNativeSync, loadAddon } from '../native/load.js'
 import { checkChoice } from '../options.js'
 
 const decompress = promisify(brotliDecompress)
@@ -39,10 +39,14 @@ function runs(image: NativeCudaImage, architecture: number): boolean {
 type IndexedImage = NativeCudaImage & { index: number }
 
 /** The newest image of each file and kind that the device runs, by kind in the order of trial. */
-function choose(type: CudaType, architecture: number): IndexedImage[] {
+function choose(
+  type: CudaType,
+  architecture: number,
+  kinds: readonly CudaImageKind[],
+): IndexedImage[] {
   const chosen = new Map<string, IndexedImage>()
   const all = loadAddon().cudaImages().map((image, index) => ({ ...image, index }))
-  for (const kind of allowedKinds()) {
+  for (const kind of kinds) {
     for (const image of all) {
       if (image.kind !== kind || image.type !== type || !runs(image, architecture)) continue
       const key = `${kind} ${image.file}`
@@ -52,11 +56,10 @@ function choose(type: CudaType, architecture: number): IndexedImage[] {
   return [...chosen.values()]
 }
 
-function allowedKinds(): readonly CudaImageKind[] {
-  const forced = process.env[IMAGE_VARIABLE]
-  return forced === undefined || forced === ''
-    ? KINDS
-    : [checkChoice(KINDS, IMAGE_VARIABLE, forced)]
+/** @throws ERR_INVALID_ARGUMENT when the variable names no kind */
+function forcedKind(): CudaImageKind | undefined {
+  const forced = process.env[IMAGE_VARIABLE] ?? ''
+  return forced === '' ? undefined : checkChoice(KINDS, IMAGE_VARIABLE, forced)
 }
 
 async function specFor(device: NativeCudaDevice, type: CudaType): Promise<NativeCudaSpec> {
@@ -67,25 +70,31 @@ async function specFor(device: NativeCudaDevice, type: CudaType): Promise<Native
         `'bf16' but ${device.name} has ${capability(device.architecture)}. Use 'fp16'.`,
     )
   }
-  const chosen = choose(type, device.architecture)
+  const forced = forcedKind()
+  const limitedBy = forced === undefined ? '' : `${IMAGE_VARIABLE}=${forced}`
+  const chosen = choose(type, device.architecture, forced === undefined ? KINDS : [forced])
   if (chosen.length === 0) {
     throw new FusebertError(
       'ERR_DEVICE_UNAVAILABLE',
       `Expected a GPU that this build has kernels for but ${device.name} has compute capability ` +
-        `${capability(device.architecture)}.`,
+        `${capability(device.architecture)}.` +
+        (limitedBy === '' ? '' : ` Some may have been left out because of ${limitedBy}.`),
     )
   }
-  const unpacked = chosen.map(async ({ file, kind, index }) => ({
+  const unpacked = chosen.map(async ({ file, kind, architecture, index }) => ({
     file,
     kind,
-    data: await decompress(loadAddon().cudaImage(index)),
+    architecture,
+    data: await decompress(fromNativeSync(() => loadAddon().cudaImage(index))),
   }))
-  return { ordinal: device.ordinal, type, images: await Promise.all(unpacked) }
+  const images = await Promise.all(unpacked)
+  return { ordinal: device.ordinal, type, images, images_limited_by: limitedBy }
 }
 
 /**
  * The device with this number and its images.
- * @throws ERR_DEVICE_UNAVAILABLE with the reason why it cannot be used
+ * @throws ERR_DEVICE_UNAVAILABLE with the reason why it cannot be used; ERR_DEVICE_FAILED,
+ * ERR_OUT_OF_MEMORY
  */
 export async function openCuda(ordinal: number, type: CudaType): Promise<NativeCudaSpec> {
   const device = await fromNative(() => loadAddon().findCudaDevice(ordinal))

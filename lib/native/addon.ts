@@ -134,7 +134,9 @@ export interface NativeCudaSpec {
   ordinal: number
   type: CudaType
   /** Of each file in the order in which they are tried. */
-  images: { file: string; kind: CudaImageKind; data: Uint8Array }[]
+  images: { file: string; kind: CudaImageKind; architecture: number; data: Uint8Array }[]
+  /** A setting that left other images out; '' when none did. */
+  images_limited_by: string
 }
 
 export interface NativeDevice {

@@ -59,8 +59,9 @@ class Backend {
 
 // Code for a GPU, from the addon's own table (napi/cuda.h).
 struct DeviceImage {
-  std::string file;   // of kernels: "gemm"
-  std::string kind;   // "cubin" or "ptx"
+  std::string file;      // of kernels: "gemm"
+  std::string kind;      // "cubin" or "ptx"
+  int architecture = 0;  // that it was compiled for; 80 for compute capability 8.0
   std::string bytes;
 };
 
@@ -69,6 +70,7 @@ struct CudaRequest {
   int ordinal = 0;
   std::string type = "fp16";        // or "bf16"
   std::vector<DeviceImage> images;  // of each file, in the order in which they are tried
+  std::string images_limited_by;    // a setting that left others out; empty when none did
 };
 
 struct BackendOptions {

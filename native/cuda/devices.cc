@@ -1,10 +1,12 @@
-// Opening the device, and loading the first images that its driver takes.
+// Opening a device, and loading a model there.
 #include "cuda/devices.h"
 
+#include <string>
 #include <utility>
 
 #include "cuda/cuda_backend.h"
 #include "cuda/driver/context.h"
+#include "cuda/module_loader.h"
 
 namespace fusebert::cuda {
 namespace {
@@ -14,38 +16,6 @@ Result<ContextPointer> open_context(int ordinal) {
   if (!api.ok()) return api.status();
   return Context::open(*api.value(), ordinal);
 }
-
-// Loads modules from images of one kind, which the first module settles: the kind given first, and
-// another only where the driver refuses that one.
-class ModuleLoader {
- public:
-  ModuleLoader(ContextPointer context, const std::vector<DeviceImage>& images)
-      : context_(std::move(context)), images_(images) {}
-
-  Result<Module> load(const std::string& file) {
-    Status refused(StatusCode::kDeviceUnavailable, "The addon has no kernels for this device.");
-    for (const DeviceImage& image : images_) {
-      if (image.file != file || (!kind_.empty() && image.kind != kind_)) continue;
-      auto module = load_module(context_, image.bytes.c_str());
-      if (module.ok()) {
-        kind_ = image.kind;
-        return module;
-      }
-      refused = module.status();
-      if (kind_.empty()) refusals_ += "; " + image.kind + " refused: " + refused.message();
-    }
-    return refused;
-  }
-
-  // Which kind runs, and what was refused before.
-  std::string reason() const { return "kernels from " + kind_ + refusals_; }
-
- private:
-  ContextPointer context_;
-  const std::vector<DeviceImage>& images_;
-  std::string kind_;  // empty until one was loaded
-  std::string refusals_;
-};
 
 }  // namespace
 
@@ -63,7 +33,7 @@ Result<SelectedBackend> load_on_cuda(const BackendOptions& options, const Geomet
   const auto context = open_context(request.ordinal);
   if (!context.ok()) return context.status();
   const CudaType type = request.type == "bf16" ? CudaType::kBf16 : CudaType::kFp16;
-  ModuleLoader loader(context.value(), request.images);
+  ModuleLoader loader(context.value(), request);
   auto backend = load_cuda_backend(
       options, context.value(), type, [&](const std::string& file) { return loader.load(file); },
       geometry, weights);

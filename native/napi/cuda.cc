@@ -73,6 +73,9 @@ Result<CudaRequest> to_cuda_request(const Napi::Value& value) {
   auto type = to_string(object, "type");
   if (!type.ok()) return type.status();
   request.type = std::move(type.value());
+  auto limited_by = to_string(object, "images_limited_by");
+  if (!limited_by.ok()) return limited_by.status();
+  request.images_limited_by = std::move(limited_by.value());
   const Napi::Value images = object.Get("images");
   if (!images.IsArray()) return Status(StatusCode::kInvalidArgument, "Expected images.");
   const auto list = images.As<Napi::Array>();
@@ -84,6 +87,8 @@ Result<CudaRequest> to_cuda_request(const Napi::Value& value) {
     if (!file.ok()) return file.status();
     auto kind = to_string(each, "kind");
     if (!kind.ok()) return kind.status();
+    auto architecture = to_int(each, "architecture");
+    if (!architecture.ok()) return architecture.status();
     const Napi::Value data = each.Get("data");
     if (!data.IsTypedArray() || data.As<Napi::TypedArray>().ByteLength() == 0) {
       return Status(StatusCode::kInvalidArgument, "Expected the bytes of an image.");
@@ -91,8 +96,10 @@ Result<CudaRequest> to_cuda_request(const Napi::Value& value) {
     const auto array = data.As<Napi::TypedArray>();
     const auto* bytes =
         static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-    request.images.push_back({std::move(file.value()), std::move(kind.value()),
-                              std::string(bytes, array.ByteLength())});
+    request.images.push_back({.file = std::move(file.value()),
+                              .kind = std::move(kind.value()),
+                              .architecture = static_cast<int>(architecture.value()),
+                              .bytes = std::string(bytes, array.ByteLength())});
   }
   return request;
 }

@@ -1,5 +1,5 @@
 // What 'auto' makes of a GPU that cannot run a model, and what 'cuda' says of it: a driver that
-// fails, weights that fp16 cannot hold. On the virtual GPU.
+// fails, images that it refuses, weights that fp16 cannot hold. On the virtual GPU.
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +52,36 @@ describe.skipIf(REAL || !available('nvcc'))("where the GPU fails, 'auto' takes t
       device: 'cpu',
       reason: matching(/^CUDA is not used: .*cuDeviceGetCount/),
     })
+  })
+
+  test('images that are all refused are all named', () => {
+    const env = driver.environment({
+      cubin: CUDA_ERROR.NO_BINARY_FOR_GPU,
+      ptx: CUDA_ERROR.UNSUPPORTED_PTX_VERSION,
+    })
+    const [cuda, auto] = encode(BOTH, env)
+    const refusals = /cubin sm_80: .*NO_BINARY_FOR_GPU.*ptx sm_80: .*UNSUPPORTED_PTX_VERSION/
+    expect(cuda).toMatchObject({ code: 'ERR_DEVICE_UNAVAILABLE', message: matching(refusals) })
+    expect(cuda!.message).not.toContain('FUSEBERT_CUDA_IMAGE')
+    expect(auto!.device).toMatchObject({ device: 'cpu', reason: matching(refusals) })
+  })
+
+  // The virtual GPU would run the PTX.
+  test.each([
+    ['no memory', CUDA_ERROR.OUT_OF_MEMORY, 'ERR_OUT_OF_MEMORY', /memory for kernels.*are free/],
+    ['a lost context', CUDA_ERROR.ILLEGAL_ADDRESS, 'ERR_DEVICE_FAILED', /ILLEGAL_ADDRESS/],
+  ])('PTX is no way out of %s', (_, error, code, message) => {
+    const [cuda, auto] = encode(BOTH, driver.environment({ cubin: error }))
+    expect(cuda).toMatchObject({ code, message: matching(message) })
+    expect(auto!.device).toMatchObject({ device: 'cpu', reason: matching(message) })
+  })
+
+  test('a kind of image that was forced is named with its variable', () => {
+    const env = { ...environment(), FUSEBERT_CUDA_IMAGE: 'cubin' }
+    const [cuda, auto] = encode(BOTH, env)
+    const message = matching(/cubin sm_80: .*NO_BINARY.*FUSEBERT_CUDA_IMAGE=cubin/)
+    expect(cuda).toMatchObject({ code: 'ERR_DEVICE_UNAVAILABLE', message })
+    expect(auto!.device).toMatchObject({ device: 'cpu', reason: message })
   })
 
   test('weights that fp16 cannot hold', () => {

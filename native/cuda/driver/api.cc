@@ -88,17 +88,21 @@ Result<const Api*> Api::get() {
   return const_cast<const Api*>(&api);
 }
 
+std::string Api::words(CUresult result) const {
+  const char* name = nullptr;
+  const char* text = nullptr;
+  cuGetErrorName(result, &name);
+  cuGetErrorString(result, &text);
+  return std::string(text == nullptr ? "unknown error" : text) + " (" +
+         (name == nullptr ? std::to_string(result) : name) + ")";
+}
+
 Status Api::check(CUresult result, const char* what) const {
   if (result == CUDA_SUCCESS) return Status();
-  const char* name = nullptr;
-  const char* words = nullptr;
-  cuGetErrorName(result, &name);
-  cuGetErrorString(result, &words);
   std::string call(what);
   call.resize(std::min(call.size(), call.find('(')));
-  const std::string message = "The NVIDIA driver's " + call + " failed: " +
-                              (words == nullptr ? "unknown error" : words) + " (" +
-                              (name == nullptr ? std::to_string(result) : name) + ").";
+  const std::string message =
+      "The NVIDIA driver's " + call + " failed: " + words(result) + ".";
   return Status(result == CUDA_ERROR_OUT_OF_MEMORY ? StatusCode::kOutOfMemory
                                                    : StatusCode::kDeviceFailed,
                 message);

@@ -6,6 +6,8 @@
 
 #include <cuda.h>
 
+#include <string>
+
 #include "core/status.h"
 
 namespace fusebert::cuda {
@@ -61,6 +63,9 @@ struct Api {
   // Opens the driver and initialises it; once it worked, the same ever after. kDeviceUnavailable
   // when there is no driver, it is too old, or it finds no device.
   static Result<const Api*> get();
+
+  // The driver's words and name for an error: "out of memory (CUDA_ERROR_OUT_OF_MEMORY)".
+  std::string words(CUresult result) const;
 
   // ok for CUDA_SUCCESS. Otherwise what was tried, and the driver's name and words for the error:
   // kOutOfMemory for lack of memory, kDeviceFailed for the rest.
