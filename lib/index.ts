@@ -27,5 +27,5 @@ export type {
   TokenizerOptions,
 } from './tokenizer/tokenizer.js'
 export { Tensor, type NestedArray, type TensorData, type TensorType } from './tensor.js'
-export { devices, type Device } from './devices.js'
+export { devices, type CpuDevice, type CudaDevice, type Device } from './devices.js'
 export { FusebertError, type ErrorCode } from './errors.js'

@@ -139,12 +139,19 @@ export interface NativeCudaSpec {
   images_limited_by: string
 }
 
-export interface NativeDevice {
+export interface NativeCpu {
   device: 'cpu'
   name: string
   isa: string
   isas: string[]
   threads: number
+}
+
+export interface NativeGpu {
+  device: `cuda:${number}`
+  name: string
+  isa: string
+  memory_bytes: number
 }
 
 export interface NativeModelInfo {
@@ -210,7 +217,7 @@ export interface NativeModel {
 
 export interface NativeAddon {
   version: string
-  devices(): NativeDevice[]
+  devices(): (NativeGpu | NativeCpu)[]
   /** Rejects with ERR_DEVICE_UNAVAILABLE, and why. */
   findCudaDevice(ordinal: number): Promise<NativeCudaDevice>
   /** [] in a build without CUDA. */

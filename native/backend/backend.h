@@ -87,15 +87,17 @@ Status validate(const BackendOptions& options);
 
 // What devices() says of something that models can run on.
 struct DeviceInfo {
-  std::string device;             // "cpu"
-  std::string name;               // the processor's own
-  std::string isa;                // the instruction set in use
-  std::vector<std::string> isas;  // those that would run here, best first
-  int threads = 0;                // used unless the caller says otherwise
+  std::string device;             // "cpu", "cuda:0", …
+  std::string name;               // the processor's own, or the GPU's
+  std::string isa;                // the instruction set in use; "sm_80" for compute capability 8.0
+  std::vector<std::string> isas;  // of a CPU: those that would run here, best first
+  int threads = 0;                // of a CPU: used unless the caller says otherwise
+  int64_t memory_bytes = 0;       // of a GPU
 };
 
-// The devices of this machine, best first. kDeviceUnavailable when FUSEBERT_CPU_ISA names an
-// instruction set that is not there.
+// The devices of this machine: GPUs in their driver's order, and last the CPU. Starts the driver,
+// which may take long, but no GPU; where it cannot be used there are none. kDeviceUnavailable when
+// FUSEBERT_CPU_ISA names an instruction set that is not there.
 Result<std::vector<DeviceInfo>> list_devices();
 
 // What choosing images for a CUDA device needs to know of it.

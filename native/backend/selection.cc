@@ -54,7 +54,9 @@ Result<SelectedBackend> load_anywhere(const BackendOptions& options, const Geome
 Result<std::vector<DeviceInfo>> list_devices() {
   auto cpu = cpu::cpu_info();
   if (!cpu.ok()) return cpu.status();
-  return std::vector<DeviceInfo>{std::move(cpu.value())};
+  std::vector<DeviceInfo> devices = cuda::list_devices();
+  devices.push_back(std::move(cpu.value()));
+  return devices;
 }
 
 Result<CudaDevice> find_cuda_device(int ordinal) {

@@ -1,6 +1,7 @@
-// Opening a device, and loading a model there.
+// Looking at devices, opening one, and loading a model there.
 #include "cuda/devices.h"
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -17,7 +18,34 @@ Result<ContextPointer> open_context(int ordinal) {
   return Context::open(*api.value(), ordinal);
 }
 
+Result<DeviceInfo> look_at(const Api& api, int ordinal) {
+  const auto found = device_properties(api, ordinal);
+  if (!found.ok()) return found.status();
+  CUdevice device = 0;
+  FUSEBERT_CUDA_CHECK(api, cuDeviceGet(&device, ordinal));
+  std::size_t bytes = 0;
+  FUSEBERT_CUDA_CHECK(api, cuDeviceTotalMem(&bytes, device));
+  DeviceInfo info;
+  info.device = "cuda:" + std::to_string(ordinal);
+  info.name = found.value().name;
+  info.isa = "sm_" + std::to_string(found.value().architecture);
+  info.memory_bytes = static_cast<int64_t>(bytes);
+  return info;
+}
+
 }  // namespace
+
+std::vector<DeviceInfo> list_devices() {
+  std::vector<DeviceInfo> devices;
+  const auto api = Api::get();
+  int count = 0;
+  if (!api.ok() || api.value()->cuDeviceGetCount(&count) != CUDA_SUCCESS) return devices;
+  for (int ordinal = 0; ordinal < count; ++ordinal) {
+    auto info = look_at(*api.value(), ordinal);
+    if (info.ok()) devices.push_back(std::move(info.value()));
+  }
+  return devices;
+}
 
 Result<CudaDevice> find_device(int ordinal) {
   const auto api = Api::get();

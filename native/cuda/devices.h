@@ -1,9 +1,14 @@
-// Finding a CUDA device, and running a model on it.
+// Finding CUDA devices, and running a model on one.
 #pragma once
+
+#include <vector>
 
 #include "backend/backend.h"
 
 namespace fusebert::cuda {
+
+// Those that the driver knows, in its order; none when there is no driver or it cannot be used.
+std::vector<DeviceInfo> list_devices();
 
 // As fusebert::find_cuda_device.
 Result<CudaDevice> find_device(int ordinal);

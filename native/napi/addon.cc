@@ -1,6 +1,7 @@
 // The addon's entry point: what JavaScript can call. lib/native/addon.ts describes it.
 #include <napi.h>
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,23 @@
 namespace fusebert::node {
 namespace {
 
-// devices(): NativeDevice[]
+Napi::Object device_to_js(Napi::Env env, const DeviceInfo& info) {
+  Napi::Object device = Napi::Object::New(env);
+  device.Set("device", info.device);
+  device.Set("name", info.name);
+  device.Set("isa", info.isa);
+  if (info.device != "cpu") {
+    device.Set("memory_bytes", Napi::Number::New(env, static_cast<double>(info.memory_bytes)));
+    return device;
+  }
+  Napi::Array isas = Napi::Array::New(env);
+  for (const std::string& isa : info.isas) isas.Set(isas.Length(), isa);
+  device.Set("isas", isas);
+  device.Set("threads", Napi::Number::New(env, info.threads));
+  return device;
+}
+
+// devices(): (NativeGpu | NativeCpu)[]
 Napi::Value devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::vector<DeviceInfo> found;
@@ -28,17 +45,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   Napi::Array list = Napi::Array::New(env);
-  for (const DeviceInfo& info_of_device : found) {
-    Napi::Object device = Napi::Object::New(env);
-    device.Set("device", info_of_device.device);
-    device.Set("name", info_of_device.name);
-    device.Set("isa", info_of_device.isa);
-    Napi::Array isas = Napi::Array::New(env);
-    for (const std::string& isa : info_of_device.isas) isas.Set(isas.Length(), isa);
-    device.Set("isas", isas);
-    device.Set("threads", Napi::Number::New(env, info_of_device.threads));
-    list.Set(list.Length(), device);
-  }
+  for (const DeviceInfo& device : found) list.Set(list.Length(), device_to_js(env, device));
   return list;
 }
 

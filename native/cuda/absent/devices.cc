@@ -11,6 +11,8 @@ Status absent() {
 
 }  // namespace
 
+std::vector<DeviceInfo> list_devices() { return {}; }
+
 Result<CudaDevice> find_device(int) { return absent(); }
 
 Result<SelectedBackend> load_on_cuda(const BackendOptions&, const Geometry&, const WeightTable&) {

@@ -21,6 +21,7 @@ namespace fusebert::cuda {
   X(cuDeviceGetAttribute)                                                                       \
   X(cuDeviceGetCount)                                                                           \
   X(cuDeviceGetName)                                                                            \
+  X(cuDeviceTotalMem)                                                                           \
   X(cuCtxCreate)                                                                                \
   X(cuCtxDestroy)                                                                               \
   X(cuCtxPopCurrent)                                                                            \
