@@ -6,7 +6,7 @@ import {
   symlinkSync, writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -190,6 +190,25 @@ export { one, pooled, pooler_output, tokens }
       expect(stdout).not.toMatch(/Building CXX/)
       expect(statSync(addon).mtimeMs).toBe(before)
     })
+  })
+
+  // All images take minutes; one of each kernel shows that its sources are there.
+  test.skipIf(!available('nvcc'))('holds what kernels are compiled from and packed with', () => {
+    const folder = join(work, 'cuda')
+    const configured = run(work, 'cmake', ['-S', installed, '-B', folder, '-G', 'Unix Makefiles',
+      '-DFUSEBERT_BUILD_ADDON=OFF'], { FUSEBERT_BUILD_CUDA: 'require' })
+    expect(configured.status, configured.stderr).toBe(0)
+    const kernels = readdirSync(join(installed, 'native/cuda/kernels'), { recursive: true })
+    const names = kernels.map((path) => basename(path.toString())).filter((n) => n.endsWith('.cu'))
+    const images = names.map((name) => `cuda/${name.replace(/cu$/, 'fp16.sm_75.ptx')}`)
+    expect(images.length).toBeGreaterThan(1)
+    const built = run(folder, 'make', ['-j', '2', '-f',
+      'native/cuda/CMakeFiles/fusebert_cuda_ptx.dir/build.make', ...images])
+    expect(built.status, built.stdout + built.stderr).toBe(0)
+    const packed = run(folder, process.execPath,
+      [join(installed, 'scripts/pack-images.mjs'), 'images', ...images])
+    expect(packed.status, packed.stderr).toBe(0)
+    expect(statSync(join(folder, 'images.bin')).size).toBeGreaterThan(0)
   })
 
   const gyp = available('headers') && available('python')
