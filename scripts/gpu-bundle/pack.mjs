@@ -1,11 +1,14 @@
 // Packs what a machine with a GPU, Python and PyTorch, but without Node or compilers, lacks to run
 // the CUDA tests and bench/gpu: node scripts/gpu-bundle/pack.mjs [OUTPUT]
 //
-// OUTPUT, by default build/gpu-bundle.tar.xz, holds this Node, the built addon and package, the test
-// runner, the C++ tests and the library of bench/gpu. It goes beside the repository's tracked
-// files; there, python3 scripts/gpu-bundle/run.py unpacks it and runs all. Builds what is missing.
+// OUTPUT, by default build/gpu-bundle.tar.xz, holds this Node, the built addon and package, the
+// test runner, the C++ tests and the library of bench/gpu. It goes beside the repository's tracked
+// files; there, python3 scripts/gpu-bundle/run.py unpacks it and runs all. Builds the C++ parts;
+// the addon and the package are npm run build's.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync,
+} from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -81,7 +84,8 @@ function pack() {
     put(join(TESTS, 'fusebert_cuda_tests'), 'build/gpu/fusebert_cuda_tests')
     put(join(TESTS, 'libfusebert_gpu_bench.so'), 'build/gpu/libfusebert_gpu_bench.so')
     put(join(ROOT, 'dist'), 'dist')
-    writeFileSync(join(staging, 'build/gpu/commit'), run('git', ['describe', '--always', '--dirty']))
+    const commit = run('git', ['describe', '--always', '--dirty'])
+    writeFileSync(join(staging, 'build/gpu/commit'), commit)
     for (const folder of packageFolders(PACKAGES)) put(join(ROOT, folder), folder)
     mkdirSync(dirname(OUTPUT), { recursive: true })
     rmSync(OUTPUT, { force: true })

@@ -3,7 +3,7 @@
     python3 scripts/gpu-bundle/run.py [--bundle build/gpu-bundle.tar.xz] [--output results.json]
 
 Unpacks what pack.mjs made beside the repository's tracked files, then runs the C++ tests with
-cubins and with PTX, the TypeScript tests, and bench/gpu. Needs Python 3.8 and a driver; PyTorch for
+cubins and with PTX, the TypeScript tests, and bench/gpu. Needs Python 3.10 and a driver; PyTorch for
 comparisons. `--rehearsal` names another driver (the virtual GPU) and runs the least of each part.
 Exits with 1 when anything failed. scripts/gpu-ledger.mjs merges the output into the ledger.
 """
@@ -36,6 +36,8 @@ def parse_arguments():
 
 
 def unpack(bundle):
+    if not bundle.exists():
+        sys.exit(f"Expected what pack.mjs packed, but {bundle} is not there.")
     with tarfile.open(bundle, "r:xz") as archive:
         archive.extractall(ROOT)
 
@@ -51,8 +53,16 @@ def run(name, command, environment, limit_s):
     except OSError as error:
         status = str(error)
     seconds = round(time.monotonic() - begin, 1)
-    print(f"== {name}: {'passed' if status == 0 else f'FAILED ({status})'}, {seconds} s", flush=True)
+    outcome = "passed" if status == 0 else f"FAILED ({status})"
+    print(f"== {name}: {outcome}, {seconds} s", flush=True)
     return {"name": name, "status": status, "seconds": seconds}
+
+
+def new_report(name):
+    """Where a step is to report: nothing is there, so that nobody takes an older run's for it."""
+    report = TOOLS / name
+    report.unlink(missing_ok=True)
+    return report
 
 
 def read_json(path):
@@ -64,7 +74,7 @@ def read_json(path):
 
 def cpp_tests(kind, environment, rehearsal):
     """Every C++ test, with one kind of image."""
-    report = TOOLS / f"cpp-{kind}.json"
+    report = new_report(f"cpp-{kind}.json")
     command = [TOOLS / "fusebert_cuda_tests", f"--gtest_output=json:{report}", "--gtest_brief=1"]
     if rehearsal:
         command.append("--gtest_filter=*Rows*:*CudaBackend.AgreesWithTheReferenceForOther*")
@@ -88,7 +98,7 @@ def test_result(test):
 
 
 def typescript_tests(environment, rehearsal):
-    report = TOOLS / "typescript.json"
+    report = new_report("typescript.json")
     command = [NODE, "node_modules/vitest/vitest.mjs", "run", "--project", "slow",
                "--reporter", "default", "--reporter", "json", "--outputFile.json", report,
                "test/cuda/encode.test.ts"]
@@ -107,7 +117,7 @@ def typescript_tests(environment, rehearsal):
 
 
 def benchmarks(environment, rehearsal):
-    report = TOOLS / "bench.json"
+    report = new_report("bench.json")
     command = [sys.executable, "bench/gpu/bench.py",
                "--library", TOOLS / "libfusebert_gpu_bench.so", "--images", IMAGES,
                "--node", NODE, "--package", ROOT, "--output", report]
@@ -120,8 +130,9 @@ def benchmarks(environment, rehearsal):
 
 def machine():
     smi = shutil.which("nvidia-smi")
-    query = ["--query-gpu=name,driver_version,memory.total,clocks.max.sm", "--format=csv,noheader"]
-    gpus = subprocess.run([smi, *query], capture_output=True, text=True).stdout if smi else ""
+    fields = "name,driver_version,memory.total,clocks.max.sm,compute_cap"
+    query = [smi, f"--query-gpu={fields}", "--format=csv,noheader"]
+    gpus = subprocess.run(query, capture_output=True, text=True).stdout if smi else ""
     return {"gpus": gpus.strip().split("\n") if gpus else [], "cpus": os.cpu_count()}
 
 
