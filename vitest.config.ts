@@ -1,9 +1,9 @@
 // Test projects: `unit` is fast and is what `npm run check` runs; `slow` builds, installs, fuzzes
-// and kills processes; `timed` measures times, so it runs when nothing else does. All print a
-// summary that names every skipped test.
+// and kills processes; `timed` measures times, or builds where others build, so it runs when
+// nothing else does. All print a summary that names every skipped test.
 import { defineConfig } from 'vitest/config'
 
-const TIMED = ['test/**/*.timed.test.ts']
+const TIMED = ['test/**/*.timed.test.ts', 'test/cuda/bundle.test.ts']
 const SLOW = [
   'test/native/**/*.test.ts',
   'test/package/**/*.test.ts',
@@ -45,6 +45,7 @@ export default defineConfig({
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
           testTimeout: 900_000,
+          hookTimeout: 900_000,
         },
       },
     ],

@@ -51,6 +51,8 @@ const parts = {
   python: () => starts('python3', '--version'),
   /** What scripts/default-model needs; scripts/default-model/requirements.txt. */
   torch: () => starts(PYTHON, '-c', 'import torch, tokenizers, safetensors, scipy'),
+  /** xz, which packs the bundle for a machine with a GPU. */
+  xz: () => starts('xz', '--version'),
   /** A terminal for a command to run on. */
   script: () => starts('script', '--version'),
   /** A network namespace without a network. */
