@@ -19,8 +19,9 @@ struct Swizzled {
     return row * kChunks + (chunk ^ turn);
   }
 
-  // The address of the chunk that is `chunks` after that at `address`, both of one row, whose first
-  // is at a multiple of the row's length; `chunks` shares no bit with the number of the chunk there.
+  // The address of the chunk that is `chunks` after that at `address`, both of one row, whose
+  // first is at a multiple of the row's length; `chunks` shares no bit with the number of the chunk
+  // there.
   __device__ static std::uint32_t after(std::uint32_t address, int chunks) {
     return address ^ static_cast<std::uint32_t>(16 * chunks);
   }

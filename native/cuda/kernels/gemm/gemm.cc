@@ -12,8 +12,8 @@ namespace {
 constexpr GemmTile kTiles[kGemmTiles] = {GemmTile::kLarge, GemmTile::kMedium, GemmTile::kSmall};
 constexpr const char* kKernels[kGemmTiles] = {"gemm_large", "gemm_medium", "gemm_small"};
 
-// What a multiprocessor does in a time, relative to large tiles: the rates that large products reach
-// with each (docs/decisions/012).
+// What a multiprocessor does in a time, relative to large tiles: the rates that large products
+// reach with each (docs/decisions/012).
 constexpr double kRates[kGemmTiles] = {1.0, 0.8, 0.42};
 
 std::int64_t tiles_of(std::int64_t rows, std::int64_t columns, const GemmTileShape& shape) {
@@ -28,7 +28,8 @@ GemmTile choose_gemm_tile(std::int64_t rows, std::int64_t columns, int multiproc
   GemmTile best = GemmTile::kLarge;
   double least = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < kGemmTiles; ++i) {
-    const GemmTileShape shape = gemm_tile_shape(kTiles[i], 80);  // its size is that of all architectures
+    // Its size is that of all architectures.
+    const GemmTileShape shape = gemm_tile_shape(kTiles[i], 80);
     const std::int64_t tiles = tiles_of(rows, columns, shape);
     const std::int64_t turns = (tiles + multiprocessors - 1) / multiprocessors;
     const double time = static_cast<double>(turns * shape.rows * shape.columns) / kRates[i];

@@ -1,11 +1,11 @@
 // out [rows, columns] = activation(in [rows, depth] · weightᵀ + bias) + residual, on tensor cores.
 //
-// One block a tile; blocks take tiles row by row of tiles: those that run together share the rows of
-// `in`, which come from memory once, while all weights stay in L2. The mainloop leaves fp32 sums in registers (mainloop.cuh). They are finished
-// there in fp32, and pass as 16-bit numbers through shared memory to be written in whole rows of
-// 16-byte chunks; the residual comes in the same way. FLOP: 2 · rows · columns · depth. Bytes: at
-// least 2 (rows · depth + columns · depth + rows · columns). Limiter: tensor cores for many rows,
-// the weights' bytes for few.
+// One block a tile; blocks take tiles row by row of tiles: those that run together share the rows
+// of `in`, which come from memory once, while all weights stay in L2. The mainloop leaves fp32 sums
+// in registers (mainloop.cuh). They are finished there in fp32, and pass as 16-bit numbers through
+// shared memory to be written in whole rows of 16-byte chunks; the residual comes in the same way.
+// FLOP: 2 · rows · columns · depth. Bytes: at least 2 (rows · depth + columns · depth + rows ·
+// columns). Limiter: tensor cores for many rows, the weights' bytes for few.
 #pragma once
 
 #include "cuda/kernels/common/activation.cuh"

@@ -27,10 +27,11 @@ struct GemmTileShape {
   }
 };
 
-// The shapes of an architecture: 80 is sm_80. Longer steps mean fewer barriers; those of small tiles
-// are the longest, and their stages the most, because with few blocks each must keep more of the
-// weights on their way. Measured on sm_90 (docs/decisions/012). Where there is less shared memory,
-// less is planned; before sm_80, without asynchronous copies, two stages are all that is of use.
+// The shapes of an architecture: 80 is sm_80. Longer steps mean fewer barriers; those of small
+// tiles are the longest, and their stages the most, because with few blocks each must keep more of
+// the weights on their way. Measured on sm_90 (docs/decisions/012). Where there is less shared
+// memory, less is planned; before sm_80, without asynchronous copies, two stages are all that is of
+// use.
 constexpr GemmTileShape gemm_tile_shape(GemmTile tile, int architecture) {
   const bool async = architecture >= 80, most = architecture >= 90;
   switch (tile) {

@@ -44,7 +44,8 @@ struct Tile {
 template <GemmTile kTile>
 using TileOf = Tile<kTile, kImageArchitecture>;
 
-// Where this thread copies from and to: kRows rows of a matrix, of which `rows` exist, step by step.
+// Where this thread copies from and to: kRows rows of a matrix, of which `rows` exist, step by
+// step.
 template <class Tile, class Layout, int kRows>
 class Side {
  public:
