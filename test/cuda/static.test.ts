@@ -25,9 +25,12 @@ const NO_NVDISASM = 'nvdisasm is not there'
 const SHORTFALLS = [
   'attention_long_128, fp16, sm_75: 2 blocks planned, shared memory allows 1',
   'attention_long_64, fp16, sm_75: 2 blocks planned, shared memory allows 1',
-  'gemm_small, bf16, sm_80: 6 blocks planned, shared memory allows 4',
-  'gemm_small, fp16, sm_80: 6 blocks planned, shared memory allows 4',
 ]
+
+/** Throws where FUSEBERT_REQUIRE names nvdisasm and there is none. */
+function hasMachineCode({ sass }: Kernel): boolean {
+  return available('nvdisasm') && sass !== null
+}
 
 describe.skipIf(!available('nvcc'))('as ptxas sees them', () => {
   let folder = ''
@@ -72,7 +75,7 @@ describe.skipIf(!available('nvcc'))('as ptxas sees them', () => {
     })
 
     test('have them in machine code, and nothing of local memory', ({ skip }) => {
-      skip(kernels[0]!.sass === null, NO_NVDISASM)
+      skip(!hasMachineCode(kernels[0]!), NO_NVDISASM)
       expect(kernels.flatMap(sassProblems)).toEqual([])
     })
   })
@@ -107,7 +110,7 @@ describe.skipIf(!available('nvcc'))('as ptxas sees them', () => {
     })
 
     test('so it is in machine code, and so is local memory', ({ skip }) => {
-      skip(bad.get('spills')!.sass === null, NO_NVDISASM)
+      skip(!hasMachineCode(bad.get('spills')!), NO_NVDISASM)
       const found = (name: string): string[] =>
         sassProblems(bad.get(name)!).map((problem) => problem.replace(/^.*: (\d+ )?/, ''))
       const local = ['loads from local memory', 'stores to local memory']

@@ -41,6 +41,10 @@ const parts = {
   gtest: () => starts('sh', '-c', 'echo "#include <gtest/gtest.h>" | c++ -E -x c++ - '),
   /** The CUDA toolkit's compiler and headers, for the virtual GPU's driver. */
   nvcc: () => starts('nvcc', '--version'),
+  /** NVIDIA's disassembler, of the toolkit or of test/cuda/requirements.txt. */
+  nvdisasm: () =>
+    starts('nvdisasm', '--version') ||
+    starts('sh', '-c', `ls '${ROOT}'.venv/lib/*/site-packages/nvidia/cu13/bin/nvdisasm`),
   /** NumPy, with which the virtual GPU's results are compared. */
   numpy: () => starts(PYTHON, '-c', 'import numpy'),
   /** qemu-user, for older processors. */
