@@ -106,10 +106,10 @@ Status Context::examine(const Status& failure) const {
     if (api_.cuMemGetInfo(&free, &total) == CUDA_SUCCESS) return failure;
     const std::lock_guard lock(mutex_);
     if (loss_.ok()) {
-      loss_ = Status(failure.code(), failure.message() + " What the device held for this process "
-                                                         "is lost with it: load the model again, or "
-                                                         "where the driver refuses that too, "
-                                                         "start another process.");
+      const std::string advice =
+          " What the device held for this process is lost with it: load the model again, or where "
+          "the driver refuses that too, start another process.";
+      loss_ = Status(failure.code(), failure.message() + advice);
     }
     lost_.store(true);
   }
