@@ -43,6 +43,13 @@ export interface BertModel {
   (inputs: ModelInputs, options?: CallOptions): Promise<ModelOutput>
   readonly config: ModelConfig
   readonly device: Readonly<NativeModelInfo>
+  /**
+   * Gives back the memory that only running needs, for a model that will be idle: a GPU's
+   * workspace, buffers and graphs, and the last batch. Waits for the batch under way; the next call
+   * takes it again.
+   * @throws ERR_DISPOSED
+   */
+  trim(): Promise<void>
   /** Frees the weights; calls under way reject with ERR_DISPOSED. Idempotent. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -198,6 +205,7 @@ export const AutoModel = {
     return callable(call, {
       config: model.config,
       device: model.info,
+      trim: () => model.trim(),
       dispose: () => model.dispose(),
       [Symbol.asyncDispose]: () => model.dispose(),
     })

@@ -24,9 +24,22 @@ export interface LoadOptions {
    * model's own limit, so that every text fits.
    */
   max_batch_tokens?: number
+  /**
+   * Bytes of a GPU's memory that the model may take, weights included; default: what is there.
+   * Where they are too few for `max_batch_tokens`, half as many tokens are tried; then loading
+   * fails with ERR_OUT_OF_MEMORY. The CUDA context, some hundred MB a process, does not count.
+   */
+  max_device_bytes?: number
   /** Aborts the load. */
   signal?: AbortSignal
 }
 
 /** The names, for checks. */
-export const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'max_batch_tokens', 'signal'] as const
+export const LOAD_OPTIONS = [
+  'device',
+  'dtype',
+  'threads',
+  'max_batch_tokens',
+  'max_device_bytes',
+  'signal',
+] as const

@@ -48,6 +48,10 @@ export class LoadedModel {
       given.max_batch_tokens === undefined
         ? 0
         : checkInteger('max_batch_tokens', given.max_batch_tokens, 1, MAX_BATCH_TOKENS)
+    const maxDeviceBytes =
+      given.max_device_bytes === undefined
+        ? 0
+        : checkInteger('max_device_bytes', given.max_device_bytes, 1, Number.MAX_SAFE_INTEGER)
     const signal = checkSignal(given.signal)
     signal?.throwIfAborted()
 
@@ -64,6 +68,7 @@ export class LoadedModel {
         ...device,
         threads,
         max_batch_tokens: maxBatchTokens,
+        max_device_bytes: maxDeviceBytes,
       }),
     )
     const native = await withSignal(loading, signal, () => {
@@ -102,17 +107,26 @@ export class LoadedModel {
     signal: AbortSignal | undefined,
     start: () => NativeRequest,
   ): Promise<NativeEncodeResult> {
-    if (this.#disposal !== undefined) {
-      throw new FusebertError(
-        'ERR_DISPOSED',
-        'Expected a model that is in use but it has been disposed of. Load it again.',
-      )
-    }
+    this.#checkInUse()
     signal?.throwIfAborted()
     return fromNative(() => {
       const request = start()
       return withSignal(request.promise, signal, () => this.#native.cancel(request.id))
     })
+  }
+
+  #checkInUse(): void {
+    if (this.#disposal === undefined) return
+    throw new FusebertError(
+      'ERR_DISPOSED',
+      'Expected a model that is in use but it has been disposed of. Load it again.',
+    )
+  }
+
+  /** Gives back memory that only running needs; the next call takes it again. */
+  async trim(): Promise<void> {
+    this.#checkInUse()
+    await fromNative(() => this.#native.trim())
   }
 
   /** Rejects calls under way with ERR_DISPOSED and frees the weights. Idempotent. */

@@ -111,6 +111,8 @@ export interface NativeModelSpec {
   threads: number
   /** 0: the backend's choice. */
   max_batch_tokens: number
+  /** 0: no limit. */
+  max_device_bytes: number
 }
 
 export type CudaType = 'fp16' | 'bf16'
@@ -211,6 +213,8 @@ export interface NativeModel {
   ): NativeRequest
   /** The request rejects with ERR_ABORTED soon; nothing happens when it has ended already. */
   cancel(id: number): void
+  /** Gives back memory that only running needs, between two batches. */
+  trim(): Promise<void>
   /** Rejects what waits with ERR_DISPOSED and frees the weights; resolves when they are free. */
   dispose(): Promise<void>
 }

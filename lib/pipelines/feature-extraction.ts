@@ -95,6 +95,13 @@ export interface FeatureExtractionPipeline {
   readonly tokenizer: Tokenizer
   /** Where the model runs, and why there. */
   readonly device: Readonly<NativeModelInfo>
+  /**
+   * Gives back the memory that only running needs, for a model that will be idle: a GPU's
+   * workspace, buffers and graphs, and the last batch. Waits for the batch under way; the next call
+   * takes it again.
+   * @throws ERR_DISPOSED
+   */
+  trim(): Promise<void>
   /** Frees the weights; calls under way reject with ERR_DISPOSED. Idempotent. */
   dispose(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -225,6 +232,7 @@ export async function loadFeatureExtraction(
     hidden_size,
     tokenizer,
     device: model.info,
+    trim: () => model.trim(),
     dispose: () => model.dispose(),
     [Symbol.asyncDispose]: () => model.dispose(),
   }) as FeatureExtractionPipeline

@@ -116,17 +116,42 @@ void Engine::stop() {
     stopping_ = true;
     batch_cancelled_.store(true, std::memory_order_relaxed);
     changed_.notify_one();
+    trimmed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+}
+
+void Engine::trim() {
+  std::unique_lock lock(mutex_);
+  const uint64_t mine = ++trims_asked_;
+  changed_.notify_one();
+  trimmed_.wait(lock, [&] { return stopping_ || trims_done_ >= mine; });
+}
+
+void Engine::trim_if_asked() {
+  uint64_t asked = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (trims_asked_ == trims_done_) return;
+    asked = trims_asked_;
+  }
+  backend_->trim();
+  scratch_ = std::make_unique<Scratch>();
+  const std::lock_guard lock(mutex_);
+  trims_done_ = asked;
+  trimmed_.notify_all();
 }
 
 void Engine::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      changed_.wait(lock, [this] {
+        return stopping_ || !queue_.empty() || trims_asked_ != trims_done_;
+      });
       if (stopping_) break;
     }
+    trim_if_asked();
     sweep_cancelled();
     std::vector<Slice> slices;
     Status status;

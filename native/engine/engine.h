@@ -43,6 +43,10 @@ class Engine {
   // it has completed already.
   void cancel(uint64_t id);
 
+  // Gives back memory that only encoding needs, between two batches; the next batch takes it again.
+  // Waits until that is done, or the engine stops. From any thread but a completion's.
+  void trim();
+
   // Completes everything with kDisposed and ends the thread. Waits for the batch under way, which
   // is cancelled. Idempotent; may be called from any thread but a completion's.
   void stop();
@@ -53,6 +57,7 @@ class Engine {
   struct Scratch;
 
   void run();
+  void trim_if_asked();
   std::vector<Slice> next_batch();
   Status fill(Active& active, int64_t token_budget);
   Status check_sequences(const PackedEncoding& encoding, int64_t first_sequence,
@@ -73,6 +78,8 @@ class Engine {
   uint64_t next_id_ = 1;                       // guarded by mutex_
   bool stopping_ = false;                      // guarded by mutex_
   bool any_cancelled_ = false;                 // guarded by mutex_
+  uint64_t trims_asked_ = 0, trims_done_ = 0;  // guarded by mutex_
+  std::condition_variable trimmed_;
   size_t in_batch_ = 0;            // leading requests of queue_ under way; guarded by mutex_
   std::atomic<bool> batch_cancelled_{false};
 

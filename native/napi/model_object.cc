@@ -43,6 +43,9 @@ Result<LoadSpec> to_load_spec(const Napi::Value& value) {
   auto max_batch_tokens = to_int(object, "max_batch_tokens");
   if (!max_batch_tokens.ok()) return max_batch_tokens.status();
   spec.options.max_batch_tokens = max_batch_tokens.value();
+  auto max_device_bytes = to_int(object, "max_device_bytes");
+  if (!max_device_bytes.ok()) return max_device_bytes.status();
+  spec.options.max_device_bytes = max_device_bytes.value();
   if (!object.Get("cuda").IsNull()) {
     auto cuda = to_cuda_request(object.Get("cuda"));
     if (!cuda.ok()) return cuda.status();
@@ -76,6 +79,18 @@ napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& 
       set("cu_seqlens", take_ints(env, std::move(result.cu_seqlens))) &&
       set("truncated", truncated);
   return complete ? object : nullptr;
+}
+
+napi_value make_undefined(napi_env env) {
+  napi_value undefined = nullptr;
+  napi_get_undefined(env, &undefined);
+  return undefined;
+}
+
+Napi::Value resolved(Napi::Env env) {
+  const auto done = Napi::Promise::Deferred::New(env);
+  done.Resolve(env.Undefined());
+  return done.Promise();
 }
 
 constexpr int64_t kMaxPaddedLength = int64_t{1} << 24;
@@ -125,6 +140,7 @@ Napi::Function ModelObject::define(Napi::Env env) {
                      {InstanceMethod<&ModelObject::encode_texts>("encodeTexts"),
                       InstanceMethod<&ModelObject::encode_ids>("encodeIds"),
                       InstanceMethod<&ModelObject::cancel>("cancel"),
+                      InstanceMethod<&ModelObject::trim>("trim"),
                       InstanceMethod<&ModelObject::dispose>("dispose"),
                       InstanceAccessor<&ModelObject::info>("info")});
 }
@@ -285,25 +301,26 @@ Napi::Value ModelObject::cancel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value ModelObject::trim(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_ == nullptr) return resolved(env);
+  const auto work = [engine = engine_]() -> Status {
+    engine->trim();
+    return Status();
+  };
+  return Napi::Value(env, run_in_background(env, "fusebert:trim", work, make_undefined));
+}
+
 Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (engine_ == nullptr) {
-    Napi::Promise::Deferred done = Napi::Promise::Deferred::New(env);
-    done.Resolve(env.Undefined());
-    return done.Promise();
-  }
+  if (engine_ == nullptr) return resolved(env);
   auto engine = std::make_shared<std::shared_ptr<Engine>>(release_engine());
   const auto work = [engine]() -> Status {
     (*engine)->stop();
     engine->reset();
     return Status();
   };
-  const auto make_result = [](napi_env result_env) -> napi_value {
-    napi_value undefined = nullptr;
-    napi_get_undefined(result_env, &undefined);
-    return undefined;
-  };
-  return Napi::Value(env, run_in_background(env, "fusebert:dispose", work, make_result));
+  return Napi::Value(env, run_in_background(env, "fusebert:dispose", work, make_undefined));
 }
 
 Napi::Value ModelObject::info(const Napi::CallbackInfo& info) {

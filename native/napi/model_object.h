@@ -30,6 +30,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value encode_texts(const Napi::CallbackInfo& info);
   Napi::Value encode_ids(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value trim(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value info(const Napi::CallbackInfo& info);
 

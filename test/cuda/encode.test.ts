@@ -89,6 +89,23 @@ describe.skipIf(!gpuAvailable())('a CUDA device', () => {
     }
   })
 
+  test('memory that is given back is taken again', () => {
+    const found = encode([{ device: 'cuda' }, { device: 'cuda', trim: true }], environment())
+    const [cuda, trimmed] = found as [Encoded, Encoded]
+    expect(trimmed.vectors).toBe(cuda.vectors)
+  })
+
+  test('a limit of memory is kept, and says what is missing', () => {
+    const run = { device: 'cuda', max_batch_tokens: 1 << 16 }
+    const runs = [1e6, 200e6].map((bytes) => ({ ...run, max_device_bytes: bytes }))
+    const [little, enough] = encode(runs, environment(), `${GOLDEN}/mental-bert-like`)
+    expect(little).toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      message: expect.stringMatching(/977 KiB.*max_device_bytes.* needs \d+ MiB/) as string,
+    })
+    expect(enough!.device.device).toBe('cuda:0')
+  })
+
   test('a geometry without kernels is refused, and auto falls back', () => {
     const runs = [{ device: 'cuda' }, {}]
     const [refused, auto] = encode(runs, environment(), `${GOLDEN}/head17-odd`)

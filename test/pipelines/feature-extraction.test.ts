@@ -199,6 +199,28 @@ describe('abort and dispose', () => {
     await expect(load).rejects.toMatchObject({ name: 'AbortError' })
   })
 
+  test('trim gives memory back, and the next call takes it again', async () => {
+    const mine = await pipeline('feature-extraction', GOLDEN_MODEL)
+    const before = await mine(texts, { pooling: 'mean' })
+    const call = mine(texts, { pooling: 'mean' })
+    const [running] = await Promise.all([call, mine.trim(), mine.trim()])
+    const after = await mine(texts, { pooling: 'mean' })
+    expect(running.data).toEqual(before.data)
+    expect(after.data).toEqual(before.data)
+    await mine.dispose()
+    await expect(mine.trim()).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+  })
+
+  test('a limit of device memory is a number of bytes', async () => {
+    for (const max_device_bytes of [0, 1.5, -1, NaN]) {
+      const load = pipeline('feature-extraction', GOLDEN_MODEL, { max_device_bytes })
+      await expect(load).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining('max_device_bytes') as string,
+      })
+    }
+  })
+
   test('dispose rejects what runs and what comes', async () => {
     const mine = await pipeline('feature-extraction', GOLDEN_MODEL)
     const running = mine(texts, { pooling: 'mean' })

@@ -24,6 +24,7 @@ class FakeBackend : public Backend {
     std::chrono::milliseconds delay{0};
     std::atomic<bool> held{false};  // batches wait while this is set
     Status failure;
+    std::atomic<int> trims{0};
   };
 
   FakeBackend(std::shared_ptr<Log> log, int64_t max_batch_tokens) : log_(std::move(log)) {
@@ -36,6 +37,7 @@ class FakeBackend : public Backend {
 
   const BackendDescription& describe() const override { return description_; }
   const Geometry& geometry() const override { return geometry_; }
+  void trim() override { ++log_->trims; }
 
   Status encode(const PackedBatch& batch, const EncodeOutput& output,
                 const std::atomic<bool>& cancelled) override {
@@ -112,6 +114,17 @@ struct Fixture {
     });
     EXPECT_TRUE(id.ok()) << id.status().message();
     return id.ok() ? id.value() : 0;
+  }
+
+  // Until the first is under way.
+  void wait_for_a_batch() const {
+    for (;;) {
+      {
+        const std::lock_guard lock(log->mutex);
+        if (!log->batch_tokens.empty()) return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
 };
 
@@ -229,6 +242,36 @@ TEST(Engine, StopDisposesOfWhatWaitsAndOfWhatRuns) {
   auto late = fixture.engine->submit(make_request({1}, 0), [](EncodeResult) { FAIL(); });
   EXPECT_EQ(late.status().code(), StatusCode::kDisposed);
   fixture.engine->stop();
+}
+
+TEST(Engine, TrimsBetweenBatchesAndGoesOn) {
+  Fixture fixture(4);
+  fixture.engine->trim();  // an idle engine too
+  EXPECT_EQ(fixture.log->trims, 1);
+  fixture.log->held = true;
+  std::future<EncodeResult> result;
+  fixture.submit(make_request({3, 3, 3}, 1), result);
+  fixture.wait_for_a_batch();
+  std::thread trimmer([&] { fixture.engine->trim(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(fixture.log->trims, 1);  // not while a batch is under way
+  fixture.log->held = false;
+  trimmer.join();
+  EXPECT_EQ(fixture.log->trims, 2);
+  EXPECT_TRUE(result.get().status.ok());
+}
+
+TEST(Engine, StopEndsTheWaitForATrim) {
+  Fixture fixture(4);
+  fixture.log->held = true;
+  std::future<EncodeResult> result;
+  fixture.submit(make_request({3}, 1), result);
+  fixture.wait_for_a_batch();
+  std::thread trimmer([&] { fixture.engine->trim(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  fixture.engine->stop();
+  trimmer.join();
+  EXPECT_FALSE(result.get().status.ok());
 }
 
 TEST(Engine, AFailureReachesEveryRequestOfTheBatch) {
