@@ -88,7 +88,7 @@ async function specFor(device: NativeCudaDevice, type: CudaType): Promise<Native
     data: await decompress(fromNativeSync(() => loadAddon().cudaImage(index))),
   }))
   const images = await Promise.all(unpacked)
-  return { ordinal: device.ordinal, type, images, images_limited_by: limitedBy }
+  return { ordinals: Int32Array.of(device.ordinal), type, images, images_limited_by: limitedBy }
 }
 
 /**
@@ -99,4 +99,16 @@ async function specFor(device: NativeCudaDevice, type: CudaType): Promise<Native
 export async function openCuda(ordinal: number, type: CudaType): Promise<NativeCudaSpec> {
   const device = await fromNative(() => loadAddon().findCudaDevice(ordinal))
   return specFor(device, type)
+}
+
+/**
+ * The first device and all others of its architecture: on another, a text might get other bits,
+ * and on which it runs depends on its batch.
+ * @throws as openCuda
+ */
+export async function openAllCuda(type: CudaType): Promise<NativeCudaSpec> {
+  const first = await openCuda(0, type)
+  const gpus = fromNativeSync(() => loadAddon().devices()).filter((each) => each.device !== 'cpu')
+  const alike = gpus.filter(({ isa }) => isa === gpus[0]?.isa)
+  return { ...first, ordinals: Int32Array.from(alike, ({ device }) => Number(device.slice(5))) }
 }

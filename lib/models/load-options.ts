@@ -9,6 +9,12 @@ export interface LoadOptions {
    */
   device?: DeviceName
   /**
+   * 'all': the first NVIDIA GPU and all others of its architecture share each batch by its number
+   * of tokens; `max_batch_tokens` and `max_device_bytes` are of each. With device 'cuda' or 'auto'.
+   * Default: one GPU.
+   */
+  devices?: 'all'
+  /**
    * Arithmetic: 'auto' (default) is 'fp32' on a CPU and 'fp16' on a GPU, where 'bf16' is for models
    * whose activations leave the range of fp16; it needs compute capability 8.0. CPUs run fp32
    * alone, so 'fp16' and 'bf16' never fall back: with device 'auto' too, loading fails where no GPU
@@ -37,6 +43,7 @@ export interface LoadOptions {
 /** The names, for checks. */
 export const LOAD_OPTIONS = [
   'device',
+  'devices',
   'dtype',
   'threads',
   'max_batch_tokens',

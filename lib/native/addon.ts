@@ -133,7 +133,8 @@ export interface NativeCudaDevice {
 }
 
 export interface NativeCudaSpec {
-  ordinal: number
+  /** Of devices of one architecture, which share the model's batches. */
+  ordinals: Int32Array
   type: CudaType
   /** Of each file in the order in which they are tried. */
   images: { file: string; kind: CudaImageKind; architecture: number; data: Uint8Array }[]

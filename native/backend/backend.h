@@ -65,9 +65,9 @@ struct DeviceImage {
   std::string bytes;
 };
 
-// A CUDA device that may run the model.
+// CUDA devices of one architecture that may run the model: several share its batches.
 struct CudaRequest {
-  int ordinal = 0;
+  std::vector<int> ordinals;
   std::string type = "fp16";        // or "bf16"
   std::vector<DeviceImage> images;  // of each file, in the order in which they are tried
   std::string images_limited_by;    // a setting that left others out; empty when none did

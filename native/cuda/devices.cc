@@ -2,9 +2,12 @@
 #include "cuda/devices.h"
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "backend/backend_group.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/driver/context.h"
 #include "cuda/module_loader.h"
@@ -33,6 +36,20 @@ Result<DeviceInfo> look_at(const Api& api, int ordinal) {
   return info;
 }
 
+Result<SelectedBackend> load_on_device(int ordinal, const BackendOptions& options,
+                                       const Geometry& geometry, const WeightTable& weights) {
+  const CudaRequest& request = *options.cuda;
+  const auto context = open_context(ordinal);
+  if (!context.ok()) return context.status();
+  const CudaType type = request.type == "bf16" ? CudaType::kBf16 : CudaType::kFp16;
+  ModuleLoader loader(context.value(), request);
+  auto backend = load_cuda_backend(
+      options, context.value(), type, [&](const std::string& file) { return loader.load(file); },
+      geometry, weights);
+  if (!backend.ok()) return backend.status();
+  return SelectedBackend{std::move(backend.value()), loader.reason()};
+}
+
 }  // namespace
 
 std::vector<DeviceInfo> list_devices() {
@@ -57,16 +74,15 @@ Result<CudaDevice> find_device(int ordinal) {
 
 Result<SelectedBackend> load_on_cuda(const BackendOptions& options, const Geometry& geometry,
                                      const WeightTable& weights) {
-  const CudaRequest& request = *options.cuda;
-  const auto context = open_context(request.ordinal);
-  if (!context.ok()) return context.status();
-  const CudaType type = request.type == "bf16" ? CudaType::kBf16 : CudaType::kFp16;
-  ModuleLoader loader(context.value(), request);
-  auto backend = load_cuda_backend(
-      options, context.value(), type, [&](const std::string& file) { return loader.load(file); },
-      geometry, weights);
-  if (!backend.ok()) return backend.status();
-  return SelectedBackend{std::move(backend.value()), loader.reason()};
+  std::vector<std::unique_ptr<Backend>> members;
+  std::string reason;
+  for (const int ordinal : options.cuda->ordinals) {
+    auto member = load_on_device(ordinal, options, geometry, weights);
+    if (!member.ok()) return member.status();
+    members.push_back(std::move(member.value().backend));
+    reason = std::move(member.value().reason);  // images are the same for all
+  }
+  return SelectedBackend{group_backends(std::move(members)), std::move(reason)};
 }
 
 }  // namespace fusebert::cuda

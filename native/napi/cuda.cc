@@ -67,9 +67,12 @@ Result<CudaRequest> to_cuda_request(const Napi::Value& value) {
   if (!value.IsObject()) return Status(StatusCode::kInvalidArgument, "Expected an object.");
   const auto object = value.As<Napi::Object>();
   CudaRequest request;
-  auto ordinal = to_int(object, "ordinal");
-  if (!ordinal.ok()) return ordinal.status();
-  request.ordinal = static_cast<int>(ordinal.value());
+  auto ordinals = to_int32s(object.Get("ordinals"), "ordinals");
+  if (!ordinals.ok()) return ordinals.status();
+  if (ordinals.value().empty()) {
+    return Status(StatusCode::kInvalidArgument, "Expected at least one device.");
+  }
+  request.ordinals.assign(ordinals.value().begin(), ordinals.value().end());
   auto type = to_string(object, "type");
   if (!type.ok()) return type.status();
   request.type = std::move(type.value());

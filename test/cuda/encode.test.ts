@@ -61,6 +61,18 @@ describe.skipIf(!gpuAvailable())('a CUDA device', () => {
     })
   })
 
+  test('all devices share a batch', () => {
+    const env = { ...environment(), VIRTUAL_GPU_COUNT: '2' }
+    const all = texts(REAL ? 300 : 9, 12)
+    const runs = [{ device: 'cuda' }, { device: 'cuda', devices: 'all' }, { devices: 'all' }]
+    const found = encode(runs, env, `${GOLDEN}/mental-bert-like`, all)
+    const [one, ...others] = found as [Encoded, ...Encoded[]]
+    for (const several of others) {
+      expect(several.vectors).toBe(one.vectors)
+      if (!REAL) expect(several.device.device).toBe('cuda:0,cuda:1')
+    }
+  })
+
   test('says which images run, and why', () => {
     const [cuda, auto] = encode([{ device: 'cuda' }, {}], environment())
     const from = `kernels from ${KIND} sm_\\d+`

@@ -106,6 +106,9 @@ describe('without a driver', () => {
   test.each([
     [{ device: 'cuda', dtype: 'fp32' }, /'fp16'.*'bf16'.*cuda/],
     [{ device: 'cpu', dtype: 'fp16' }, /'auto'.*'fp32'.*cpu/],
+    [{ device: 'cpu', devices: 'all' }, /'auto'.*'cuda'.*'all'/],
+    [{ device: 'cuda:1', devices: 'all' }, /'auto'.*'cuda'.*'all'/],
+    [{ devices: 'some' }, /'all'/],
     [{ device: 'cuda:x' }, /'auto', 'cpu', 'cuda', 'cuda:N' for device but received "cuda:x"/],
   ] as const)('%o is a contradiction', async (options, message) => {
     const load = pipeline('feature-extraction', GOLDEN_MODEL, options as object)
