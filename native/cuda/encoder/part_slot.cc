@@ -122,9 +122,9 @@ Status PartSlot::check_finite() const {
   if (place == BatchInputs::kNoPlace) return Status();
   return Status(StatusCode::kNotFinite,
                 "Expected finite activations but those of " + name_of_place(place, layers_) +
-                    " are NaN or infinite: they have left the range of fp16, which ends at 65504. "
-                    "The device 'cpu' has a larger one, and so has dtype 'bf16' on GPUs from "
-                    "compute capability 8.0 on.");
+                    " are NaN or infinite: they have left the range of the model's 16-bit type, "
+                    "which ends at 65504 for fp16. The device 'cpu' has a larger one, and so has "
+                    "dtype 'bf16' on GPUs from compute capability 8.0 on.");
 }
 
 }  // namespace fusebert::cuda

@@ -12,6 +12,7 @@
 #include "cpu/test_checkpoint.h"
 #include "cuda/backend_support.h"
 #include "cuda/device.h"
+#include "cuda/faults.h"
 #include "cuda/oracle.h"
 
 namespace fusebert::cuda::testing {
@@ -96,6 +97,20 @@ TEST(CudaBackend, AgreesWithTheReferenceForOtherShapes) {
     SCOPED_TRACE(shape[0]);
     check(cpu::shaped(small_geometry(), shape), 3, 3);
   }
+}
+
+// Twelve layers as they are, of few words and few tokens.
+TEST(CudaBackend, AgreesWithTheReferenceForBertBase) {
+  if (Faults::possible() && Device::get().architecture() != 80) {
+    GTEST_SKIP() << "on one virtual GPU: it takes a minute";
+  }
+  Geometry g = small_geometry();
+  constexpr std::int64_t kBertBase[] = {768, 12, 3072};
+  g = cpu::shaped(g, kBertBase);
+  g.num_hidden_layers = 12;
+  g.vocab_size = 50;
+  g.max_position_embeddings = 9;
+  check(g, 13, 2);
 }
 
 TEST(CudaBackend, AgreesWithTheReferenceInBf16) {
