@@ -51,12 +51,17 @@ function main() {
     return 1
   }
   const cmakeJs = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
-  const { status } = spawnSync(
-    process.execPath,
-    [cmakeJs, 'compile', '--directory', root, '--parallel', String(availableParallelism())],
-    { cwd: root, stdio: 'inherit' },
-  )
-  return status ?? 1
+  const run = (command, ...options) =>
+    spawnSync(process.execPath, [cmakeJs, command, '--directory', root, ...options], {
+      cwd: root,
+      stdio: 'inherit',
+    }).status ?? 1
+  // A folder that is configured already is not configured again by compile.
+  if (process.env.FUSEBERT_BUILD_CUDA !== undefined) {
+    const status = run('configure')
+    if (status !== 0) return status
+  }
+  return run('compile', '--parallel', String(availableParallelism()))
 }
 
 process.exitCode = main()
