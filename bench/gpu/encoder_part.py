@@ -11,7 +11,7 @@ from kernel_parts import ragged_lengths, spreads
 from measuring import (
     TERA, Budget, alternate, describe, errors_in, prepare, ratio, show, summarize,
 )
-from model_folder import BERT_BASE, TINY, flop_of, random_weights, token_ids, write_folder
+from model_folder import BERT_BASE, TINY, flop_of, fp16_weights, token_ids, write_folder
 from node_side import IN_FLIGHT, NodeBatch, NodeSide
 
 CHECKED_LENGTHS = [1, 7, 16, 33, 64, 128, 200, 512]
@@ -44,7 +44,7 @@ class EncoderPart:
         self.errors, self.skipped = errors, skipped
         self.rounds = 2 if quick else 5
         self.config = TINY if quick else BERT_BASE
-        self.weights = random_weights(self.config)
+        self.weights = fp16_weights(self.config)
         write_folder(folder, self.config, self.weights)
         self.side: NodeSide | None = None
         self.loaded: dict = {}

@@ -3,6 +3,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress } from 'node:zlib'
 
+import { NUMBERED_DEVICE } from '../device-names.js'
 import { FusebertError } from '../errors.js'
 import type {
   CudaImageKind,
@@ -110,5 +111,6 @@ export async function openAllCuda(type: CudaType): Promise<NativeCudaSpec> {
   const first = await openCuda(0, type)
   const gpus = fromNativeSync(() => loadAddon().devices()).filter((each) => each.device !== 'cpu')
   const alike = gpus.filter(({ isa }) => isa === gpus[0]?.isa)
-  return { ...first, ordinals: Int32Array.from(alike, ({ device }) => Number(device.slice(5))) }
+  const ordinal = ({ device }: { device: string }) => Number(NUMBERED_DEVICE.exec(device)?.[1])
+  return { ...first, ordinals: Int32Array.from(alike, ordinal) }
 }

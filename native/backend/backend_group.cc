@@ -6,12 +6,10 @@
 #include <thread>
 #include <utility>
 
+#include "backend/batch_parts.h"
+
 namespace fusebert {
 namespace {
-
-float* from_row(float* rows, int64_t row, int64_t columns) {
-  return rows == nullptr ? nullptr : rows + row * columns;
-}
 
 // Waits at its end for the threads that it has started.
 class Threads {
@@ -70,19 +68,10 @@ class BackendGroup : public Backend {
   // Sequences [begin, end).
   Status encode_run(size_t member, const PackedBatch& batch, const EncodeOutput& output,
                     int64_t begin, int64_t end, const std::atomic<bool>& cancelled) {
-    const auto all = batch.cu_seqlens.subspan(static_cast<size_t>(begin),
-                                              static_cast<size_t>(end - begin) + 1);
-    std::vector<int32_t> cu_seqlens(all.begin(), all.end());
-    for (int32_t& boundary : cu_seqlens) boundary -= all.front();
-    const auto first = static_cast<size_t>(all.front());
-    const auto tokens = static_cast<size_t>(cu_seqlens.back());
-    const PackedBatch part{batch.input_ids.subspan(first, tokens),
-                           batch.token_type_ids.subspan(first, tokens), cu_seqlens};
-    const int64_t hidden = geometry().hidden_size;
-    EncodeOutput own = output;
-    own.hidden_states = from_row(output.hidden_states, all.front(), hidden);
-    own.pooled = from_row(output.pooled, begin, hidden);
-    own.pooler_output = from_row(output.pooler_output, begin, hidden);
+    std::vector<int32_t> cu_seqlens;
+    const PackedBatch part = sequences_of(batch, begin, end, cu_seqlens);
+    const int64_t first_token = batch.cu_seqlens[static_cast<size_t>(begin)];
+    const EncodeOutput own = output_after(output, begin, first_token, geometry().hidden_size);
     return members_[member]->encode(part, own, cancelled);
   }
 

@@ -11,6 +11,15 @@ int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geomet
                   geometry.max_position_embeddings);
 }
 
+EncodeOutput output_after(const EncodeOutput& output, int64_t sequences, int64_t tokens,
+                          int64_t hidden_size) {
+  EncodeOutput after = output;
+  if (after.hidden_states != nullptr) after.hidden_states += tokens * hidden_size;
+  if (after.pooled != nullptr) after.pooled += sequences * hidden_size;
+  if (after.pooler_output != nullptr) after.pooler_output += sequences * hidden_size;
+  return after;
+}
+
 Status BatchParts::check(const EncodeOutput& output) const {
   if (output.pooler_output == nullptr || geometry_.has_pooler) return Status();
   return Status(StatusCode::kInvalidArgument,
@@ -29,24 +38,13 @@ int64_t BatchParts::part_end(const PackedBatch& batch, int64_t begin) const {
 
 Result<PackedBatch> BatchParts::cut(const PackedBatch& batch, int64_t begin, int64_t end,
                                     EncodeOutput& output) {
-  const auto first_sequence = static_cast<size_t>(begin);
-  const auto count = static_cast<size_t>(end - begin);
-  const int32_t first_token = batch.cu_seqlens[first_sequence];
-  const auto tokens = static_cast<size_t>(batch.cu_seqlens[first_sequence + count] - first_token);
-  if (static_cast<int64_t>(tokens) > max_tokens_) {
+  const PackedBatch part = sequences_of(batch, begin, end, cu_seqlens_);
+  if (part.total_tokens() > max_tokens_) {
     return Status(StatusCode::kInternal, "A sequence is longer than max_position_embeddings.");
   }
-  cu_seqlens_.resize(count + 1);
-  for (size_t i = 0; i <= count; ++i) {
-    cu_seqlens_[i] = batch.cu_seqlens[first_sequence + i] - first_token;
-  }
-  const int64_t hidden = geometry_.hidden_size;
-  if (output.hidden_states != nullptr) output.hidden_states += first_token * hidden;
-  if (output.pooled != nullptr) output.pooled += begin * hidden;
-  if (output.pooler_output != nullptr) output.pooler_output += begin * hidden;
-  const auto token = static_cast<size_t>(first_token);
-  return PackedBatch{batch.input_ids.subspan(token, tokens),
-                     batch.token_type_ids.subspan(token, tokens), cu_seqlens_};
+  const int64_t first_token = batch.cu_seqlens[static_cast<size_t>(begin)];
+  output = output_after(output, begin, first_token, geometry_.hidden_size);
+  return part;
 }
 
 }  // namespace fusebert

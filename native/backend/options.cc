@@ -10,6 +10,7 @@ namespace {
 // terabytes.
 constexpr int kMaxThreads = 1024;
 constexpr int64_t kMaxMaxBatchTokens = int64_t{1} << 20;
+constexpr int64_t kMaxDeviceBytes = INT64_MAX;  // what no device has is no limit
 
 Status check_range(const std::string& name, int64_t value, int64_t most) {
   if (value >= 0 && value <= most) return Status();
@@ -22,7 +23,9 @@ Status check_range(const std::string& name, int64_t value, int64_t most) {
 
 Status validate(const BackendOptions& options) {
   FUSEBERT_RETURN_IF_ERROR(check_range("threads", options.threads, kMaxThreads));
-  return check_range("max_batch_tokens", options.max_batch_tokens, kMaxMaxBatchTokens);
+  FUSEBERT_RETURN_IF_ERROR(
+      check_range("max_batch_tokens", options.max_batch_tokens, kMaxMaxBatchTokens));
+  return check_range("max_device_bytes", options.max_device_bytes, kMaxDeviceBytes);
 }
 
 }  // namespace fusebert

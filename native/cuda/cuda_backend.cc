@@ -20,18 +20,6 @@ namespace {
 // workspace of a BERT-Base takes about 15 KiB a token.
 constexpr std::int64_t kDefaultMaxBatchTokens = 16384;
 
-// Sequences [begin, end) of a batch; their cu_seqlens, from zero, are put into `cu_seqlens`.
-PackedBatch sequences_of(const PackedBatch& batch, std::size_t begin, std::size_t end,
-                         std::vector<std::int32_t>& cu_seqlens) {
-  const std::int32_t first = batch.cu_seqlens[begin];
-  cu_seqlens.clear();
-  for (std::size_t i = begin; i <= end; ++i) cu_seqlens.push_back(batch.cu_seqlens[i] - first);
-  const auto token = static_cast<std::size_t>(first);
-  const auto tokens = static_cast<std::size_t>(cu_seqlens.back());
-  return {batch.input_ids.subspan(token, tokens), batch.token_type_ids.subspan(token, tokens),
-          cu_seqlens};
-}
-
 class CudaBackend final : public Backend {
  public:
   CudaBackend(ContextPointer context, const Geometry& geometry, std::int64_t max_device_bytes)
@@ -136,12 +124,12 @@ Status CudaBackend::run(const PackedBatch& batch, const EncodeOutput& output,
 Status CudaBackend::name_sequence(const PackedBatch& batch, const std::atomic<bool>& cancelled,
                                   const Status& found) {
   std::vector<std::int32_t> cu_seqlens;
-  std::size_t begin = 0, end = static_cast<std::size_t>(batch.batch_size());
-  const auto run_only = [&](std::size_t first, std::size_t last) {
+  std::int64_t begin = 0, end = batch.batch_size();
+  const auto run_only = [&](std::int64_t first, std::int64_t last) {
     return run(sequences_of(batch, first, last, cu_seqlens), EncodeOutput(), cancelled);
   };
   while (end - begin > 1) {
-    const std::size_t middle = begin + (end - begin) / 2;
+    const std::int64_t middle = begin + (end - begin) / 2;
     const Status status = run_only(begin, middle);
     if (!status.ok() && status.code() != StatusCode::kNotFinite) return status;
     (status.ok() ? begin : end) = middle;
@@ -161,11 +149,6 @@ Result<std::unique_ptr<Backend>> load_cuda_backend(const BackendOptions& options
                                                    const Geometry& geometry,
                                                    const WeightTable& weights) {
   FUSEBERT_RETURN_IF_ERROR(validate(options));
-  if (options.max_device_bytes < 0) {
-    return Status(StatusCode::kInvalidArgument,
-                  "Expected at least 0 (no limit) for max_device_bytes but received " +
-                      std::to_string(options.max_device_bytes) + ".");
-  }
   FUSEBERT_RETURN_IF_ERROR(check_runs(geometry));
   FUSEBERT_RETURN_IF_ERROR(context->state());
   auto backend = std::make_unique<CudaBackend>(context, geometry, options.max_device_bytes);

@@ -60,7 +60,6 @@ Result<Api> open() {
         get_address(function, &found, CUDA_VERSION, CU_GET_PROC_ADDRESS_DEFAULT, nullptr);
     return result == CUDA_SUCCESS ? found : nullptr;
   };
-// Not one by way of the other: a name that is passed on is replaced by that of its version.
 #define FUSEBERT_REQUIRE(function)                                                     \
   api.function = reinterpret_cast<decltype(api.function)>(find(#function));            \
   if (api.function == nullptr) {                                                       \

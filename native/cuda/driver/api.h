@@ -52,7 +52,7 @@ namespace fusebert::cuda {
   X(cuEventSynchronize)                                                                         \
   X(cuGraphDestroy)                                                                             \
   X(cuGraphExecDestroy)                                                                         \
-  X(cuGraphInstantiateWithFlags)                                                                 \
+  X(cuGraphInstantiateWithFlags)                                                                \
   X(cuGraphLaunch)
 
 struct Api {
