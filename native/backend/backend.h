@@ -37,7 +37,15 @@ struct BackendDescription {
   std::string dtype;          // "fp32"
   int threads = 0;
   int64_t weight_bytes = 0;   // resident after load
-  int64_t max_batch_tokens = 0;  // what one encode() call is best given
+  int64_t max_batch_tokens = 0;  // what a batch is best given
+};
+
+// How a batch ended.
+struct BatchResult {
+  Status status;
+  // The sequence of the batch that alone is to blame for the failure; -1 when there is none.
+  // Without it the others would have gone well, as far as is known.
+  int64_t sequence = -1;
 };
 
 class Backend {
@@ -47,13 +55,30 @@ class Backend {
   virtual const BackendDescription& describe() const = 0;
   virtual const Geometry& geometry() const = 0;
 
-  // Runs the encoder over a packed batch. Called from one thread at a time. Checks `cancelled` at
-  // least between layers and returns kAborted when it is set. A sequence's result does not depend,
-  // to the bit, on what else is in the batch or on the number of threads.
-  virtual Status encode(const PackedBatch& batch, const EncodeOutput& output,
-                        const std::atomic<bool>& cancelled) = 0;
+  // Batches that may be submitted and not waited for yet. More than one where a device works beside
+  // the caller's thread, which prepares the next batch meanwhile.
+  virtual size_t max_submitted() const { return 1; }
 
-  // Gives back what only encode() needs, until it does again. Not while encode() runs.
+  // Begins to run the encoder over a packed batch, or runs it. What the arguments refer to stays
+  // where it is until wait() has told how the batch ended. A backend checks `cancelled` at least
+  // between layers, where it can, and before it gives results out, and ends with kAborted when it
+  // is set. A sequence's result does not depend, to the bit, on what else is in the batch or on the
+  // number of threads. This and wait() are called from one thread at a time. May throw
+  // std::bad_alloc, and has begun nothing then.
+  virtual void submit(const PackedBatch& batch, const EncodeOutput& output,
+                      const std::atomic<bool>& cancelled) = 0;
+
+  // Waits for the end of the batch that was submitted first of those not waited for; there is one.
+  virtual BatchResult wait() = 0;
+
+  // Both, for one batch while no other is submitted.
+  Status encode(const PackedBatch& batch, const EncodeOutput& output,
+                const std::atomic<bool>& cancelled) {
+    submit(batch, output, cancelled);
+    return wait().status;
+  }
+
+  // Gives back what only batches need, until the next is submitted. Not while one is.
   virtual void trim() {}
 };
 

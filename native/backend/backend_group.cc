@@ -2,6 +2,9 @@
 #include "backend/backend_group.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <exception>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -17,9 +20,14 @@ class Threads {
   ~Threads() {
     for (std::thread& thread : threads_) thread.join();
   }
-  template <class Run>
-  void start(const Run& run, size_t member) {
-    threads_.emplace_back(std::cref(run), member);
+  // work(member) in a thread of its own, or at once where the system has none to give.
+  template <class Work>
+  void run(const Work& work, size_t member) {
+    try {
+      threads_.emplace_back(std::cref(work), member);
+    } catch (const std::exception&) {
+      work(member);
+    }
   }
 
  private:
@@ -41,23 +49,43 @@ class BackendGroup : public Backend {
   const BackendDescription& describe() const override { return description_; }
   const Geometry& geometry() const override { return members_.front()->geometry(); }
 
-  Status encode(const PackedBatch& batch, const EncodeOutput& output,
-                const std::atomic<bool>& cancelled) override {
-    const std::vector<int64_t> begins = split_by_tokens(batch, members_.size());
-    std::vector<Status> results(members_.size());
+  size_t max_submitted() const override {
+    size_t least = SIZE_MAX;
+    for (const auto& member : members_) least = std::min(least, member->max_submitted());
+    return least;
+  }
+
+  void submit(const PackedBatch& batch, const EncodeOutput& output,
+              const std::atomic<bool>& cancelled) override {
+    Submitted mine(batch, members_.size());
+    submitted_.push_back(std::move(mine));
+    const Submitted& now = submitted_.back();
     const auto run = [&](size_t member) {
-      results[member] =
-          encode_run(member, batch, output, begins[member], begins[member + 1], cancelled);
+      const int64_t begin = now.begins[member];
+      const int64_t first_token = batch.cu_seqlens[static_cast<size_t>(begin)];
+      members_[member]->submit(
+          now.parts[member],
+          output_after(output, begin, first_token, geometry().hidden_size), cancelled);
     };
-    {
-      Threads threads;
-      for (size_t member = 1; member < members_.size(); ++member) {
-        if (begins[member] < begins[member + 1]) threads.start(run, member);
-      }
-      if (begins[0] < begins[1]) run(0);
+    Threads threads;
+    for (size_t member = 1; member < members_.size(); ++member) {
+      if (now.takes_part(member)) threads.run(run, member);
     }
-    for (Status& result : results) FUSEBERT_RETURN_IF_ERROR(result);
-    return Status();
+    if (now.takes_part(0)) run(0);
+  }
+
+  BatchResult wait() override {
+    BatchResult first;
+    const Submitted& oldest = submitted_.front();
+    for (size_t member = 0; member < members_.size(); ++member) {
+      if (!oldest.takes_part(member)) continue;
+      BatchResult result = members_[member]->wait();
+      if (!first.status.ok() || result.status.ok()) continue;
+      if (result.sequence >= 0) result.sequence += oldest.begins[member];
+      first = std::move(result);
+    }
+    submitted_.pop_front();
+    return first;
   }
 
   void trim() override {
@@ -65,17 +93,23 @@ class BackendGroup : public Backend {
   }
 
  private:
-  // Sequences [begin, end).
-  Status encode_run(size_t member, const PackedBatch& batch, const EncodeOutput& output,
-                    int64_t begin, int64_t end, const std::atomic<bool>& cancelled) {
-    std::vector<int32_t> cu_seqlens;
-    const PackedBatch part = sequences_of(batch, begin, end, cu_seqlens);
-    const int64_t first_token = batch.cu_seqlens[static_cast<size_t>(begin)];
-    const EncodeOutput own = output_after(output, begin, first_token, geometry().hidden_size);
-    return members_[member]->encode(part, own, cancelled);
-  }
+  // A batch that is not waited for yet, and each member's run of it.
+  struct Submitted {
+    std::vector<int64_t> begins;  // of the runs, and the last's end
+    std::vector<std::vector<int32_t>> cu_seqlens;
+    std::vector<PackedBatch> parts;
+
+    Submitted(const PackedBatch& batch, size_t members)
+        : begins(split_by_tokens(batch, members)), cu_seqlens(members), parts(members) {
+      for (size_t i = 0; i < members; ++i) {
+        parts[i] = sequences_of(batch, begins[i], begins[i + 1], cu_seqlens[i]);
+      }
+    }
+    bool takes_part(size_t member) const { return begins[member] < begins[member + 1]; }
+  };
 
   std::vector<std::unique_ptr<Backend>> members_;
+  std::deque<Submitted> submitted_;  // oldest first
   BackendDescription description_;
 };
 

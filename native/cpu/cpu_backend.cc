@@ -45,13 +45,14 @@ class CpuBackend final : public Backend {
   const BackendDescription& describe() const override { return description_; }
   const Geometry& geometry() const override { return geometry_; }
 
-  Status encode(const PackedBatch& batch, const EncodeOutput& output,
-                const std::atomic<bool>& cancelled) override {
-    return parts_->for_each(batch, output, cancelled,
-                            [&](const PackedBatch& part, const EncodeOutput& out) {
-                              return encoder_->run(part, out, cancelled);
-                            });
+  void submit(const PackedBatch& batch, const EncodeOutput& output,
+              const std::atomic<bool>& cancelled) override {
+    status_ = parts_->for_each(batch, output, cancelled,
+                               [&](const PackedBatch& part, const EncodeOutput& out) {
+                                 return encoder_->run(part, out, cancelled);
+                               });
   }
+  BatchResult wait() override { return {std::exchange(status_, Status())}; }
 
  private:
   const Geometry geometry_;
@@ -59,6 +60,7 @@ class CpuBackend final : public Backend {
   BackendDescription description_;
   std::unique_ptr<Encoder> encoder_;
   std::optional<BatchParts> parts_;  // the workspace never grows, and no result depends on it
+  Status status_;                    // of the batch that is not waited for yet
 };
 
 }  // namespace

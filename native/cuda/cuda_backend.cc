@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -52,25 +54,44 @@ class CudaBackend final : public Backend {
   const BackendDescription& describe() const override { return description_; }
   const Geometry& geometry() const override { return geometry_; }
 
-  Status encode(const PackedBatch& batch, const EncodeOutput& output,
-                const std::atomic<bool>& cancelled) override {
-    FUSEBERT_RETURN_IF_ERROR(context_->state());
-    const ContextScope scope(*context_);
-    FUSEBERT_RETURN_IF_ERROR(scope.status());
-    FUSEBERT_RETURN_IF_ERROR(context_->examine(plan()));
-    const Status status = run(batch, output, cancelled);
-    if (status.code() != StatusCode::kNotFinite) return status;
-    return name_sequence(batch, cancelled, status);
+  // One is computed while the next waits for the device.
+  std::size_t max_submitted() const override { return 2; }
+
+  void submit(const PackedBatch& batch, const EncodeOutput& output,
+              const std::atomic<bool>& cancelled) override {
+    begin(submitted_.emplace_back(batch, output, cancelled));
+  }
+
+  BatchResult wait() override {
+    Submitted& oldest = submitted_.front();
+    finish(oldest);
+    BatchResult result{oldest.progress.status};
+    if (result.status.code() == StatusCode::kNotFinite) result = name_sequence(oldest);
+    submitted_.pop_front();
+    return result;
   }
 
   void trim() override { encoder_.reset(); }
 
  private:
+  // A batch that is not waited for yet.
+  struct Submitted {
+    PackedBatch batch;
+    EncodeOutput output;
+    BatchProgress progress;
+
+    Submitted(const PackedBatch& packed, const EncodeOutput& wanted,
+              const std::atomic<bool>& cancelled)
+        : batch(packed), output(wanted), progress(cancelled) {}
+  };
+
   Status plan();
-  Status run(const PackedBatch& batch, const EncodeOutput& output,
-             const std::atomic<bool>& cancelled);
-  Status name_sequence(const PackedBatch& batch, const std::atomic<bool>& cancelled,
-                       const Status& found);
+  void begin(Submitted& mine);
+  Status queue_parts(Submitted& mine);
+  void finish(Submitted& oldest);
+  Status settle(const Status& failure);
+  Status run_alone(const Submitted& of, std::int64_t first, std::int64_t last);
+  BatchResult name_sequence(const Submitted& found);
 
   // In the order in which they may go: the last first.
   const ContextPointer context_;
@@ -81,6 +102,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<DeviceEncoder> encoder_;  // null before plan() and after trim()
   std::int64_t max_tokens_ = 0;             // of a part
   std::optional<BatchParts> parts_;
+  std::deque<Submitted> submitted_;  // oldest first
   BackendDescription description_;
 };
 
@@ -104,41 +126,79 @@ Status CudaBackend::plan() {
   return Status();
 }
 
-// On every way out nothing of the batch is under way any more.
-Status CudaBackend::run(const PackedBatch& batch, const EncodeOutput& output,
-                        const std::atomic<bool>& cancelled) {
-  encoder_->begin(batch.total_tokens() <= max_tokens_);
-  Status status = parts_->for_each(
-      batch, output, cancelled, [&](const PackedBatch& part, const EncodeOutput& out) {
-        return encoder_->submit(part, out, cancelled);
-      });
-  if (status.ok()) status = encoder_->finish(cancelled);
-  if (status.ok()) return status;
+void CudaBackend::begin(Submitted& mine) {
+  const Status state = context_->state();
+  if (!state.ok()) return mine.progress.fail(state);
+  const ContextScope scope(*context_);
+  Status status = scope.status();
+  if (status.ok()) status = context_->examine(plan());
+  if (status.ok()) status = queue_parts(mine);
+  mine.progress.fail(status);
+}
+
+// After a failure nothing is under way any more.
+Status CudaBackend::queue_parts(Submitted& mine) {
+  const bool alone = encoder_->idle() && mine.batch.total_tokens() <= max_tokens_;
+  Status status;
+  try {
+    status = parts_->for_each(mine.batch, mine.output, mine.progress.cancelled,
+                              [&](const PackedBatch& part, const EncodeOutput& out) {
+                                return encoder_->submit(part, out, mine.progress, alone);
+                              });
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::kOutOfMemory, "Not enough memory to put a batch together.");
+  }
+  return status.ok() ? status : settle(status);
+}
+
+// Until no part of the batch is under way. Parts of earlier batches come by first.
+void CudaBackend::finish(Submitted& oldest) {
+  if (oldest.progress.parts_under_way > 0) {
+    const ContextScope scope(*context_);
+    Status status = scope.status();
+    if (!status.ok()) encoder_->drop(status);
+    while (status.ok() && oldest.progress.parts_under_way > 0) {
+      status = encoder_->deliver();
+      if (!status.ok()) status = settle(status);
+    }
+  }
+  // Whatever call it was that failed: what is told is how the context was lost.
+  const Status lost = context_->state();
+  Status& status = oldest.progress.status;
+  if (status.code() == StatusCode::kDeviceFailed && !lost.ok()) status = lost;
+}
+
+// Waits until nothing is under way, and returns what is to be told of the failure.
+Status CudaBackend::settle(const Status& failure) {
   const Status drained = encoder_->drain();
-  const bool device_failed = status.code() == StatusCode::kDeviceFailed;
-  return context_->examine(drained.ok() || device_failed ? status : drained);
+  const bool device_failed = failure.code() == StatusCode::kDeviceFailed;
+  return context_->examine(drained.ok() || device_failed ? failure : drained);
+}
+
+// Sequences [first, last) of a batch, for nothing but how they end.
+Status CudaBackend::run_alone(const Submitted& of, std::int64_t first, std::int64_t last) {
+  std::vector<std::int32_t> cu_seqlens;
+  Submitted again(sequences_of(of.batch, first, last, cu_seqlens), EncodeOutput(),
+                  of.progress.cancelled);
+  begin(again);
+  finish(again);
+  return again.progress.status;
 }
 
 // Runs halves of halves of a batch of which some activations are not finite, until one sequence is
 // left: the first that has such ones, by whatever else it is accompanied.
-Status CudaBackend::name_sequence(const PackedBatch& batch, const std::atomic<bool>& cancelled,
-                                  const Status& found) {
-  std::vector<std::int32_t> cu_seqlens;
-  std::int64_t begin = 0, end = batch.batch_size();
-  const auto run_only = [&](std::int64_t first, std::int64_t last) {
-    return run(sequences_of(batch, first, last, cu_seqlens), EncodeOutput(), cancelled);
-  };
+BatchResult CudaBackend::name_sequence(const Submitted& found) {
+  std::int64_t begin = 0, end = found.batch.batch_size();
   while (end - begin > 1) {
     const std::int64_t middle = begin + (end - begin) / 2;
-    const Status status = run_only(begin, middle);
-    if (!status.ok() && status.code() != StatusCode::kNotFinite) return status;
+    const Status status = run_alone(found, begin, middle);
+    if (!status.ok() && status.code() != StatusCode::kNotFinite) return {status};
     (status.ok() ? begin : end) = middle;
   }
-  const Status alone = run_only(begin, end);
-  if (alone.ok()) return found;
-  if (alone.code() != StatusCode::kNotFinite) return alone;
-  return Status(alone.code(), alone.message() + " The first such sequence is number " +
-                                  std::to_string(begin) + " of its batch, counted from 0.");
+  const Status alone = run_alone(found, begin, end);
+  if (alone.ok()) return {found.progress.status};
+  if (alone.code() != StatusCode::kNotFinite) return {alone};
+  return {alone, begin};
 }
 
 }  // namespace

@@ -2,30 +2,36 @@
 // into batches under a token budget, and the backend that encodes them.
 //
 // A request of 10,000 texts is worked through in many batches; a batch may hold sequences of many
-// requests. After each batch an unfinished request goes to the end of the queue, so that a short
-// one never waits for a whole long one. Which sequences share a batch changes no result.
+// requests. Once a batch is full, an unfinished request goes to the end of the queue, so that a
+// short one never waits for a whole long one. Which sequences share a batch changes no result.
+//
+// Where the backend takes more than one batch, the next is tokenized and submitted while a device
+// works on the one before:
+//
+//   thread  | tokenize 0 | tokenize 1 | hand out 0, tokenize 2 | hand out 1, …
+//   device               |     encode 0        |     encode 1        | encode 2
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/active_request.h"
+#include "engine/batch.h"
 #include "engine/request.h"
 
 namespace fusebert {
 
 class Engine {
  public:
-  // Requests that may wait at once; more fail with kQueueFull.
+  // Requests that may be unfinished at once; more fail with kQueueFull.
   static constexpr size_t kMaxQueuedRequests = 65536;
-  // cu_seqlens has 32 bits.
-  static constexpr int64_t kMaxTokensPerRequest = INT32_MAX;
 
   explicit Engine(std::unique_ptr<Backend> backend);
   // As stop().
@@ -43,45 +49,50 @@ class Engine {
   // it has completed already.
   void cancel(uint64_t id);
 
-  // Gives back memory that only encoding needs, between two batches; the next batch takes it again.
-  // Waits until that is done, or the engine stops. From any thread but a completion's.
+  // Gives back memory that only encoding needs, when no batch is under way; the next takes it
+  // again. Waits until that is done, or the engine stops. From any thread but a completion's.
   void trim();
 
-  // Completes everything with kDisposed and ends the thread. Waits for the batch under way, which
-  // is cancelled. Idempotent; may be called from any thread but a completion's.
+  // Completes everything with kDisposed and ends the thread. Waits for the batches under way, which
+  // are cancelled. Idempotent; may be called from any thread but a completion's.
   void stop();
 
  private:
-  struct Active;
-  struct Slice;
-  struct Scratch;
+  using RequestPointer = std::shared_ptr<ActiveRequest>;
 
   void run();
-  void trim_if_asked();
-  std::vector<Slice> next_batch();
-  Status fill(Active& active, int64_t token_budget);
-  Status check_sequences(const PackedEncoding& encoding, int64_t first_sequence,
-                         int64_t number) const;
-  Status encode(const std::vector<Slice>& slices);
-  void after_batch(const std::vector<Slice>& slices, const Status& status);
-  void complete(std::unique_ptr<Active> active, Status status);
-  void sweep_cancelled();
-  bool batch_is_for_nobody() const;  // with mutex_ held
+  bool wait_for_work();
+  bool trimming();
+  void trim_now();
+  void complete_cancelled();
+  void submit_batches();
+  std::unique_ptr<Batch> next_batch();
+  bool fill_batch(Batch& batch);
+  RequestPointer first_in_queue();
+  void first_leaves_queue();
+  void first_goes_to_end();
+  void submit_batch(std::unique_ptr<Batch> batch);
+  void end_oldest_batch();
+  void end(std::unique_ptr<Batch> batch);
+  void end_if_over(const RequestPointer& request);
+  void complete_all();
+  void cancel_batches_for_nobody();  // with mutex_ held
 
   std::unique_ptr<Backend> backend_;
-  int64_t max_batch_tokens_;
-  std::unique_ptr<Scratch> scratch_;  // the engine thread's
+  const int64_t max_batch_tokens_;
+  std::vector<std::unique_ptr<Batch>> spare_;  // the engine thread's
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::unique_ptr<Active>> queue_;  // guarded by mutex_
-  uint64_t next_id_ = 1;                       // guarded by mutex_
-  bool stopping_ = false;                      // guarded by mutex_
-  bool any_cancelled_ = false;                 // guarded by mutex_
-  uint64_t trims_asked_ = 0, trims_done_ = 0;  // guarded by mutex_
-  std::condition_variable trimmed_;
-  size_t in_batch_ = 0;            // leading requests of queue_ under way; guarded by mutex_
-  std::atomic<bool> batch_cancelled_{false};
+  std::condition_variable changed_, trimmed_;
+  // All of the following is guarded by mutex_.
+  std::unordered_map<uint64_t, RequestPointer> requests_;  // that are not completed
+  // Those with sequences in no batch yet, and some that have failed or been cancelled meanwhile.
+  std::deque<RequestPointer> queue_;
+  std::deque<std::unique_ptr<Batch>> batches_;             // under way, oldest first
+  uint64_t next_id_ = 1;
+  bool stopping_ = false;
+  bool any_cancelled_ = false;
+  uint64_t trims_asked_ = 0, trims_done_ = 0;
 
   std::mutex stop_mutex_;  // serialises callers of stop()
   std::thread thread_;

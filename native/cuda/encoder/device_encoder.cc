@@ -71,38 +71,46 @@ Status DeviceEncoder::write_outputs(const PartSlot& slot) const {
 // The slot's buffers are free on the device too once its last part was delivered: whatever read or
 // wrote them came before the download that was waited for.
 Status DeviceEncoder::submit(const PackedBatch& part, const EncodeOutput& output,
-                             const std::atomic<bool>& cancelled) {
+                             BatchProgress& progress, bool alone) {
+  if (idle()) next_ = 0;  // where graphs of parts that are alone are
   const std::size_t index = next_;
   PartSlot& slot = slots_[index];
-  FUSEBERT_RETURN_IF_ERROR(slot.deliver(cancelled));
+  FUSEBERT_RETURN_IF_ERROR(slot.deliver());
+  FUSEBERT_RETURN_IF_ERROR(progress.status);
+  const Stream& upload = alone ? compute_ : upload_;
+  const Stream& download = alone ? compute_ : download_;
   FUSEBERT_RETURN_IF_ERROR(slot.take(part, output));
-  FUSEBERT_RETURN_IF_ERROR(slot.inputs().upload(upload_stream()));
-  FUSEBERT_RETURN_IF_ERROR(order(slot.uploaded(), upload_stream(), compute_));
+  FUSEBERT_RETURN_IF_ERROR(slot.inputs().upload(upload));
+  FUSEBERT_RETURN_IF_ERROR(order(slot.uploaded(), upload, compute_));
   FUSEBERT_RETURN_IF_ERROR(run_layers(index));
   FUSEBERT_RETURN_IF_ERROR(write_outputs(slot));
-  FUSEBERT_RETURN_IF_ERROR(order(slot.computed(), compute_, download_stream()));
-  FUSEBERT_RETURN_IF_ERROR(slot.download(download_stream()));
+  FUSEBERT_RETURN_IF_ERROR(order(slot.computed(), compute_, download));
+  FUSEBERT_RETURN_IF_ERROR(slot.download(download, progress));
   next_ = 1 - next_;
   return Status();
 }
 
-Status DeviceEncoder::finish(const std::atomic<bool>& cancelled) {
-  FUSEBERT_RETURN_IF_ERROR(slots_[next_].deliver(cancelled));
-  FUSEBERT_RETURN_IF_ERROR(slots_[1 - next_].deliver(cancelled));
-  next_ = 0;  // where graphs of calls with one part are
-  return Status();
+Status DeviceEncoder::deliver() {
+  PartSlot& oldest = slots_[next_].under_way() ? slots_[next_] : slots_[1 - next_];
+  return oldest.deliver();
 }
 
 Status DeviceEncoder::drain() {
   Status first;
+  for (const std::size_t index : {next_, 1 - next_}) {
+    const Status delivered = slots_[index].deliver();
+    if (first.ok()) first = delivered;
+  }
   for (const Stream* const each : {&upload_, &compute_, &download_}) {
     const CUresult result = context_->api().cuStreamSynchronize(each->get());
     const Status status = context_->api().check(result, "cuStreamSynchronize");
     if (first.ok()) first = status;
   }
-  for (PartSlot& slot : slots_) slot.drop();
-  next_ = 0;
   return first;
+}
+
+void DeviceEncoder::drop(const Status& why) {
+  for (PartSlot& slot : slots_) slot.drop(why);
 }
 
 }  // namespace fusebert::cuda

@@ -1,4 +1,4 @@
-// Runs an encoder over the parts of a packed batch, two at a time: while one is computed, the next
+// Runs an encoder over parts of packed batches, two at a time: while one is computed, the next
 // goes up and the one before comes down. Buffers are planned once.
 //
 //   upload    | 0 |   | 1 |        | 2 |
@@ -7,7 +7,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -35,20 +34,21 @@ class DeviceEncoder {
                                                        std::int64_t max_tokens,
                                                        const BudgetPointer& budget);
 
-  // A batch is submitted part by part between begin() and finish(). Before any other call after an
-  // error, drain(). Errors may be those of an earlier part of the batch: kAborted when `cancelled`
-  // is seen, kNotFinite, with the layer, when activations left the kernels' type.
-
-  // One part alone needs no streams for copies, which saves streams' waiting for each other.
-  void begin(bool one_part) { one_part_ = one_part; }
-  // Queues a part of at most max_tokens tokens; it may go, its outputs may not.
-  Status submit(const PackedBatch& part, const EncodeOutput& output,
-                const std::atomic<bool>& cancelled);
-  // Waits until the outputs of all parts are written.
-  Status finish(const std::atomic<bool>& cancelled);
-  // Waits until nothing is under way any more, and drops what has not been written. An error is
-  // the device's, and final.
+  // Queues a part of at most max_tokens tokens; it may go, its outputs and its batch's progress may
+  // not while it is under way. A part that is alone, when none is under way and none follows soon,
+  // needs no streams for copies, which saves streams' waiting for each other. An error may be that
+  // of an earlier part of the batch. Before any other call after one, drain().
+  Status submit(const PackedBatch& part, const EncodeOutput& output, BatchProgress& progress,
+                bool alone);
+  bool idle() const { return !slots_[0].under_way() && !slots_[1].under_way(); }
+  // Waits for the part that is under way longest, and writes its outputs. What hinders that is told
+  // to its batch; what is returned is an error of the device, after which: drain().
+  Status deliver();
+  // Delivers what is under way and waits until the streams are empty. An error is the device's,
+  // and final.
   Status drain();
+  // Drops what is under way, when the device cannot be asked for it.
+  void drop(const Status& why);
 
  private:
   DeviceEncoder(ContextPointer context, const Geometry& geometry, const KernelSet& kernels,
@@ -59,8 +59,6 @@ class DeviceEncoder {
   Status plan(const Geometry& geometry, std::int64_t max_tokens, const BudgetPointer& budget);
   Status run_layers(std::size_t index);
   Status write_outputs(const PartSlot& slot) const;
-  const Stream& upload_stream() const { return one_part_ ? compute_ : upload_; }
-  const Stream& download_stream() const { return one_part_ ? compute_ : download_; }
 
   const ContextPointer context_;
   Stream upload_, compute_, download_;
@@ -69,7 +67,6 @@ class DeviceEncoder {
   Forward forward_;
   GraphCache graphs_;
   std::size_t next_ = 0;  // the slot of the next part, which is that of the oldest
-  bool one_part_ = false;
 };
 
 }  // namespace fusebert::cuda

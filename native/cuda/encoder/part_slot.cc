@@ -84,7 +84,7 @@ Status PartSlot::reserve() {
   return Status();
 }
 
-Status PartSlot::download(const Stream& stream) {
+Status PartSlot::download(const Stream& stream, BatchProgress& progress) {
   auto* host = static_cast<float*>(host_.get());
   const Api& api = context_->api();
   const auto flag = reinterpret_cast<CUdeviceptr>(inputs_.overflow());
@@ -95,15 +95,29 @@ Status PartSlot::download(const Stream& stream) {
                                static_cast<std::size_t>(floats_ * kFloatBytes), stream.get()));
   }
   FUSEBERT_CUDA_CHECK(api, cuEventRecord(downloaded_.get(), stream.get()));
-  under_way_ = true;
+  progress_ = &progress;
+  ++progress.parts_under_way;
   return Status();
 }
 
-Status PartSlot::deliver(const std::atomic<bool>& cancelled) {
-  if (!under_way_) return Status();
-  FUSEBERT_RETURN_IF_ERROR(wait_for(downloaded_));
-  under_way_ = false;
-  if (cancelled.load(std::memory_order_relaxed)) {
+Status PartSlot::deliver() {
+  if (!under_way()) return Status();
+  const Status waited = wait_for(downloaded_);
+  BatchProgress& progress = *std::exchange(progress_, nullptr);
+  --progress.parts_under_way;
+  progress.fail(waited.ok() ? hand_out(progress) : waited);
+  return waited;
+}
+
+void PartSlot::drop(const Status& why) {
+  if (!under_way()) return;
+  BatchProgress& progress = *std::exchange(progress_, nullptr);
+  --progress.parts_under_way;
+  progress.fail(why);
+}
+
+Status PartSlot::hand_out(const BatchProgress& progress) const {
+  if (progress.cancelled.load(std::memory_order_relaxed)) {
     return Status(StatusCode::kAborted, "The request was cancelled.");
   }
   FUSEBERT_RETURN_IF_ERROR(check_finite());

@@ -15,6 +15,19 @@
 
 namespace fusebert::cuda {
 
+// What becomes of a batch's parts. Its owner keeps it in place while any is under way.
+struct BatchProgress {
+  explicit BatchProgress(const std::atomic<bool>& is_cancelled) : cancelled(is_cancelled) {}
+
+  const std::atomic<bool>& cancelled;
+  Status status;            // the first error of its parts
+  int parts_under_way = 0;
+
+  void fail(const Status& error) {
+    if (status.ok()) status = error;
+  }
+};
+
 class PartSlot {
  public:
   // For parts of up to max_tokens tokens.
@@ -39,13 +52,15 @@ class PartSlot {
   const Event& computed() const { return computed_; }
 
   // Queues the way back of the results. From now on the part is under way.
-  Status download(const Stream& stream);
-  // Waits for a part under way and copies its results to where its caller wants them; nothing when
-  // the slot is free. kAborted when `cancelled` is seen, kNotFinite, with the layer, when
-  // activations left the kernels' type. The slot is free afterwards.
-  Status deliver(const std::atomic<bool>& cancelled);
-  // Frees the slot of a part whose results nobody wants. Nothing may be under way any more.
-  void drop() { under_way_ = false; }
+  Status download(const Stream& stream, BatchProgress& progress);
+  bool under_way() const { return progress_ != nullptr; }
+  // Waits for the part under way and copies its results to where its caller wants them. Tells its
+  // batch's progress what hinders that: kAborted when it is cancelled, kNotFinite, with the layer,
+  // when activations left the kernels' type. Returns an error when it is the device's, and the
+  // batch is told of it too. The slot is free afterwards; nothing happens when it is before.
+  Status deliver();
+  // Frees the slot of a part that cannot be delivered.
+  void drop(const Status& why);
 
  private:
   // Where a result lies among the results, and how many floats it has.
@@ -59,6 +74,7 @@ class PartSlot {
     return piece.count == 0 ? nullptr : reinterpret_cast<float*>(results_.get()) + piece.offset;
   }
   Status reserve();
+  Status hand_out(const BatchProgress& progress) const;
   Status check_finite() const;
 
   ContextPointer context_;
@@ -76,7 +92,7 @@ class PartSlot {
   std::int64_t tokens_ = 0, sequences_ = 0;
   std::array<Piece, 3> pieces_;
   std::int64_t floats_ = 0;  // of all pieces
-  bool under_way_ = false;
+  BatchProgress* progress_ = nullptr;  // of its batch, while the part is under way
 };
 
 }  // namespace fusebert::cuda

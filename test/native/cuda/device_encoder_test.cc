@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <set>
 #include <thread>
 
@@ -155,6 +156,66 @@ TEST(DeviceEncoder, PartsUnderWayTogetherDoNotDisturbEachOther) {
     EXPECT_TRUE(same(encoded.pooler_output.data(), expected.pooler_output.data(),
                      batch.size() * hidden));
   }
+}
+
+TEST(DeviceEncoder, BatchesUnderWayTogetherDoNotDisturbEachOther) {
+  const Geometry g = tiny_geometry();
+  const TestCheckpoint checkpoint(g, 23);
+  const auto backend = load(g, checkpoint, kFp16, 60), alone = load(g, checkpoint, kFp16, 1000);
+  ASSERT_NE(backend, nullptr);
+  ASSERT_NE(alone, nullptr);
+  EXPECT_EQ(backend->max_submitted(), 2u);
+  Random random(24);
+  const std::atomic<bool> cancelled{false}, is_cancelled{true};
+  // In one part, in many, and in one again; every third is cancelled before it begins.
+  std::deque<Batch> batches;
+  std::deque<PooledRows> rows;
+  const auto wait = [&](std::size_t i) {
+    const Status status = backend->wait().status;
+    if (i % 3 == 2) {
+      EXPECT_EQ(status.code(), StatusCode::kAborted);
+      EXPECT_TRUE(cpu::is_canary(rows[i].rows[0]));
+      return;
+    }
+    EXPECT_TRUE(status.ok()) << status.message();
+    PooledRows expected(batches[i], g);
+    EXPECT_TRUE(alone->encode(batches[i].packed(), expected.output, cancelled).ok());
+    EXPECT_TRUE(same(rows[i].rows.data(), expected.rows.data(), expected.rows.size())) << i;
+  };
+  for (std::size_t i = 0; i < 12; ++i) {
+    Batch& batch = batches.emplace_back();
+    for (int n = i % 4 == 1 ? 12 : 2; n > 0; --n) add_sequence(batch, random, g, 1 + (i + n) % 20);
+    rows.emplace_back(batch, g);
+    backend->submit(batch.packed(), rows[i].output, i % 3 == 2 ? is_cancelled : cancelled);
+    if (i > 0) wait(i - 1);
+  }
+  wait(11);
+}
+
+TEST(DeviceEncoder, ABatchThatCannotStartLeavesTheOneBeforeItAlone) {
+  if (!Faults::possible()) GTEST_SKIP() << "needs the virtual GPU";
+  const Geometry g = tiny_geometry();
+  const TestCheckpoint checkpoint(g, 25);
+  const auto backend = load(g, checkpoint);
+  ASSERT_NE(backend, nullptr);
+  Random random(26);
+  const std::atomic<bool> cancelled{false};
+  Batch batch;
+  add_sequence(batch, random, g, 7);
+  PooledRows expected(batch, g), before(batch, g), refused(batch, g), after(batch, g);
+  EXPECT_TRUE(backend->encode(batch.packed(), expected.output, cancelled).ok());
+  backend->submit(batch.packed(), before.output, cancelled);
+  {
+    const Faults fault("launch=1");
+    backend->submit(batch.packed(), refused.output, cancelled);
+  }
+  EXPECT_TRUE(backend->wait().status.ok());
+  EXPECT_EQ(backend->wait().status.code(), StatusCode::kDeviceFailed);
+  EXPECT_TRUE(backend->encode(batch.packed(), after.output, cancelled).ok());
+  for (const PooledRows* each : {&before, &after}) {
+    EXPECT_TRUE(same(each->rows.data(), expected.rows.data(), expected.rows.size()));
+  }
+  EXPECT_TRUE(cpu::is_canary(refused.rows[0]));
 }
 
 TEST(DeviceEncoder, ReplaysTheLayersOfAShapeThatComesAgain) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <deque>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -24,10 +25,14 @@ class FakeBackend : public Backend {
     std::chrono::milliseconds delay{0};
     std::atomic<bool> held{false};  // batches wait while this is set
     Status failure;
+    int32_t bad_id = -1;  // a sequence with it fails, and alone
     std::atomic<int> trims{0};
+    std::atomic<size_t> submitted{0};
+    std::atomic<size_t> most_submitted{0};  // at once
   };
 
-  FakeBackend(std::shared_ptr<Log> log, int64_t max_batch_tokens) : log_(std::move(log)) {
+  FakeBackend(std::shared_ptr<Log> log, int64_t max_batch_tokens, size_t max_submitted)
+      : log_(std::move(log)), max_submitted_(max_submitted) {
     description_.max_batch_tokens = max_batch_tokens;
     geometry_.vocab_size = 1000;
     geometry_.hidden_size = kHidden;
@@ -39,26 +44,42 @@ class FakeBackend : public Backend {
   const Geometry& geometry() const override { return geometry_; }
   void trim() override { ++log_->trims; }
 
-  Status encode(const PackedBatch& batch, const EncodeOutput& output,
-                const std::atomic<bool>& cancelled) override {
-    {
-      std::lock_guard lock(log_->mutex);
-      log_->batch_tokens.push_back(batch.total_tokens());
-      log_->batch_sequences.push_back(batch.batch_size());
-    }
+  size_t max_submitted() const override { return max_submitted_; }
+
+  void submit(const PackedBatch& batch, const EncodeOutput& output,
+              const std::atomic<bool>& cancelled) override {
+    const std::lock_guard lock(log_->mutex);
+    log_->batch_tokens.push_back(batch.total_tokens());
+    log_->batch_sequences.push_back(batch.batch_size());
+    submitted_.push_back({batch, output, &cancelled});
+    log_->submitted = submitted_.size();
+    if (log_->most_submitted < log_->submitted) log_->most_submitted = log_->submitted.load();
+  }
+
+  BatchResult wait() override {
+    const auto [batch, output, cancelled] = submitted_.front();
+    submitted_.pop_front();
     const auto end = std::chrono::steady_clock::now() + log_->delay;
     do {
-      if (cancelled.load()) return Status(StatusCode::kAborted, "cancelled");
+      if (cancelled->load()) return {Status(StatusCode::kAborted, "cancelled")};
       if (log_->delay.count() > 0 || log_->held.load()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     } while (log_->held.load() || std::chrono::steady_clock::now() < end);
-    if (!log_->failure.ok()) return log_->failure;
+    if (!log_->failure.ok()) return {log_->failure};
+    return encode_now(batch, output);
+  }
+
+ private:
+  BatchResult encode_now(const PackedBatch& batch, const EncodeOutput& output) const {
     for (int64_t s = 0; s < batch.batch_size(); ++s) {
       float sum = 0;
       const int32_t begin = batch.cu_seqlens[static_cast<size_t>(s)];
       const int32_t finish = batch.cu_seqlens[static_cast<size_t>(s) + 1];
       for (int32_t t = begin; t < finish; ++t) {
+        if (batch.input_ids[static_cast<size_t>(t)] == log_->bad_id) {
+          return {Status(StatusCode::kNotFinite, "too loud"), s};
+        }
         const float id = static_cast<float>(batch.input_ids[static_cast<size_t>(t)]);
         sum += id;
         if (output.hidden_states != nullptr) {
@@ -71,11 +92,18 @@ class FakeBackend : public Backend {
         output.pooled[s * kHidden + 1] = static_cast<float>(finish - begin);
       }
     }
-    return Status();
+    return {};
   }
 
- private:
+  struct Submitted {
+    PackedBatch batch;
+    EncodeOutput output;
+    const std::atomic<bool>* cancelled;
+  };
+
   std::shared_ptr<Log> log_;
+  size_t max_submitted_;
+  std::deque<Submitted> submitted_;
   BackendDescription description_;
   Geometry geometry_;
 };
@@ -100,9 +128,10 @@ struct Fixture {
   std::shared_ptr<FakeBackend::Log> log = std::make_shared<FakeBackend::Log>();
   std::unique_ptr<Engine> engine;
 
-  explicit Fixture(int64_t max_batch_tokens = 32, int delay_ms = 0) {
+  explicit Fixture(int64_t max_batch_tokens = 32, int delay_ms = 0, size_t max_submitted = 1) {
     log->delay = std::chrono::milliseconds(delay_ms);
-    engine = std::make_unique<Engine>(std::make_unique<FakeBackend>(log, max_batch_tokens));
+    engine = std::make_unique<Engine>(
+        std::make_unique<FakeBackend>(log, max_batch_tokens, max_submitted));
   }
 
   // Submits and returns the id; the result arrives in the future.
@@ -116,17 +145,29 @@ struct Fixture {
     return id.ok() ? id.value() : 0;
   }
 
-  // Until the first is under way.
-  void wait_for_a_batch() const {
+  // Until so many are or were under way.
+  void wait_for_batches(size_t count = 1) const {
     for (;;) {
       {
         const std::lock_guard lock(log->mutex);
-        if (!log->batch_tokens.empty()) return;
+        if (log->batch_tokens.size() >= count) return;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
 };
+
+// Of a request by make_request(lengths, first_id).
+void expect_pooled(const EncodeResult& result, const std::vector<int32_t>& lengths, int32_t id) {
+  ASSERT_TRUE(result.status.ok()) << result.status.message();
+  ASSERT_EQ(result.pooled.size(), lengths.size() * kHidden);
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    float sum = 0;
+    for (int32_t i = 0; i < lengths[s]; ++i) sum += static_cast<float>(id++ % 1000);
+    EXPECT_EQ(result.pooled[s * kHidden], sum) << s;
+    EXPECT_EQ(result.pooled[s * kHidden + 1], static_cast<float>(lengths[s])) << s;
+  }
+}
 
 TEST(Engine, GivesOneRowPerSequenceInOrderOverManyBatches) {
   Fixture fixture(16);
@@ -134,16 +175,7 @@ TEST(Engine, GivesOneRowPerSequenceInOrderOverManyBatches) {
   for (int32_t i = 0; i < 100; ++i) lengths.push_back(1 + i % 13);
   std::future<EncodeResult> future;
   fixture.submit(make_request(lengths, 1), future);
-  const EncodeResult result = future.get();
-  ASSERT_TRUE(result.status.ok());
-  ASSERT_EQ(result.pooled.size(), lengths.size() * kHidden);
-  int32_t id = 1;
-  for (size_t s = 0; s < lengths.size(); ++s) {
-    float sum = 0;
-    for (int32_t i = 0; i < lengths[s]; ++i) sum += static_cast<float>(id++ % 1000);
-    EXPECT_EQ(result.pooled[s * kHidden], sum) << s;
-    EXPECT_EQ(result.pooled[s * kHidden + 1], static_cast<float>(lengths[s])) << s;
-  }
+  expect_pooled(future.get(), lengths, 1);
   for (int64_t tokens : fixture.log->batch_tokens) EXPECT_LE(tokens, 16);
 }
 
@@ -251,7 +283,7 @@ TEST(Engine, TrimsBetweenBatchesAndGoesOn) {
   fixture.log->held = true;
   std::future<EncodeResult> result;
   fixture.submit(make_request({3, 3, 3}, 1), result);
-  fixture.wait_for_a_batch();
+  fixture.wait_for_batches();
   std::thread trimmer([&] { fixture.engine->trim(); });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(fixture.log->trims, 1);  // not while a batch is under way
@@ -266,7 +298,7 @@ TEST(Engine, StopEndsTheWaitForATrim) {
   fixture.log->held = true;
   std::future<EncodeResult> result;
   fixture.submit(make_request({3}, 1), result);
-  fixture.wait_for_a_batch();
+  fixture.wait_for_batches();
   std::thread trimmer([&] { fixture.engine->trim(); });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   fixture.engine->stop();
@@ -280,6 +312,91 @@ TEST(Engine, AFailureReachesEveryRequestOfTheBatch) {
   std::future<EncodeResult> future;
   fixture.submit(make_request({1, 2}, 0), future);
   EXPECT_EQ(future.get().status.code(), StatusCode::kOutOfMemory);
+}
+
+TEST(Engine, SubmitsTheNextBatchWhileOneIsUnderWay) {
+  Fixture fixture(8, 0, 2);
+  fixture.log->held = true;
+  std::vector<int32_t> lengths;
+  for (int32_t i = 0; i < 50; ++i) lengths.push_back(1 + i % 7);
+  std::future<EncodeResult> first, second;
+  fixture.submit(make_request(lengths, 3), first);
+  fixture.submit(make_request({2, 8}, 5), second);
+  fixture.wait_for_batches(2);
+  fixture.log->held = false;
+  expect_pooled(first.get(), lengths, 3);
+  expect_pooled(second.get(), {2, 8}, 5);
+  EXPECT_EQ(fixture.log->most_submitted, 2u);
+  for (int64_t tokens : fixture.log->batch_tokens) EXPECT_LE(tokens, 8);
+}
+
+TEST(Engine, CancelReachesEveryBatchUnderWay) {
+  Fixture fixture(8, 0, 2);
+  fixture.log->held = true;
+  std::future<EncodeResult> first, second;
+  const uint64_t id = fixture.submit(make_request({8, 8, 8, 8}, 0), first);
+  fixture.wait_for_batches(2);
+  fixture.submit(make_request({4}, 1), second);
+  fixture.engine->cancel(id);
+  EXPECT_EQ(first.get().status.code(), StatusCode::kAborted);
+  fixture.log->held = false;
+  expect_pooled(second.get(), {4}, 1);
+  EXPECT_EQ(fixture.log->batch_tokens, (std::vector<int64_t>{8, 8, 4}));
+}
+
+TEST(Engine, TrimsOnceNoBatchIsUnderWay) {
+  Fixture fixture(4, 0, 2);
+  fixture.log->held = true;
+  std::future<EncodeResult> result;
+  fixture.submit(make_request({3, 3, 3, 3}, 1), result);
+  fixture.wait_for_batches(2);
+  std::thread trimmer([&] { fixture.engine->trim(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(fixture.log->trims, 0);
+  fixture.log->held = false;
+  trimmer.join();
+  EXPECT_EQ(fixture.log->trims, 1);
+  expect_pooled(result.get(), {3, 3, 3, 3}, 1);
+}
+
+TEST(Engine, ASequenceThatFailsFailsItsRequestAlone) {
+  for (const size_t max_submitted : {1, 2}) {
+    Fixture fixture(16, 0, max_submitted);
+    fixture.log->bad_id = 102;
+    fixture.log->held = true;
+    std::future<EncodeResult> blocker, before, loud, after;
+    fixture.submit(make_request({16, 16}, 500), blocker);
+    fixture.wait_for_batches(max_submitted);
+    fixture.submit(make_request({3, 2}, 1), before);
+    fixture.submit(make_request({2, 2, 1, 30, 30}, 100), loud);  // in this batch and in later ones
+    fixture.submit(make_request({5, 8, 8}, 700), after);
+    fixture.log->held = false;
+    expect_pooled(blocker.get(), {16, 16}, 500);
+    expect_pooled(before.get(), {3, 2}, 1);
+    expect_pooled(after.get(), {5, 8, 8}, 700);
+    const Status status = loud.get().status;
+    EXPECT_EQ(status.code(), StatusCode::kNotFinite);
+    EXPECT_EQ(status.message(), "Text 1: too loud");
+  }
+}
+
+TEST(Engine, EverySequenceThatFailsIsFound) {
+  Fixture fixture(64);
+  fixture.log->bad_id = 7;
+  fixture.log->held = true;
+  std::vector<std::future<EncodeResult>> futures(12);
+  for (size_t i = 0; i < futures.size(); ++i) {
+    fixture.submit(make_request({2, 3}, static_cast<int32_t>(i)), futures[i]);
+  }
+  fixture.log->held = false;
+  for (int32_t i = 0; i < 12; ++i) {
+    const EncodeResult result = futures[static_cast<size_t>(i)].get();
+    if (i < 3 || i > 7) {
+      expect_pooled(result, {2, 3}, i);
+    } else {
+      EXPECT_EQ(result.status.code(), StatusCode::kNotFinite);
+    }
+  }
 }
 
 TEST(Engine, RefusesIdsOutsideTheTablesAndLengthsOutsideTheLimit) {
@@ -310,7 +427,7 @@ TEST(Engine, RefusesIdsOutsideTheTablesAndLengthsOutsideTheLimit) {
 }
 
 TEST(Engine, ManyThreadsSubmitAndCancelAtOnce) {
-  Fixture fixture(16);
+  Fixture fixture(16, 0, 2);
   std::atomic<int> completions{0};
   std::atomic<int> submissions{0};
   std::vector<std::thread> threads;

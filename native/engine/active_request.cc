@@ -1,0 +1,150 @@
+// Tokenizing, checking, and keeping count.
+#include "engine/active_request.h"
+
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fusebert {
+namespace {
+
+// cu_seqlens has 32 bits.
+constexpr int64_t kMaxTokensPerRequest = INT32_MAX;
+
+}  // namespace
+
+Status ActiveRequest::fill(int64_t token_budget, const Geometry& geometry) {
+  if (request_.tokenizer == nullptr) return Status();
+  PackedEncoding& encoded = request_.encoded;
+  drop_taken();
+  const size_t first_new = encoded.cu_seqlens.size() - 1;
+  const size_t first_text = next_text_;
+  while (next_text_ < request_.texts.size() && encoded.cu_seqlens.back() < token_budget &&
+         !cancelled()) {
+    Status status;
+    // Caught here, so that the failure is this request's and not its neighbours'.
+    try {
+      status = request_.tokenizer->encode(request_.texts[next_text_], std::nullopt,
+                                          request_.tokenizer_options, encoded);
+    } catch (const std::bad_alloc&) {
+      status = Status(StatusCode::kOutOfMemory, "Not enough memory to tokenize.");
+    }
+    if (!status.ok()) {
+      return Status(status.code(),
+                    "Text " + std::to_string(next_text_) + ": " + status.message());
+    }
+    ++next_text_;
+  }
+  return check_sequences(encoded, geometry, static_cast<int64_t>(first_new),
+                         static_cast<int64_t>(first_text));
+}
+
+// Moves what is still to be encoded to the front, so that memory does not grow with the number of
+// texts. What is left is less than a batch.
+void ActiveRequest::drop_taken() {
+  if (next_sequence_ == 0) return;
+  std::vector<int32_t>& cu_seqlens = request_.encoded.cu_seqlens;
+  const int32_t tokens = cu_seqlens[next_sequence_];
+  const auto drop = [](std::vector<int32_t>& from, size_t count) {
+    from.erase(from.begin(), from.begin() + static_cast<ptrdiff_t>(count));
+  };
+  drop(request_.encoded.input_ids, static_cast<size_t>(tokens));
+  drop(request_.encoded.token_type_ids, static_cast<size_t>(tokens));
+  drop(cu_seqlens, next_sequence_);
+  for (int32_t& boundary : cu_seqlens) boundary -= tokens;
+  next_sequence_ = 0;
+}
+
+int64_t ActiveRequest::expected_sequences() const {
+  return static_cast<int64_t>(request_.tokenizer == nullptr ? ready().cu_seqlens.size() - 1
+                                                            : request_.texts.size());
+}
+
+Status ActiveRequest::prepare_to_take(size_t count) {
+  const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
+  const int64_t tokens = int64_t{cu_seqlens[next_sequence_ + count]} - cu_seqlens[next_sequence_];
+  if (tokens_taken() + tokens > kMaxTokensPerRequest) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected at most " + std::to_string(kMaxTokensPerRequest) +
+                      " tokens in one call. Give fewer texts at once.");
+  }
+  try {
+    result_.cu_seqlens.reserve(static_cast<size_t>(expected_sequences()) + 1);
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once.");
+  }
+  return Status();
+}
+
+void ActiveRequest::take(size_t count) {
+  const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
+  for (size_t i = 0; i < count; ++i, ++next_sequence_) {
+    const int32_t length = cu_seqlens[next_sequence_ + 1] - cu_seqlens[next_sequence_];
+    result_.cu_seqlens.push_back(result_.cu_seqlens.back() + length);
+  }
+}
+
+void ActiveRequest::fail(const Status& status) {
+  if (result_.status.ok()) result_.status = status;
+}
+
+void ActiveRequest::complete(const Status& status) {
+  EncodeResult result;
+  if (status.ok()) {
+    result = std::move(result_);
+    result.truncated = request_.encoded.truncated;
+  } else {
+    result.status = status;
+  }
+  request_ = EncodeRequest();
+  completion_(std::move(result));
+}
+
+Status check_sequences(const PackedEncoding& encoding, const Geometry& geometry,
+                       int64_t first_sequence, int64_t number) {
+  const size_t tokens = encoding.input_ids.size();
+  const auto name = [first_sequence, number](size_t sequence) {
+    return std::to_string(static_cast<int64_t>(sequence) - first_sequence + number);
+  };
+  if (encoding.token_type_ids.size() != tokens || encoding.cu_seqlens.empty() ||
+      encoding.cu_seqlens.front() != 0 ||
+      encoding.cu_seqlens.back() != static_cast<int64_t>(tokens)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected input_ids and token_type_ids of cu_seqlens' last value in length.");
+  }
+  for (size_t i = static_cast<size_t>(first_sequence); i + 1 < encoding.cu_seqlens.size(); ++i) {
+    if (encoding.cu_seqlens[i + 1] > static_cast<int64_t>(tokens)) {
+      return Status(StatusCode::kInvalidArgument,
+                    "Expected cu_seqlens to end at the number of tokens but it goes beyond.");
+    }
+    const int64_t length = int64_t{encoding.cu_seqlens[i + 1]} - encoding.cu_seqlens[i];
+    if (length <= 0) {
+      return Status(StatusCode::kInvalidArgument,
+                    "Expected at least one token in each text but text " + name(i) +
+                        " has none.");
+    }
+    if (length > geometry.max_position_embeddings) {
+      return Status(StatusCode::kInputTooLong,
+                    "Expected at most " + std::to_string(geometry.max_position_embeddings) +
+                        " tokens in a text but text " + name(i) + " has " +
+                        std::to_string(length) + ". Turn truncation on, or shorten it.");
+    }
+    for (int32_t t = encoding.cu_seqlens[i]; t < encoding.cu_seqlens[i + 1]; ++t) {
+      const size_t token = static_cast<size_t>(t);
+      if (encoding.input_ids[token] < 0 || encoding.input_ids[token] >= geometry.vocab_size ||
+          encoding.token_type_ids[token] < 0 ||
+          encoding.token_type_ids[token] >= geometry.type_vocab_size) {
+        return Status(StatusCode::kInputToken,
+                      "Expected token ids below " + std::to_string(geometry.vocab_size) +
+                          " and token types below " + std::to_string(geometry.type_vocab_size) +
+                          " but text " + name(i) + " has others at token " +
+                          std::to_string(t - encoding.cu_seqlens[i]) + ".");
+      }
+    }
+  }
+  return Status();
+}
+
+}  // namespace fusebert

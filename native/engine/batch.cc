@@ -1,0 +1,157 @@
+// Packing, and copying results to where they belong.
+#include "engine/batch.h"
+
+#include <algorithm>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace fusebert {
+namespace {
+
+// Copies `count` rows of `row` numbers to their place in an array that will have `expected` rows,
+// or 0 when nobody knows.
+void put(std::vector<float>& to, int64_t place, const float* rows, int64_t count, int64_t row,
+         int64_t expected) {
+  const auto end = static_cast<size_t>((place + count) * row);
+  if (to.empty()) to.reserve(std::max(end, static_cast<size_t>(expected * row)));
+  if (to.size() < end) to.resize(end);
+  std::copy(rows, rows + count * row, to.begin() + place * row);
+}
+
+}  // namespace
+
+void Batch::clear() {
+  slices_.clear();
+  input_ids_.clear();
+  token_type_ids_.clear();
+  cu_seqlens_.assign(1, 0);
+  cancelled_.store(false, std::memory_order_relaxed);
+}
+
+Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
+  const PackedEncoding& ready = request->ready();
+  const size_t first = request->first_ready();
+  const int32_t begin = ready.cu_seqlens[first];
+  const bool alone = empty();
+  size_t last = first;
+  while (last + 1 < ready.cu_seqlens.size()) {
+    const bool fits = int64_t{ready.cu_seqlens[last + 1]} - begin <= room();
+    if (!fits && !(alone && last == first)) break;
+    ++last;
+    if (!fits) break;
+  }
+  if (last == first) return false;
+  FUSEBERT_RETURN_IF_ERROR(request->prepare_to_take(last - first));
+  const int32_t end = ready.cu_seqlens[last];
+  try {
+    // Room first: what follows cannot fail.
+    const auto tokens = input_ids_.size() + static_cast<size_t>(end - begin);
+    input_ids_.reserve(tokens);
+    token_type_ids_.reserve(tokens);
+    cu_seqlens_.reserve(cu_seqlens_.size() + (last - first));
+    slices_.reserve(slices_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once.");
+  }
+  const int32_t shift = cu_seqlens_.back() - begin;
+  const auto append = [&](std::vector<int32_t>& to, const std::vector<int32_t>& from) {
+    to.insert(to.end(), from.begin() + begin, from.begin() + end);
+  };
+  append(input_ids_, ready.input_ids);
+  append(token_type_ids_, ready.token_type_ids);
+  for (size_t i = first; i < last; ++i) cu_seqlens_.push_back(ready.cu_seqlens[i + 1] + shift);
+  slices_.push_back({request, last - first, request->sequences_taken(), request->tokens_taken()});
+  output_ = request->output();
+  request->take(last - first);
+  request->joined_batch();
+  return true;
+}
+
+void Batch::prepare(int64_t hidden_size) {
+  hidden_size_ = hidden_size;
+  const auto sequences = static_cast<size_t>(packed().batch_size() * hidden_size);
+  const auto tokens = static_cast<size_t>(packed().total_tokens() * hidden_size);
+  const auto room = [](std::vector<float>& values, bool wanted, size_t count) -> float* {
+    if (!wanted) return nullptr;
+    values.resize(count);
+    return values.data();
+  };
+  wanted_.pooling = output_.pooling;
+  wanted_.normalize = output_.normalize;
+  wanted_.hidden_states = room(hidden_states_, output_.wants_hidden_states(), tokens);
+  wanted_.pooled = room(pooled_, output_.wants_pooled(), sequences);
+  wanted_.pooler_output = room(pooler_output_, output_.pooler_output, sequences);
+}
+
+bool Batch::is_for_nobody() const {
+  return std::all_of(slices_.begin(), slices_.end(),
+                     [](const Slice& slice) { return slice.request->cancelled(); });
+}
+
+void Batch::hand_out() {
+  size_t sequence = 0;
+  for (const Slice& slice : slices_) {
+    try {
+      hand_out(slice, sequence);
+    } catch (const std::bad_alloc&) {
+      slice.request->fail(
+          Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once."));
+    }
+    sequence += slice.count;
+  }
+}
+
+void Batch::hand_out(const Slice& slice, size_t sequence) {
+  EncodeResult& result = slice.request->result();
+  const int64_t h = hidden_size_;
+  if (wanted_.hidden_states != nullptr) {
+    const int64_t token = cu_seqlens_[sequence];
+    const int64_t tokens = cu_seqlens_[sequence + slice.count] - token;
+    put(result.hidden_states, slice.first_token, wanted_.hidden_states + token * h, tokens, h, 0);
+  }
+  const int64_t expected = slice.request->expected_sequences();
+  const auto put_rows = [&](std::vector<float>& to, const float* from) {
+    if (from == nullptr) return;
+    put(to, slice.first_sequence, from + static_cast<int64_t>(sequence) * h,
+        static_cast<int64_t>(slice.count), h, expected);
+  };
+  put_rows(result.pooled, wanted_.pooled);
+  put_rows(result.pooler_output, wanted_.pooler_output);
+}
+
+void Batch::fail(const Status& status) {
+  for (const Slice& slice : slices_) slice.request->fail(status);
+}
+
+std::shared_ptr<ActiveRequest> Batch::fail_sequence(int64_t sequence, const Status& status) {
+  size_t index = 0;
+  while (sequence >= static_cast<int64_t>(slices_[index].count)) {
+    sequence -= static_cast<int64_t>(slices_[index].count);
+    ++index;
+  }
+  const Slice& slice = slices_[index];
+  const std::shared_ptr<ActiveRequest> request = slice.request;
+  const std::string number = std::to_string(slice.first_sequence + sequence);
+  request->fail(Status(status.code(), "Text " + number + ": " + status.message()));
+  remove(index);
+  return request;
+}
+
+void Batch::remove(size_t slice) {
+  size_t first = 0;
+  for (size_t i = 0; i < slice; ++i) first += slices_[i].count;
+  const size_t last = first + slices_[slice].count;
+  const int32_t begin = cu_seqlens_[first], end = cu_seqlens_[last];
+  const auto erase = [](std::vector<int32_t>& from, auto at, auto to) {
+    from.erase(from.begin() + static_cast<ptrdiff_t>(at),
+               from.begin() + static_cast<ptrdiff_t>(to));
+  };
+  erase(input_ids_, begin, end);
+  erase(token_type_ids_, begin, end);
+  erase(cu_seqlens_, first + 1, last + 1);
+  for (size_t i = first + 1; i < cu_seqlens_.size(); ++i) cu_seqlens_[i] -= end - begin;
+  slices_.erase(slices_.begin() + static_cast<ptrdiff_t>(slice));
+}
+
+}  // namespace fusebert
