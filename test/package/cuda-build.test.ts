@@ -108,9 +108,13 @@ describe.skipIf(!available('nvcc'))('kernels are compiled', () => {
 
   test('with line numbers where they are asked for', () => {
     expect(commands('auto', '-DFUSEBERT_CUDA_LINE_INFO=ON')).toContain('-lineinfo')
-    if (available('gtest')) {
-      expect(commands('auto', '-DFUSEBERT_BUILD_TESTS=ON')).toContain('-lineinfo')
-    }
+  })
+
+  test.skipIf(!available('gtest'))("once for the addon and for the C++ tests, but with line numbers", () => {
+    const shipped = join(ROOT, 'build/cuda')
+    expect(commands('auto', '-DFUSEBERT_BUILD_TESTS=ON')).toContain(`-o ${shipped}/`)
+    const lines = ['-DFUSEBERT_BUILD_TESTS=ON', '-DFUSEBERT_CUDA_LINE_INFO=ON']
+    expect(commands('auto', ...lines)).not.toContain(shipped)
   })
 
   test('and must not give warnings where CUDA is required', () => {
