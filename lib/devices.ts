@@ -7,7 +7,7 @@ export interface CpuDevice {
   device: 'cpu'
   /** The processor's own name. */
   name: string
-  /** The instruction set whose kernels are in use: 'avx512', 'avx2', 'scalar'. */
+  /** The instruction set whose kernels are in use: 'avx512', 'avx2', 'neon', 'scalar'. */
   isa: string
   /** Instruction sets that would run here, best first; FUSEBERT_CPU_ISA forces one. */
   isas: string[]

@@ -1,16 +1,17 @@
 // Builds and runs the C++ tests, in the ways that find different faults:
 //
-//   node scripts/native-tests.mjs [plain] [asan] [tsan] [qemu] [cuda]     default: plain
+//   node scripts/native-tests.mjs [plain] [asan] [tsan] [qemu] [neon] [cuda]     default: plain
 //
 //   plain  every test, on this processor; and no file of an instruction set may define a symbol
 //          that the linker could choose for everyone
 //   asan   every test under AddressSanitizer and UndefinedBehaviorSanitizer
 //   tsan   the tests with threads (pool, engine, a backend's batch) under ThreadSanitizer
 //   qemu   the kernels' tests on emulated processors without AVX-512 and without AVX
+//   neon   the kernels' tests, built for 64-bit ARM and emulated
 //   cuda   the CUDA backend's tests on the virtual GPU, as each generation that has kernels
 //
 // Exits with 0 when all passed, 77 when nothing failed but something was skipped because
-// GoogleTest, qemu or nvcc is missing, 1 otherwise.
+// GoogleTest, qemu, the compiler for ARM or nvcc is missing, 1 otherwise.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -28,6 +29,16 @@ const EMULATED = [
   { cpu: 'Haswell', isas: ['avx2', 'scalar'] },
 ]
 
+// Debian's libgtest-dev has the library for this processor alone, and its sources.
+const GOOGLETEST_SOURCES = '/usr/src/googletest/googletest'
+const ARM_COMPILER = 'aarch64-linux-gnu-g++'
+const FOR_ARM = [
+  '-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
+  `-DCMAKE_CXX_COMPILER=${ARM_COMPILER}`, '-DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc',
+  // So that the emulator needs no libraries.
+  '-DCMAKE_EXE_LINKER_FLAGS=-static', `-DFUSEBERT_GTEST_SOURCES=${GOOGLETEST_SOURCES}`,
+]
+
 const CUDA_PROFILES = ['sm_75', 'sm_80', 'sm_90']
 
 const KINDS = {
@@ -35,6 +46,7 @@ const KINDS = {
   asan: { sanitize: 'address,undefined', run: (binary) => runTests(binary, '*') },
   tsan: { sanitize: 'thread', run: (binary) => runTests(binary, THREAD_TESTS) },
   qemu: { run: runEmulated },
+  neon: { directory: 'tests-aarch64', options: FOR_ARM, cuda: 'off', run: runArm },
   cuda: { target: 'fusebert_cuda_tests', run: runCuda },
 }
 
@@ -47,14 +59,15 @@ function has(command) {
 }
 
 // 'ok', 'failed' or 'skipped'. CMake says itself when GoogleTest is missing.
-function build(directory, sanitize, target) {
+function build(directory, { sanitize = '', options = [], cuda, target }) {
+  const env = { ...process.env, ...(cuda && { FUSEBERT_BUILD_CUDA: cuda }) }
   const configured = run(
     'cmake',
     [
       '-S', ROOT, '-B', directory, '-DCMAKE_BUILD_TYPE=Release', '-DFUSEBERT_BUILD_ADDON=OFF',
-      '-DFUSEBERT_BUILD_TESTS=ON', `-DFUSEBERT_SANITIZE=${sanitize}`,
+      '-DFUSEBERT_BUILD_TESTS=ON', `-DFUSEBERT_SANITIZE=${sanitize}`, ...options,
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' },
+    { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env },
   )
   if (configured.status !== 0) {
     if (/Could NOT find GTest|GTestConfig\.cmake/.test(configured.stderr ?? '')) {
@@ -65,7 +78,7 @@ function build(directory, sanitize, target) {
     return 'failed'
   }
   const jobs = String(availableParallelism())
-  const built = run('cmake', ['--build', directory, '--target', target, '-j', jobs])
+  const built = run('cmake', ['--build', directory, '--target', target, '-j', jobs], { env })
   return built.status === 0 ? 'ok' : 'failed'
 }
 
@@ -94,21 +107,31 @@ function symbolsStayHome(directory) {
   return objects.length > 0 && listing.status === 0 && weak.length === 0
 }
 
+// 'ok' when the kernels' tests pass on an emulated processor, which must have these instruction sets.
+function runEmulatedKernels(emulator, binary, isas) {
+  const args = [binary, `--gtest_filter=${KERNEL_TESTS}`, '--gtest_brief=1']
+  const [command, ...options] = emulator
+  const result = spawnSync(command, [...options, ...args], { encoding: 'utf8' })
+  // qemu warns of features that it cannot emulate; none of them is used.
+  process.stderr.write(result.stderr.replace(/^qemu-x86_64: warning: .*\n/gm, ''))
+  process.stdout.write(result.stdout)
+  const expected = `kernels: ${isas.join(' ')}\n`
+  if (result.status === 0 && result.stdout.includes(expected)) return 'ok'
+  console.error(`native tests: expected “${expected.trim()}” and no failure of ${command}`)
+  return 'failed'
+}
+
 function runEmulated(binary) {
-  for (const { cpu, isas } of EMULATED) {
+  const states = EMULATED.map(({ cpu, isas }) => {
     console.log(`native tests: emulated ${cpu}`)
-    const args = ['-cpu', cpu, binary, `--gtest_filter=${KERNEL_TESTS}`, '--gtest_brief=1']
-    const result = spawnSync('qemu-x86_64', args, { encoding: 'utf8' })
-    // qemu warns of features that it cannot emulate; none of them is used.
-    process.stderr.write(result.stderr.replace(/^qemu-x86_64: warning: .*\n/gm, ''))
-    process.stdout.write(result.stdout)
-    const expected = `kernels: ${isas.join(' ')}\n`
-    if (result.status !== 0 || !result.stdout.includes(expected)) {
-      console.error(`native tests: ${cpu} failed; expected “${expected.trim()}” in its output`)
-      return 'failed'
-    }
-  }
-  return 'ok'
+    return runEmulatedKernels(['qemu-x86_64', '-cpu', cpu], binary, isas)
+  })
+  return states.includes('failed') ? 'failed' : 'ok'
+}
+
+function runArm(binary) {
+  console.log('native tests: emulated 64-bit ARM')
+  return runEmulatedKernels(['qemu-aarch64'], binary, ['neon', 'scalar'])
 }
 
 function runCuda(binary) {
@@ -132,20 +155,25 @@ function runCuda(binary) {
 }
 
 const NEEDS = {
-  qemu: { command: 'qemu-x86_64', name: 'qemu-x86_64 is missing (Debian: qemu-user)' },
-  cuda: { command: 'nvcc', name: 'nvcc, the CUDA toolkit, is missing' },
+  qemu: [{ command: 'qemu-x86_64', name: 'qemu-x86_64 is missing (Debian: qemu-user)' }],
+  neon: [
+    { command: 'qemu-aarch64', name: 'qemu-aarch64 is missing (Debian: qemu-user)' },
+    { command: ARM_COMPILER, name: `${ARM_COMPILER} is missing (Debian: g++-aarch64-linux-gnu)` },
+  ],
+  cuda: [{ command: 'nvcc', name: 'nvcc, the CUDA toolkit, is missing' }],
 }
 
 function runKind(kind) {
-  const need = NEEDS[kind]
-  if (need !== undefined && !has(need.command)) {
-    console.log(`native tests: ${kind} skipped, ${need.name}`)
+  const missing = (NEEDS[kind] ?? []).find((need) => !has(need.command))
+  if (missing !== undefined) {
+    console.log(`native tests: ${kind} skipped, ${missing.name}`)
     return 'skipped'
   }
-  const { sanitize = '', target = 'fusebert_tests', run: runBuilt } = KINDS[kind]
-  const directory = join(ROOT, 'build', `tests-${sanitize.replace(',', '-') || 'plain'}`)
+  const { target = 'fusebert_tests', run: runBuilt, ...settings } = KINDS[kind]
+  const instrumented = settings.sanitize?.replace(',', '-') ?? 'plain'
+  const directory = join(ROOT, 'build', settings.directory ?? `tests-${instrumented}`)
   console.log(`native tests: ${kind}`)
-  const state = build(directory, sanitize, target)
+  const state = build(directory, { ...settings, target })
   if (state !== 'ok') return state
   const binary = join(directory, target)
   return existsSync(binary) ? runBuilt(binary, directory) : 'failed'

@@ -11,6 +11,9 @@
 #include "cpu/kernels/avx2/kernels.h"
 #include "cpu/kernels/avx512/kernels.h"
 #endif
+#if FUSEBERT_AARCH64
+#include "cpu/kernels/neon/kernels.h"
+#endif
 
 namespace fusebert::cpu {
 namespace {
@@ -25,6 +28,9 @@ std::vector<const Kernels*> detect() {
     tables.push_back(&avx512::kKernels);
   }
   if (has_avx2) tables.push_back(&avx2::kKernels);
+#endif
+#if FUSEBERT_AARCH64
+  tables.push_back(&neon::kKernels);
 #endif
   tables.push_back(&scalar::kKernels);
   return tables;

@@ -1,5 +1,5 @@
 // The C++ tests as part of `npm test`: plain, under sanitizers, on emulated older processors,
-// and the CUDA kernels on the virtual GPU.
+// those for ARM, and the CUDA kernels on the virtual GPU.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -41,6 +41,10 @@ describe.skipIf(!available('gtest'))('C++ tests', () => {
       expect(output).toMatch(/Westmere/)
       expect(output).toMatch(/Haswell/)
     })
+  })
+
+  test.skipIf(!available('aarch64'))('the NEON kernels on an emulated ARM processor', () => {
+    expect(run('neon')).toMatch(/kernels: neon scalar/)
   })
 
   test.skipIf(!available('nvcc'))('the CUDA kernels on the virtual GPU', () => {

@@ -49,6 +49,11 @@ const parts = {
   numpy: () => starts(PYTHON, '-c', 'import numpy'),
   /** qemu-user, for older processors. */
   qemu: () => starts('qemu-x86_64', '--version'),
+  /** A compiler for 64-bit ARM, an emulator of one, and GoogleTest's sources. */
+  aarch64: () =>
+    starts('aarch64-linux-gnu-g++', '--version') &&
+    starts('qemu-aarch64', '--version') &&
+    existsSync('/usr/src/googletest/googletest/CMakeLists.txt'),
   /** Node's own C headers beside its binary; node-gyp would download them. */
   headers: () => existsSync(join(NODE_PREFIX, 'include/node/node.h')),
   /** Python, which node-gyp runs on. */

@@ -81,7 +81,7 @@ struct AttentionArguments {
 enum class Reduction { kMean, kMax };
 
 struct Kernels {
-  const char* isa;  // "scalar", "avx2", "avx512"
+  const char* isa;  // "scalar", "avx2", "avx512", "neon"
 
   int64_t gemm_tile_rows;    // rows of A in a full register tile: ranges are best multiples of it
   int64_t gemm_panel_width;  // columns of C in a panel
