@@ -107,7 +107,7 @@ function symbolsStayHome(directory) {
   return objects.length > 0 && listing.status === 0 && weak.length === 0
 }
 
-// 'ok' when the kernels' tests pass on an emulated processor, which must have these instruction sets.
+// 'ok' when the kernels' tests pass on an emulated processor that has these instruction sets.
 function runEmulatedKernels(emulator, binary, isas) {
   const args = [binary, `--gtest_filter=${KERNEL_TESTS}`, '--gtest_brief=1']
   const [command, ...options] = emulator
