@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iostream>
 #include <limits>
 
 #include "core/half.h"
@@ -89,16 +88,19 @@ Errors errors_of(const Numbers& found, const Numbers& exact) {
   return errors;
 }
 
-bool is_accurate(const Numbers& found, const Numbers& exact, const Numbers& naive) {
-  if (found.size() != exact.size() || naive.size() != exact.size()) return false;
-  const Errors ours = errors_of(found, exact), theirs = errors_of(naive, exact);
-  const bool accurate = ours.most <= kAllowed * theirs.most + kNothing &&
-                        ours.rms <= kAllowed * theirs.rms + kNothing;
-  if (!accurate) {
-    std::cerr << "errors " << ours.most << " (rms " << ours.rms << "), naive " << theirs.most
-              << " (rms " << theirs.rms << ")\n";
+::testing::AssertionResult is_accurate(const Numbers& found, const Numbers& exact,
+                                       const Numbers& naive) {
+  if (found.size() != exact.size() || naive.size() != exact.size()) {
+    return ::testing::AssertionFailure() << found.size() << " numbers instead of " << exact.size();
   }
-  return accurate;
+  const Errors ours = errors_of(found, exact), theirs = errors_of(naive, exact);
+  if (ours.most <= kAllowed * theirs.most + kNothing &&
+      ours.rms <= kAllowed * theirs.rms + kNothing) {
+    return ::testing::AssertionSuccess();
+  }
+  return ::testing::AssertionFailure()
+         << "errors " << ours.most << " (rms " << ours.rms << "), naive " << theirs.most
+         << " (rms " << theirs.rms << ")";
 }
 
 }  // namespace fusebert::cuda::testing

@@ -36,9 +36,10 @@ struct Errors {
 };
 Errors errors_of(const Numbers& found, const Numbers& exact);
 
-// Whether `found` keeps the rule.
-bool is_accurate(const Numbers& found, const Numbers& exact, const Numbers& naive);
+// Whether `found` keeps the rule; if not, with the errors.
+::testing::AssertionResult is_accurate(const Numbers& found, const Numbers& exact,
+                                       const Numbers& naive);
 #define EXPECT_ACCURATE(found, exact, naive) \
-  EXPECT_PRED3(::fusebert::cuda::testing::is_accurate, found, exact, naive)
+  EXPECT_TRUE(::fusebert::cuda::testing::is_accurate(found, exact, naive))
 
 }  // namespace fusebert::cuda::testing
