@@ -2,12 +2,12 @@
 // the CUDA tests and bench/gpu: node scripts/gpu-bundle/pack.mjs [OUTPUT]
 //
 // OUTPUT, by default build/gpu-bundle.tar.xz, holds this Node, the built addon and package, the
-// test runner, the C++ tests and the library of bench/gpu. It goes beside the repository's tracked
-// files; there, python3 scripts/gpu-bundle/run.py unpacks it and runs all. Builds the C++ parts;
-// the addon and the package are npm run build's.
+// test runner, the C++ tests with kernels of their own, and the library of bench/gpu. It goes
+// beside the repository's tracked files; there, python3 scripts/gpu-bundle/run.py unpacks it and
+// runs all. Builds the C++ parts; the addon and the package are npm run build's.
 import { spawnSync } from 'node:child_process'
 import {
-  cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync,
+  cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync,
 } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -22,6 +22,8 @@ const MOST_BYTES = 60 << 20
 
 // Packages that the tests or the package need at run time, with all that these need.
 const PACKAGES = ['vitest', 'commander', 'cli-progress', 'csv-parse']
+// Kernels that are wrong on purpose go where unpack-images.mjs puts those of the addon.
+const WRONG_KERNELS = /^wrong_\w+\.\w+\.sm_\d+\.ptx$/
 // For style sheets, which no test has.
 const LEFT_OUT = /node_modules\/lightningcss/
 
@@ -83,6 +85,8 @@ function pack() {
     put(join(ROOT, 'build/Release/fusebert.node'), 'build/Release/fusebert.node')
     put(join(TESTS, 'fusebert_cuda_tests'), 'build/gpu/fusebert_cuda_tests')
     put(join(TESTS, 'libfusebert_gpu_bench.so'), 'build/gpu/libfusebert_gpu_bench.so')
+    const images = readdirSync(join(TESTS, 'cuda')).filter((name) => WRONG_KERNELS.test(name))
+    for (const name of images) put(join(TESTS, 'cuda', name), `build/cuda/${name}`)
     put(join(ROOT, 'dist'), 'dist')
     const commit = run('git', ['describe', '--always', '--dirty'])
     writeFileSync(join(staging, 'build/gpu/commit'), commit)

@@ -81,4 +81,37 @@ class Array {
   DeviceMemory memory_;
 };
 
+// A result on the device. Every byte of it and of the guards on both sides begins as kUnwritten,
+// which makes a NaN of each type.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(std::size_t count)
+      : count_(count), array_(unwritten(count + 2 * kGuard)) {}
+
+  T* data() const { return array_.data() + kGuard; }
+  // What lies between the guards. Fails the test where a guard was written.
+  std::vector<T> download() const {
+    const std::vector<T> all = array_.download();
+    const std::vector<T> guard = unwritten(kGuard);
+    constexpr std::size_t kGuardBytes = kGuard * sizeof(T);
+    EXPECT_EQ(std::memcmp(all.data(), guard.data(), kGuardBytes), 0) << "before the result";
+    EXPECT_EQ(std::memcmp(all.data() + kGuard + count_, guard.data(), kGuardBytes), 0)
+        << "behind the result";
+    return std::vector<T>(all.begin() + kGuard, all.end() - kGuard);
+  }
+  static std::vector<T> unwritten(std::size_t count) {
+    constexpr unsigned char kUnwritten = 0xFF;
+    std::vector<T> values(count);
+    std::memset(values.data(), kUnwritten, count * sizeof(T));
+    return values;
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 128;  // elements; keeps the result aligned to 16 bytes
+
+  std::size_t count_;
+  Array<T> array_;
+};
+
 }  // namespace fusebert::cuda::testing
