@@ -2,17 +2,14 @@
 import { benchTables } from './bench-tables.mjs'
 import { isLost, testsOf, TEST_KINDS } from './results.mjs'
 
-/**
- * The rows of the ledger's table, and the suites of C++ tests that hold each. Weights are converted
- * by every test that loads a model.
- */
+/** The rows of the ledger's table, and the suites of C++ tests that hold each. */
 export const KERNEL_TESTS = {
   gemm: { label: '`gemm`', suites: ['Gemm'] },
   attention: { label: '`attention`', suites: ['Attention'] },
   embeddings: { label: '`embeddings`', suites: ['Embeddings'] },
   layer_norm: { label: '`layer_norm`', suites: ['LayerNorm'] },
   pooling: { label: '`pooling`', suites: ['Pooling', 'Rows'] },
-  convert: { label: '`convert`', suites: ['Convert', 'CudaBackend'] },
+  convert: { label: '`convert`', suites: ['Convert'] },
   encoder: { label: 'the whole encoder', suites: ['CudaBackend', 'DeviceEncoder'] },
   typescript: { label: 'the whole encoder, from TypeScript', suites: [] },
 }

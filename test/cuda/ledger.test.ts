@@ -76,7 +76,10 @@ const BENCH = {
   errors: ['encoder 1 × 16: lost'],
 }
 
-const CPP = { 'Gemm.Bf16': 'passed', 'Rows.AreCopied': 'passed', 'FaultsTest.Any': 'skipped' }
+const CPP = {
+  'Gemm.Bf16': 'passed', 'Rows.AreCopied': 'passed', 'Convert.PartsOfRows': 'passed',
+  'CudaBackend.Any': 'passed', 'FaultsTest.Any': 'skipped',
+}
 
 interface Step {
   name: string
@@ -138,6 +141,7 @@ describe('the ledger', () => {
     const both = `${H200}: 1 passed with cubins, 1 passed with PTX`
     expect(cells(text, '`gemm`')).toEqual([VIRTUAL, VIRTUAL, both])
     expect(cells(text, '`pooling`')).toEqual([VIRTUAL, VIRTUAL, both])
+    expect(cells(text, '`convert`')).toEqual([VIRTUAL, VIRTUAL, both])
     expect(cells(text, '`attention`')).toEqual([VIRTUAL, VIRTUAL, VIRTUAL])
     const typescript = [VIRTUAL, VIRTUAL, `${H200}: 1 passed`]
     expect(cells(text, 'the whole encoder, from TypeScript')).toEqual(typescript)
