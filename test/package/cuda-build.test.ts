@@ -110,7 +110,7 @@ describe.skipIf(!available('nvcc'))('kernels are compiled', () => {
     expect(commands('auto', '-DFUSEBERT_CUDA_LINE_INFO=ON')).toContain('-lineinfo')
   })
 
-  test.skipIf(!available('gtest'))('once for the addon and the C++ tests, unless with lines', () => {
+  test.skipIf(!available('gtest'))('once for the addon and for tests, unless with lines', () => {
     const shipped = join(ROOT, 'build/cuda')
     expect(commands('auto', '-DFUSEBERT_BUILD_TESTS=ON')).toContain(`-o ${shipped}/`)
     const lines = ['-DFUSEBERT_BUILD_TESTS=ON', '-DFUSEBERT_CUDA_LINE_INFO=ON']

@@ -81,6 +81,20 @@ TEST(LayerNorm, InPlace) {
   EXPECT_EQ(rows.download(), run(kRight, each, kFp16));
 }
 
+// Of numbers that are all the same nothing is left but beta.
+TEST(LayerNorm, ConstantRows) {
+  std::mt19937_64 random(8);
+  for (const Element* element : elements()) {
+    for (int columns = 8; columns <= 4096; columns += columns < 512 ? 8 : 104) {
+      Case each(random, 3, columns);
+      for (std::size_t i = 0; i < each.x.size(); ++i) {
+        each.x[i] = i / each.width() == 0 ? 3.0 : i / each.width() == 1 ? -0.3125 : 0.0;
+      }
+      check(each, *element);
+    }
+  }
+}
+
 TEST(LayerNorm, NamesThePlaceOfAnOverflow) {
   std::mt19937_64 random(6);
   for (const Element* element : elements()) {

@@ -16,9 +16,11 @@ __device__ inline int layer_norm_row() {
 
 template <class T, int kChunks>
 __device__ inline void normalize(const LayerNormParams& params, int row, Row<T, kChunks>& x) {
-  const float scale = 1.0f / static_cast<float>(params.columns);
-  const float mean = x.sum() * scale;
-  const float variance = x.squares(mean) * scale;
+  // Divided by, not multiplied with its reciprocal: numbers that are all the same then have
+  // themselves as mean, exactly, and no distances that the small deviation would blow up.
+  const float columns = static_cast<float>(params.columns);
+  const float mean = x.sum() / columns;
+  const float variance = x.squares(mean) / columns;
   // NaN and infinity of any number in the row reach the variance.
   if (!isfinite(variance) && threadIdx.x % kRowWarpSize == 0) {
     atomicMin(params.overflow, params.place);
