@@ -227,8 +227,8 @@ Status Uploader::finish() {
   if (places[1] < count) {
     return Status(StatusCode::kTensorValue,
                   "Expected numbers in tensor " + name_of(places[1]) +
-                      " that the model's 16-bit type can hold, which for fp16 are those up to "
-                      "65504; dtype 'bf16' holds larger ones.");
+                      " that the model's type holds: fp16 can hold 65504 at most; dtype 'bf16' "
+                      "holds larger ones.");
   }
   return Status();
 }
