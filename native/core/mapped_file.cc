@@ -178,6 +178,14 @@ MappedFile::~MappedFile() {
   if (fd_ >= 0) close(fd_);
 }
 
+void MappedFile::release(size_t offset, size_t count) const {
+  const size_t begin = (offset + page_bytes - 1) / page_bytes * page_bytes;
+  const size_t end = (offset + count) / page_bytes * page_bytes;
+  if (begin >= end || end > size_) return;
+  // Advice: where it is not taken, memory goes with the mapping.
+  madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
 Status MappedFile::check_unchanged() const {
   const bool damaged =
       guard_slot_ >= 0 &&

@@ -26,6 +26,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 
+  // Gives back the memory of pages that lie wholly in [offset, offset + count). They can be read
+  // again, and take memory again then.
+  void release(size_t offset, size_t count) const;
+
   // ok, or kFileRead when a page was lost or the file's size or modification time has changed since
   // open(): what was read may be a mixture. Call it after the last read.
   Status check_unchanged() const;

@@ -142,6 +142,16 @@ Result<WeightTable::Elements> WeightTable::contiguous(const std::string& name) c
   return Elements{file.subspan(static_cast<size_t>(tensor.offset_bytes), bytes), tensor.dtype};
 }
 
+void WeightTable::release(const std::string& name) const {
+  const auto elements = contiguous(name);
+  if (!elements.ok()) return;
+  const auto file = files_[static_cast<size_t>(entries_.at(name).file_index)].get();
+  const std::span<const std::byte> bytes = elements.value().bytes;
+  if (!bytes.empty()) {
+    file->release(static_cast<size_t>(bytes.data() - file->bytes().data()), bytes.size());
+  }
+}
+
 Status WeightTable::copy_rows(const std::string& name, int64_t row_begin, int64_t row_count,
                               float* out) const {
   const auto found = find(name);

@@ -58,6 +58,10 @@ class WeightTable {
   // bytes when they lie otherwise. kTensorMissing when there is none of that name.
   Result<Elements> contiguous(const std::string& name) const;
 
+  // Of a tensor that lies in row-major order without gaps, gives back the memory of what has been
+  // read of it. It can be read again.
+  void release(const std::string& name) const;
+
   // ok when no mapped file has changed since open(); see MappedFile::check_unchanged.
   Status check_unchanged() const;
 

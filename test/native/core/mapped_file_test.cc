@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -52,6 +53,38 @@ TEST(MappedFile, AnEmptyFileIsAnEmptyMapping) {
   ASSERT_TRUE(mapped.ok());
   EXPECT_TRUE(mapped.value()->bytes().empty());
 }
+
+#if defined(__linux__)
+// Bytes of files that are in this process's memory (proc_pid_statm(5)).
+size_t resident_file_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t total = 0, resident = 0, shared = 0;
+  statm >> total >> resident >> shared;
+  return shared * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST(MappedFile, GivesThePagesOfARangeBack) {
+  constexpr size_t kLarge = size_t{32} << 20;
+  const TemporaryFile file(kLarge);
+  auto opened = MappedFile::open(file.path(), kLarge);
+  ASSERT_TRUE(opened.ok());
+  const MappedFile& mapped = *opened.value();
+  const auto count_x = [&] {
+    return std::count(mapped.bytes().begin(), mapped.bytes().end(), std::byte{'x'});
+  };
+  const size_t before = resident_file_bytes();
+  EXPECT_EQ(count_x(), static_cast<ptrdiff_t>(kLarge));
+  EXPECT_GT(resident_file_bytes(), before + kLarge * 3 / 4);
+  mapped.release(1, kLarge / 2);  // not from a page's boundary, nor to one
+  EXPECT_LT(resident_file_bytes(), before + kLarge * 3 / 4);
+  mapped.release(0, kLarge);
+  EXPECT_LT(resident_file_bytes(), before + kLarge / 4);
+  mapped.release(0, kLarge + 1);  // beyond the file: nothing happens
+  mapped.release(kLarge, 0);
+  EXPECT_EQ(count_x(), static_cast<ptrdiff_t>(kLarge));
+  EXPECT_TRUE(mapped.check_unchanged().ok());
+}
+#endif
 
 TEST(MappedFile, SurvivesTruncationAndReportsIt) {
   const TemporaryFile file(kBytes);
