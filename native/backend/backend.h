@@ -18,6 +18,18 @@ namespace fusebert {
 
 enum class Pooling { kNone, kMean, kCls, kMax };
 
+// The largest logits of each row of the head, so that not all of them need come back.
+struct TopLogits {
+  // Columns of a row are ordered by falling logits, equal ones by rising column.
+  static constexpr int32_t kMost = 256;
+
+  int32_t count = 0;             // of a row, up to kMost and the head's outputs; 0: not wanted
+  int32_t* columns = nullptr;    // [rows, count]
+  float* values = nullptr;       // [rows, count], the logits there
+  // [rows]: log Σ exp(logit) over the whole row; exp(value - it) is the softmax.
+  float* log_sum_exp = nullptr;
+};
+
 // Where results go. Null means not wanted. Pooling happens where the hidden states are, and only
 // what is asked for is copied out.
 struct EncodeOutput {
@@ -28,6 +40,13 @@ struct EncodeOutput {
   float* hidden_states = nullptr;  // [total_tokens, hidden_size], the last layer's
   float* pooled = nullptr;         // [batch_size, hidden_size], by `pooling`, which is not kNone
   float* pooler_output = nullptr;  // [batch_size, hidden_size], tanh(W·h_cls + b)
+
+  // Of the geometry's head. Its rows are the list_head_rows() of the batch and this token.
+  int32_t head_token = kEveryToken;
+  float* logits = nullptr;  // [rows, head.outputs]
+  TopLogits top;
+
+  bool wants_head() const { return logits != nullptr || top.count != 0; }
 };
 
 struct BackendDescription {

@@ -61,11 +61,9 @@ class BackendGroup : public Backend {
     submitted_.push_back(std::move(mine));
     const Submitted& now = submitted_.back();
     const auto run = [&](size_t member) {
-      const int64_t begin = now.begins[member];
-      const int64_t first_token = batch.cu_seqlens[static_cast<size_t>(begin)];
-      members_[member]->submit(
-          now.parts[member],
-          output_after(output, begin, first_token, geometry().hidden_size), cancelled);
+      members_[member]->submit(now.parts[member],
+                               output_after(output, batch, now.begins[member], geometry()),
+                               cancelled);
     };
     Threads threads;
     for (size_t member = 1; member < members_.size(); ++member) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 
 namespace fusebert {
 
@@ -11,19 +12,44 @@ int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geomet
                   geometry.max_position_embeddings);
 }
 
-EncodeOutput output_after(const EncodeOutput& output, int64_t sequences, int64_t tokens,
-                          int64_t hidden_size) {
+EncodeOutput output_after(const EncodeOutput& output, const PackedBatch& batch, int64_t sequences,
+                          const Geometry& geometry) {
+  const auto boundaries = batch.cu_seqlens.first(static_cast<size_t>(sequences) + 1);
+  const int64_t tokens = boundaries.back();
+  const auto advance = [](auto*& pointer, int64_t count) {
+    if (pointer != nullptr) pointer += count;
+  };
   EncodeOutput after = output;
-  if (after.hidden_states != nullptr) after.hidden_states += tokens * hidden_size;
-  if (after.pooled != nullptr) after.pooled += sequences * hidden_size;
-  if (after.pooler_output != nullptr) after.pooler_output += sequences * hidden_size;
+  advance(after.hidden_states, tokens * geometry.hidden_size);
+  advance(after.pooled, sequences * geometry.hidden_size);
+  advance(after.pooler_output, sequences * geometry.hidden_size);
+  if (!output.wants_head() || !geometry.head.has_value()) return after;  // the latter is refused
+  const auto before = static_cast<size_t>(tokens);
+  const PackedBatch first{batch.input_ids.first(before), batch.token_type_ids.first(before),
+                          boundaries};
+  const int64_t rows = count_head_rows(*geometry.head, first, output.head_token);
+  advance(after.logits, rows * geometry.head->outputs);
+  advance(after.top.columns, rows * output.top.count);
+  advance(after.top.values, rows * output.top.count);
+  advance(after.top.log_sum_exp, rows);
   return after;
 }
 
 Status BatchParts::check(const EncodeOutput& output) const {
-  if (output.pooler_output == nullptr || geometry_.has_pooler) return Status();
-  return Status(StatusCode::kInvalidArgument,
-                "Expected a checkpoint with pooler.dense for the pooler's output.");
+  if (output.pooler_output != nullptr && !geometry_.has_pooler) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected a checkpoint with pooler.dense for the pooler's output.");
+  }
+  if (!output.wants_head()) return Status();
+  if (!geometry_.head.has_value()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected a model with a head for logits but received one without.");
+  }
+  const int64_t most = std::min<int64_t>(TopLogits::kMost, geometry_.head->outputs);
+  if (output.top.count >= 0 && output.top.count <= most) return Status();
+  return Status(StatusCode::kInvalidArgument, "Expected 1 to " + std::to_string(most) +
+                                                  " of the largest logits but received " +
+                                                  std::to_string(output.top.count) + ".");
 }
 
 int64_t BatchParts::part_end(const PackedBatch& batch, int64_t begin) const {
@@ -42,8 +68,7 @@ Result<PackedBatch> BatchParts::cut(const PackedBatch& batch, int64_t begin, int
   if (part.total_tokens() > max_tokens_) {
     return Status(StatusCode::kInternal, "A sequence is longer than max_position_embeddings.");
   }
-  const int64_t first_token = batch.cu_seqlens[static_cast<size_t>(begin)];
-  output = output_after(output, begin, first_token, geometry_.hidden_size);
+  output = output_after(output, batch, begin, geometry_);
   return part;
 }
 

@@ -16,9 +16,9 @@ namespace fusebert {
 // sequence needs.
 int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geometry& geometry);
 
-// Where the results of a batch go that are after its first `sequences`, of `tokens` in all.
-EncodeOutput output_after(const EncodeOutput& output, int64_t sequences, int64_t tokens,
-                          int64_t hidden_size);
+// Where the results of a batch go that are after its first `sequences`.
+EncodeOutput output_after(const EncodeOutput& output, const PackedBatch& batch, int64_t sequences,
+                          const Geometry& geometry);
 
 class BatchParts {
  public:

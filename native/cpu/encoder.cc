@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "cpu/top_logits.h"
 #include "cpu/work_split.h"
 
 namespace fusebert::cpu {
@@ -19,6 +20,12 @@ constexpr int64_t kWidestPanel = 32;
 // Rows an odd number of cache lines apart spread over all sets of a cache; powers of two would
 // put the rows of a tile into the same one.
 int64_t row_stride(int64_t columns) { return round_up(columns, kWidestPanel) + kCacheLineFloats; }
+
+// Logits are made of as many rows at a time as fit here, so that those of a large vocabulary stay
+// in a cache until they have been looked through; but of so many rows at least that reading the
+// weights pays.
+constexpr int64_t kLogitFloats = int64_t{1} << 20;
+constexpr int64_t kLeastLogitRows = 32;
 
 Epilogue epilogue_of(Activation activation) {
   switch (activation) {
@@ -45,20 +52,31 @@ Result<std::unique_ptr<Encoder>> Encoder::create(const Geometry& geometry, const
 
 Status Encoder::plan(int64_t max_tokens) {
   const int64_t hidden = geometry_.hidden_size;
-  const std::pair<Matrix*, int64_t> matrices[] = {{&hidden_, hidden},
-                                                  {&query_key_value_, 3 * hidden},
-                                                  {&context_, hidden},
-                                                  {&projection_, hidden},
-                                                  {&intermediate_, geometry_.intermediate_size}};
+  struct Plan {
+    Matrix* matrix;
+    int64_t rows, columns;
+  };
+  const int64_t outputs = geometry_.head.has_value() ? geometry_.head->outputs : 0;
+  if (outputs > 0) {
+    const int64_t rows = std::max(kLogitFloats / row_stride(outputs), kLeastLogitRows);
+    logit_rows_ = std::min(rows, max_tokens);
+    head_rows_.reserve(static_cast<size_t>(max_tokens));
+  }
+  const Plan matrices[] = {{&hidden_, max_tokens, hidden},
+                           {&query_key_value_, max_tokens, 3 * hidden},
+                           {&context_, max_tokens, hidden},
+                           {&projection_, max_tokens, hidden},
+                           {&intermediate_, max_tokens, geometry_.intermediate_size},
+                           {&logits_, logit_rows_, outputs}};
   int64_t floats = 0;
-  for (const auto& [matrix, columns] : matrices) floats += max_tokens * row_stride(columns);
+  for (const Plan& each : matrices) floats += each.rows * row_stride(each.columns);
   auto memory = AlignedBuffer::allocate(floats);
   if (!memory.ok()) return memory.status();
   memory_ = std::move(memory.value());
   float* next = memory_.data();
-  for (const auto& [matrix, columns] : matrices) {
-    *matrix = {next, row_stride(columns)};
-    next += max_tokens * matrix->stride;
+  for (const Plan& each : matrices) {
+    *each.matrix = {next, row_stride(each.columns)};
+    next += each.rows * each.matrix->stride;
   }
   scratch_floats_ = round_up(
       kernels_.attention_scratch_floats(geometry_.max_position_embeddings, geometry_.head_dim()),
@@ -105,6 +123,10 @@ Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
   if (output.pooled != nullptr) write_pooled(batch, output);
   if (output.pooler_output != nullptr) {
     write_pooler_output(batch, output.pooler_output, cancelled);
+    if (cancelled.load(std::memory_order_relaxed)) return aborted;
+  }
+  if (output.wants_head()) {
+    write_head(batch, output, cancelled);
     if (cancelled.load(std::memory_order_relaxed)) return aborted;
   }
   return Status();
@@ -245,6 +267,70 @@ void Encoder::write_pooler_output(const PackedBatch& batch, float* out,
   for (int64_t i = 0; i < rows; ++i) {
     std::copy_n(projection_.row(i), hidden, out + i * hidden);
   }
+}
+
+// The hidden states that the head is for, gathered where they do not lie together already.
+Matrix Encoder::head_inputs(const PackedBatch& batch, int32_t token, int64_t& rows) {
+  const Head& head = *geometry_.head;
+  if (head.rows == HeadRows::kAll && token == kEveryToken) {
+    rows = batch.total_tokens();
+    return hidden_;
+  }
+  list_head_rows(head, batch, token, head_rows_);
+  rows = static_cast<int64_t>(head_rows_.size());
+  if (rows == 0) return context_;
+  parallel_ranges(rows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      std::copy_n(hidden_.row(head_rows_[static_cast<size_t>(row)]), geometry_.hidden_size,
+                  context_.row(row));
+    }
+  });
+  return context_;
+}
+
+// context_ and projection_ are free.
+void Encoder::write_head(const PackedBatch& batch, const EncodeOutput& output,
+                         const std::atomic<bool>& cancelled) {
+  const Head& head = *geometry_.head;
+  const HeadWeights& w = weights_.head;
+  int64_t rows = 0;
+  Matrix x = head_inputs(batch, output.head_token, rows);
+  if (rows == 0) return;
+  if (head.dense != HeadDense::kNone) {
+    const Epilogue epilogue =
+        head.dense == HeadDense::kTanh ? Epilogue::kTanh : epilogue_of(geometry_.hidden_act);
+    multiply(w.dense, x, rows, epilogue, Matrix(), projection_, cancelled);
+    x = projection_;
+  }
+  if (cancelled.load(std::memory_order_relaxed)) return;
+  if (head.layer_norm) {
+    normalize(w.norm, x, projection_, rows);
+    x = projection_;
+  }
+  for (int64_t first = 0; first < rows; first += logit_rows_) {
+    const int64_t count = std::min(logit_rows_, rows - first);
+    multiply(w.output, {x.row(first), x.stride}, count, Epilogue::kNone, Matrix(), logits_,
+             cancelled);
+    if (cancelled.load(std::memory_order_relaxed)) return;
+    write_logits(first, count, output);
+  }
+}
+
+// What is in logits_, which are those of rows from `first_row` on.
+void Encoder::write_logits(int64_t first_row, int64_t rows, const EncodeOutput& output) {
+  const int64_t outputs = geometry_.head->outputs;
+  parallel_ranges(rows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* logits = logits_.row(i);
+      const int64_t row = first_row + i;
+      if (output.logits != nullptr) std::copy_n(logits, outputs, output.logits + row * outputs);
+      if (output.top.count == 0) continue;
+      const int64_t at = row * output.top.count;
+      find_top_logits(logits, outputs, output.top.count, output.top.columns + at,
+                      output.top.values + at);
+      output.top.log_sum_exp[row] = log_sum_exp(logits, outputs, output.top.values[at]);
+    }
+  });
 }
 
 }  // namespace fusebert::cpu

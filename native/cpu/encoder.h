@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "backend/backend.h"
 #include "core/packed_batch.h"
@@ -61,6 +62,10 @@ class Encoder {
   void write_pooled(const PackedBatch& batch, const EncodeOutput& output);
   void write_pooler_output(const PackedBatch& batch, float* out,
                            const std::atomic<bool>& cancelled);
+  void write_head(const PackedBatch& batch, const EncodeOutput& output,
+                  const std::atomic<bool>& cancelled);
+  Matrix head_inputs(const PackedBatch& batch, int32_t token, int64_t& rows);
+  void write_logits(int64_t first_row, int64_t rows, const EncodeOutput& output);
 
   // task(unit, thread) for every unit of [0, units), on all threads, without an allocation.
   template <class Task>
@@ -84,6 +89,9 @@ class Encoder {
   Matrix context_;          // [max_tokens, hidden_size]
   Matrix projection_;       // [max_tokens, hidden_size]
   Matrix intermediate_;     // [max_tokens, intermediate_size]
+  Matrix logits_;           // [logit_rows_, head.outputs]; of as many rows at a time
+  int64_t logit_rows_ = 0;
+  std::vector<int32_t> head_rows_;  // room for [max_tokens]
 };
 
 }  // namespace fusebert::cpu

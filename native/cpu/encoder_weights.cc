@@ -46,6 +46,14 @@ LayerNorm place_norm(Arena& arena, int64_t columns) {
   return norm;
 }
 
+HeadWeights place_head(Arena& arena, const Head& head, int64_t hidden, int64_t panel_width) {
+  HeadWeights w;
+  if (head.dense != HeadDense::kNone) w.dense = place_linear(arena, hidden, hidden, panel_width);
+  if (head.layer_norm) w.norm = place_norm(arena, hidden);
+  w.output = place_linear(arena, hidden, head.outputs, panel_width);
+  return w;
+}
+
 EncoderWeights place(Arena& arena, const Geometry& g, int64_t panel_width) {
   const int64_t hidden = g.hidden_size;
   EncoderWeights w;
@@ -64,6 +72,7 @@ EncoderWeights place(Arena& arena, const Geometry& g, int64_t panel_width) {
     w.layers.push_back(layer);
   }
   if (g.has_pooler) w.pooler = place_linear(arena, hidden, hidden, panel_width);
+  if (g.head.has_value()) w.head = place_head(arena, *g.head, hidden, panel_width);
   return w;
 }
 
@@ -90,12 +99,23 @@ class Loader {
 
   // The tensors <name>.weight, one below the other, each with an equal share of the outputs.
   Status linear(const std::vector<std::string>& names, const Linear& linear) {
-    const int64_t share = linear.outputs / static_cast<int64_t>(names.size());
+    std::vector<std::string> weights, biases;
+    for (const std::string& name : names) {
+      weights.push_back(name + ".weight");
+      biases.push_back(name + ".bias");
+    }
+    return stack(weights, biases, linear);
+  }
+
+  // The same of tensors by their whole names.
+  Status stack(const std::vector<std::string>& weights, const std::vector<std::string>& biases,
+               const Linear& linear) {
+    const int64_t share = linear.outputs / static_cast<int64_t>(weights.size());
     const int64_t width = kernels_.gemm_panel_width;
     std::fill(linear.bias, linear.bias + linear.panel_count * width, 0.0f);
-    for (size_t i = 0; i < names.size(); ++i) {
-      FUSEBERT_RETURN_IF_ERROR(table_.copy_rows(names[i] + ".bias", 0, 1,
-                                                linear.bias + static_cast<int64_t>(i) * share));
+    for (size_t i = 0; i < biases.size(); ++i) {
+      FUSEBERT_RETURN_IF_ERROR(
+          table_.copy_rows(biases[i], 0, 1, linear.bias + static_cast<int64_t>(i) * share));
     }
     const int64_t parts = pool_.size();
     return on_all_threads([&, parts](int64_t part) -> Status {
@@ -103,7 +123,7 @@ class Loader {
       if (!rows.ok()) return rows.status();
       const int64_t end = linear.panel_count * (part + 1) / parts;
       for (int64_t panel = linear.panel_count * part / parts; panel < end; ++panel) {
-        FUSEBERT_RETURN_IF_ERROR(pack(names, share, linear, panel, rows.value().data()));
+        FUSEBERT_RETURN_IF_ERROR(pack(weights, share, linear, panel, rows.value().data()));
       }
       return Status();
     });
@@ -119,7 +139,7 @@ class Loader {
     for (int64_t row = begin; row < end;) {
       const int64_t tensor = row / share;
       const int64_t count = std::min(end, (tensor + 1) * share) - row;
-      FUSEBERT_RETURN_IF_ERROR(table_.copy_rows(names[static_cast<size_t>(tensor)] + ".weight",
+      FUSEBERT_RETURN_IF_ERROR(table_.copy_rows(names[static_cast<size_t>(tensor)],
                                                 row - tensor * share, count,
                                                 rows + (row - begin) * linear.inputs));
       row += count;
@@ -147,6 +167,14 @@ class Loader {
   ThreadPool& pool_;
 };
 
+Status fill_head(Loader& load, const Head& head, const HeadWeights& w) {
+  if (head.dense != HeadDense::kNone) {
+    FUSEBERT_RETURN_IF_ERROR(load.linear({"head.dense"}, w.dense));
+  }
+  if (head.layer_norm) FUSEBERT_RETURN_IF_ERROR(load.norm("head.LayerNorm", w.norm));
+  return load.stack({head.output_weight()}, {"head.output.bias"}, w.output);
+}
+
 Status fill(Loader& load, const Geometry& g, const EncoderWeights& w) {
   const std::string table = "embeddings.";
   FUSEBERT_RETURN_IF_ERROR(load.matrix(table + "word_embeddings.weight", g.vocab_size,
@@ -170,7 +198,8 @@ Status fill(Loader& load, const Geometry& g, const EncoderWeights& w) {
     FUSEBERT_RETURN_IF_ERROR(load.linear({name + "output.dense"}, layer.output));
     FUSEBERT_RETURN_IF_ERROR(load.norm(name + "output.LayerNorm", layer.output_norm));
   }
-  return g.has_pooler ? load.linear({"pooler.dense"}, w.pooler) : Status();
+  if (g.has_pooler) FUSEBERT_RETURN_IF_ERROR(load.linear({"pooler.dense"}, w.pooler));
+  return g.head.has_value() ? fill_head(load, *g.head, w.head) : Status();
 }
 
 }  // namespace

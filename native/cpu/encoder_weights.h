@@ -37,6 +37,13 @@ struct LayerWeights {
   LayerNorm output_norm;
 };
 
+// Of model/head.h; inputs = 0 for what the head is without.
+struct HeadWeights {
+  Linear dense;
+  LayerNorm norm;
+  Linear output;  // with panels of its own even where it is the word embeddings
+};
+
 struct EncoderWeights {
   float* word_embeddings = nullptr;        // [vocab_size, hidden_size]
   float* position_embeddings = nullptr;    // [max_position_embeddings, hidden_size]
@@ -44,6 +51,7 @@ struct EncoderWeights {
   LayerNorm embedding_norm;
   std::vector<LayerWeights> layers;
   Linear pooler;  // inputs = 0 when the geometry has none
+  HeadWeights head;
 
   AlignedBuffer memory;  // what all of the above points into
 

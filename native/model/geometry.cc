@@ -37,7 +37,10 @@ Status validate(const Geometry& g) {
   if (!std::isfinite(g.layer_norm_eps) || g.layer_norm_eps < 0) {
     return Status(StatusCode::kConfig, "Expected a number ≥ 0 for layer_norm_eps.");
   }
-  return Status();
+  if (!g.head.has_value()) return Status();
+  const int64_t least = g.head->tied ? g.vocab_size : 1;
+  const int64_t most = g.head->tied ? g.vocab_size : kMaxVocabSize;
+  return check_range("the head's outputs", g.head->outputs, least, most);
 }
 
 }  // namespace fusebert

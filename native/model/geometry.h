@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/status.h"
+#include "model/head.h"
 
 namespace fusebert {
 
@@ -25,6 +27,7 @@ struct Geometry {
   float layer_norm_eps = 1e-12f;
   Activation hidden_act = Activation::kGelu;
   bool has_pooler = false;  // pooler.dense.{weight,bias} are in the checkpoint
+  std::optional<Head> head;  // null: nothing stands on the encoder
 
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
 };
@@ -39,8 +42,8 @@ inline constexpr int64_t kMaxTypeVocabSize = 1024;
 inline constexpr int64_t kMinHeadDim = 16;
 inline constexpr int64_t kMaxHeadDim = 128;
 
-// kConfig when a number is outside its bounds, heads do not divide hidden_size, or head_dim is
-// not in [16, 128].
+// kConfig when a number is outside its bounds, heads do not divide hidden_size, head_dim is not in
+// [16, 128], or a tied head's outputs are not the vocabulary.
 Status validate(const Geometry& geometry);
 
 }  // namespace fusebert

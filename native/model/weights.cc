@@ -217,6 +217,11 @@ std::vector<TensorRequirement> required_tensors(const Geometry& g) {
     layer_norm(layer + "output.LayerNorm");
   }
   if (g.has_pooler) linear("pooler.dense", hidden, hidden);
+  if (!g.head.has_value()) return list;
+  if (g.head->dense != HeadDense::kNone) linear("head.dense", hidden, hidden);
+  if (g.head->layer_norm) layer_norm("head.LayerNorm");
+  if (!g.head->tied) list.push_back({"head.output.weight", {g.head->outputs, hidden}});
+  list.push_back({"head.output.bias", {g.head->outputs}});
   return list;
 }
 

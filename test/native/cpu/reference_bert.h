@@ -65,12 +65,36 @@ class ReferenceBert {
     return y;
   }
 
+  // What the geometry's head makes of these rows of the last hidden states, [rows][outputs].
+  Rows logits(Rows x) const {
+    const Head& head = *geometry_.head;
+    if (head.dense != HeadDense::kNone) {
+      x = linear(x, "head.dense");
+      for (std::vector<double>& row : x) {
+        for (double& value : row) {
+          value = rounding_(head.dense == HeadDense::kTanh
+                                ? std::tanh(value)
+                                : reference_activation(geometry_.hidden_act, value));
+        }
+      }
+    }
+    if (head.layer_norm) normalize(x, "head.LayerNorm");
+    x = linear(x, head.output_weight(), "head.output.bias");
+    round(x);
+    return x;
+  }
+
  private:
   const std::vector<float>& tensor(const std::string& name) const { return tensors_.at(name); }
 
   Rows linear(const Rows& x, const std::string& name) const {
-    const auto& weight = tensor(name + ".weight");
-    const auto& bias = tensor(name + ".bias");
+    return linear(x, name + ".weight", name + ".bias");
+  }
+
+  Rows linear(const Rows& x, const std::string& weight_name, const std::string& bias_name) const {
+    if (x.empty()) return {};
+    const auto& weight = tensor(weight_name);
+    const auto& bias = tensor(bias_name);
     Rows y(x.size(), std::vector<double>(bias.size()));
     const size_t inputs = x[0].size();
     for (size_t t = 0; t < x.size(); ++t) {
