@@ -9,8 +9,10 @@ export const KERNEL_TESTS = {
   embeddings: { label: '`embeddings`', suites: ['Embeddings'] },
   layer_norm: { label: '`layer_norm`', suites: ['LayerNorm'] },
   pooling: { label: '`pooling`', suites: ['Pooling', 'Rows'] },
+  logits: { label: '`logits`', suites: ['Logits'] },
+  top_k: { label: '`top_k`', suites: ['TopK'] },
   convert: { label: '`convert`', suites: ['Convert'] },
-  encoder: { label: 'the whole encoder', suites: ['CudaBackend', 'DeviceEncoder'] },
+  encoder: { label: 'the whole encoder', suites: ['CudaBackend', 'CudaHead', 'DeviceEncoder'] },
   typescript: { label: 'the whole encoder, from TypeScript', suites: [] },
 }
 export const KERNELS = Object.keys(KERNEL_TESTS)

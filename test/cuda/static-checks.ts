@@ -31,7 +31,7 @@ export interface Kernel {
 
 const FIRST_WITH_ASYNC_COPIES = 80
 
-const usesTensorCores = ({ name }: Kernel): boolean => /^(gemm|attention)_/.test(name)
+const usesTensorCores = ({ name }: Kernel): boolean => /^(gemm|attention|logits)_/.test(name)
 
 function problems(kernel: Kernel, rules: [wrong: boolean, message: string][]): string[] {
   const { name, type, architecture } = kernel

@@ -22,6 +22,16 @@ std::int64_t tiles_of(std::int64_t rows, std::int64_t columns, const GemmTileSha
 
 }  // namespace
 
+GemmTileShape gemm_launch_shape(GemmTile tile, int architecture) {
+  return gemm_tile_shape(tile, image_architecture(architecture));
+}
+
+LaunchShape gemm_launch(const GemmTileShape& shape, std::int64_t most_rows, std::int64_t columns) {
+  return {.blocks = static_cast<unsigned>(tiles_of(most_rows, columns, shape)),
+          .threads = static_cast<unsigned>(shape.threads()),
+          .shared_bytes = static_cast<unsigned>(shape.shared_bytes())};
+}
+
 const char* gemm_kernel(GemmTile tile) { return kKernels[static_cast<std::size_t>(tile)]; }
 
 GemmTile choose_gemm_tile(std::int64_t rows, std::int64_t columns, int multiprocessors) {
@@ -44,7 +54,7 @@ GemmTile choose_gemm_tile(std::int64_t rows, std::int64_t columns, int multiproc
 Result<GemmKernels> GemmKernels::load(const Module& module, int architecture) {
   GemmKernels gemm;
   for (std::size_t i = 0; i < kGemmTiles; ++i) {
-    const GemmTileShape shape = gemm_tile_shape(kTiles[i], image_architecture(architecture));
+    const GemmTileShape shape = gemm_launch_shape(kTiles[i], architecture);
     auto kernel =
         Kernel::find(module, kKernels[i], static_cast<unsigned>(shape.shared_bytes()));
     if (!kernel.ok()) return kernel.status();
@@ -57,12 +67,8 @@ Result<GemmKernels> GemmKernels::load(const Module& module, int architecture) {
 Status GemmKernels::launch(const Stream& stream, GemmTile tile, std::int64_t most_rows,
                            const GemmParams& params) const {
   const auto index = static_cast<std::size_t>(tile);
-  const GemmTileShape& shape = shapes_[index];
-  const LaunchShape launch{
-      .blocks = static_cast<unsigned>(tiles_of(most_rows, params.columns, shape)),
-      .threads = static_cast<unsigned>(shape.threads()),
-      .shared_bytes = static_cast<unsigned>(shape.shared_bytes())};
-  return kernels_[index].launch(stream, launch, params);
+  return kernels_[index].launch(stream, gemm_launch(shapes_[index], most_rows, params.columns),
+                                params);
 }
 
 }  // namespace fusebert::cuda

@@ -10,6 +10,11 @@
 
 namespace fusebert::cuda {
 
+// A tile's shape in the images that a device of this architecture runs.
+GemmTileShape gemm_launch_shape(GemmTile tile, int architecture);
+// The launch that makes a product [most_rows, columns] in tiles of a shape.
+LaunchShape gemm_launch(const GemmTileShape& shape, std::int64_t most_rows, std::int64_t columns);
+
 // The kernel that makes tiles of a size: "gemm_large".
 const char* gemm_kernel(GemmTile tile);
 
