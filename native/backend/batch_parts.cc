@@ -52,11 +52,26 @@ Status BatchParts::check(const EncodeOutput& output) const {
                                                   std::to_string(output.top.count) + ".");
 }
 
-int64_t BatchParts::part_end(const PackedBatch& batch, int64_t begin) const {
+int64_t BatchParts::logits_of(const PackedBatch& batch, const EncodeOutput& output,
+                              int64_t sequence) const {
+  if (!output.wants_head()) return 0;
+  const auto boundaries = batch.cu_seqlens.subspan(static_cast<size_t>(sequence), 2);
+  const auto token = static_cast<size_t>(boundaries[0]);
+  const auto tokens = static_cast<size_t>(boundaries[1] - boundaries[0]);
+  const PackedBatch alone{batch.input_ids.subspan(token, tokens),
+                          batch.token_type_ids.subspan(token, tokens), boundaries};
+  return count_head_rows(*geometry_.head, alone, output.head_token) * geometry_.head->outputs;
+}
+
+int64_t BatchParts::part_end(const PackedBatch& batch, const EncodeOutput& output,
+                             int64_t begin) const {
   const int64_t first = batch.cu_seqlens[static_cast<size_t>(begin)];
+  int64_t logits = logits_of(batch, output, begin);
   int64_t end = begin + 1;
   while (end < batch.batch_size() &&
          batch.cu_seqlens[static_cast<size_t>(end) + 1] - first <= max_tokens_) {
+    logits += logits_of(batch, output, end);
+    if (logits > max_logits_) break;
     ++end;
   }
   return end;

@@ -22,9 +22,10 @@ EncodeOutput output_after(const EncodeOutput& output, const PackedBatch& batch, 
 
 class BatchParts {
  public:
-  // Of at most max_tokens tokens each; no sequence is longer.
-  BatchParts(int64_t max_tokens, const Geometry& geometry)
-      : max_tokens_(max_tokens), geometry_(geometry) {}
+  // Of at most max_tokens tokens each; no sequence is longer. And of at most max_logits logits, but
+  // for a sequence that has more by itself.
+  BatchParts(int64_t max_tokens, const Geometry& geometry, int64_t max_logits = INT64_MAX)
+      : max_tokens_(max_tokens), max_logits_(max_logits), geometry_(geometry) {}
 
   // run(part, its outputs) for one part after the other, until one fails or `cancelled` is set.
   // kInvalidArgument when the output is one that a model of this geometry does not have.
@@ -36,7 +37,7 @@ class BatchParts {
       if (cancelled.load(std::memory_order_relaxed)) {
         return Status(StatusCode::kAborted, "The request was cancelled.");
       }
-      const int64_t end = part_end(batch, begin);
+      const int64_t end = part_end(batch, output, begin);
       EncodeOutput out = output;
       const auto part = cut(batch, begin, end, out);
       if (!part.ok()) return part.status();
@@ -48,12 +49,13 @@ class BatchParts {
 
  private:
   Status check(const EncodeOutput& output) const;
-  int64_t part_end(const PackedBatch& batch, int64_t begin) const;
+  int64_t part_end(const PackedBatch& batch, const EncodeOutput& output, int64_t begin) const;
+  int64_t logits_of(const PackedBatch& batch, const EncodeOutput& output, int64_t sequence) const;
   // Sequences [begin, end); moves `output` on to what belongs to them.
   Result<PackedBatch> cut(const PackedBatch& batch, int64_t begin, int64_t end,
                           EncodeOutput& output);
 
-  int64_t max_tokens_;
+  int64_t max_tokens_, max_logits_;
   Geometry geometry_;
   std::vector<int32_t> cu_seqlens_;  // a part's, from zero
 };

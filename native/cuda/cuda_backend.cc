@@ -22,6 +22,10 @@ namespace {
 // workspace of a BERT-Base takes about 15 KiB a token.
 constexpr std::int64_t kDefaultMaxBatchTokens = 16384;
 
+// Of a part: 128 MiB, twice on the device and twice on the host; the logits of more than 500 tokens
+// and a vocabulary of 65,536.
+constexpr std::int64_t kMaxLogits = std::int64_t{1} << 25;
+
 class CudaBackend final : public Backend {
  public:
   CudaBackend(ContextPointer context, const Geometry& geometry, std::int64_t max_device_bytes)
@@ -122,7 +126,7 @@ Status CudaBackend::plan() {
   if (!encoder.ok()) return encoder.status();
   encoder_ = std::move(encoder.value());
   max_tokens_ = tokens;
-  parts_.emplace(tokens, geometry_);
+  parts_.emplace(tokens, geometry_, kMaxLogits);
   return Status();
 }
 
@@ -175,11 +179,23 @@ Status CudaBackend::settle(const Status& failure) {
   return context_->examine(drained.ok() || device_failed ? failure : drained);
 }
 
-// Sequences [first, last) of a batch, for nothing but how they end.
+// Sequences [first, last) of a batch, for nothing but how they end: what goes through a head does
+// again, and its largest logits are dropped.
 Status CudaBackend::run_alone(const Submitted& of, std::int64_t first, std::int64_t last) {
-  std::vector<std::int32_t> cu_seqlens;
-  Submitted again(sequences_of(of.batch, first, last, cu_seqlens), EncodeOutput(),
-                  of.progress.cancelled);
+  std::vector<std::int32_t> cu_seqlens, columns;
+  std::vector<float> values, log_sum_exp;
+  const PackedBatch batch = sequences_of(of.batch, first, last, cu_seqlens);
+  EncodeOutput output;
+  if (of.output.wants_head()) {
+    output.head_token = of.output.head_token;
+    const auto rows = static_cast<std::size_t>(
+        count_head_rows(*geometry_.head, batch, output.head_token));
+    columns.resize(rows);
+    values.resize(rows);
+    log_sum_exp.resize(rows);
+    output.top = {1, columns.data(), values.data(), log_sum_exp.data()};
+  }
+  Submitted again(batch, output, of.progress.cancelled);
   begin(again);
   finish(again);
   return again.progress.status;

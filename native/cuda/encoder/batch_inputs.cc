@@ -17,8 +17,8 @@ constexpr std::size_t round_up(std::size_t value, std::size_t step) {
 
 }  // namespace
 
-// For batches of up to so many tokens; returns the bytes of all. A batch has no more sequences, and
-// no more of attention's items, than tokens.
+// For batches of up to so many tokens; returns the bytes of all. A batch has no more sequences, no
+// more of attention's items, and no more rows for a head, than tokens.
 std::size_t BatchInputs::lay_out(std::int64_t tokens) {
   const std::size_t room = round_up(static_cast<std::size_t>(tokens) + 1, kTokenStep);
   const std::size_t bytes = room * sizeof(std::int32_t);
@@ -27,7 +27,8 @@ std::size_t BatchInputs::lay_out(std::int64_t tokens) {
   positions_ = ids_ + bytes;
   types_ = positions_ + bytes;
   items_ = types_ + bytes;
-  return items_ + room * sizeof(AttentionItem);
+  head_rows_ = items_ + room * sizeof(AttentionItem);
+  return head_rows_ + bytes;
 }
 
 Result<BatchInputs> BatchInputs::create(const ContextPointer& context, std::int64_t max_tokens,
@@ -46,25 +47,29 @@ Result<BatchInputs> BatchInputs::create(const ContextPointer& context, std::int6
   return inputs;
 }
 
-void BatchInputs::pack(const PackedBatch& batch) {
+void BatchInputs::pack(const PackedBatch& batch, std::span<const std::int32_t> head_rows) {
   const auto tokens = static_cast<std::size_t>(batch.total_tokens());
   cut_attention(batch.cu_seqlens, heads_, head_dim_, cut_);
   shape_ = {.tokens = token_bucket(batch.total_tokens()),
             .short_blocks = block_bucket(cut_.short_blocks()),
             .long_blocks = block_bucket(cut_.long_blocks)};
-  bytes_ = lay_out(shape_.tokens);
+  lay_out(shape_.tokens);
+  bytes_ = head_rows_ + head_rows.size_bytes();  // the last array, and seldom there
   auto* host = static_cast<std::byte*>(host_.get());
   const auto put = [&](std::size_t offset, const auto* values, std::size_t count) {
+    if (count == 0) return;
     std::memcpy(host + offset, values, count * sizeof *values);
   };
   const std::int32_t header[] = {static_cast<std::int32_t>(tokens),
-                                 static_cast<std::int32_t>(batch.batch_size()), kNoPlace};
-  put(0, header, 3);
+                                 static_cast<std::int32_t>(batch.batch_size()), kNoPlace,
+                                 static_cast<std::int32_t>(head_rows.size())};
+  put(0, header, 4);
   put(kPlanOffset, &cut_.plan, 1);
   put(cu_seqlens_, batch.cu_seqlens.data(), batch.cu_seqlens.size());
   put(ids_, batch.input_ids.data(), tokens);
   put(types_, batch.token_type_ids.data(), tokens);
   put(items_, cut_.items.data(), cut_.items.size());
+  put(head_rows_, head_rows.data(), head_rows.size());
   auto* positions = reinterpret_cast<std::int32_t*>(host + positions_);
   for (std::size_t i = 0; i + 1 < batch.cu_seqlens.size(); ++i) {
     const std::int32_t length = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/packed_batch.h"
 #include "core/status.h"
@@ -18,8 +19,9 @@ class BatchInputs {
   static Result<BatchInputs> create(const ContextPointer& context, std::int64_t max_tokens,
                                     int heads, int head_dim, const BudgetPointer& budget);
 
-  // Gathers; the batch may go. An earlier upload must be over.
-  void pack(const PackedBatch& batch);
+  // Gathers; the batch may go. An earlier upload must be over. `head_rows`: tokens that a head is
+  // for, when it is not for the first of each sequence or for all.
+  void pack(const PackedBatch& batch, std::span<const std::int32_t> head_rows = {});
   // Queues the copy of what was packed.
   Status upload(const Stream& stream) const;
 
@@ -31,12 +33,16 @@ class BatchInputs {
   const std::int32_t* sequences() const { return at<std::int32_t>(sizeof(std::int32_t)); }
   // The least place at which activations were not finite; kNoPlace when all were.
   std::int32_t* overflow() const { return at<std::int32_t>(2 * sizeof(std::int32_t)); }
+  const std::int32_t* head_row_count() const {
+    return at<std::int32_t>(3 * sizeof(std::int32_t));
+  }
   const AttentionPlan* plan() const { return at<AttentionPlan>(kPlanOffset); }
   const std::int32_t* cu_seqlens() const { return at<std::int32_t>(cu_seqlens_); }
   const std::int32_t* ids() const { return at<std::int32_t>(ids_); }
   const std::int32_t* positions() const { return at<std::int32_t>(positions_); }
   const std::int32_t* types() const { return at<std::int32_t>(types_); }
   const AttentionItem* items() const { return at<AttentionItem>(items_); }
+  const std::int32_t* head_rows() const { return at<std::int32_t>(head_rows_); }
 
   static constexpr std::int32_t kNoPlace = INT32_MAX;
 
@@ -56,7 +62,7 @@ class BatchInputs {
   BatchShape shape_;
   std::size_t bytes_ = 0;
   // Offsets in bytes, the same on both sides.
-  std::size_t cu_seqlens_ = 0, ids_ = 0, positions_ = 0, types_ = 0, items_ = 0;
+  std::size_t cu_seqlens_ = 0, ids_ = 0, positions_ = 0, types_ = 0, items_ = 0, head_rows_ = 0;
 };
 
 }  // namespace fusebert::cuda

@@ -63,9 +63,16 @@ Status DeviceEncoder::write_outputs(const PartSlot& slot) const {
                                                    output.pooling, output.normalize,
                                                    slot.pooled()));
   }
-  if (output.pooler_output == nullptr) return Status();
-  return forward_.write_pooler_output(compute_, slot.inputs(), slot.sequences(),
-                                      slot.pooler_output());
+  if (output.pooler_output != nullptr) {
+    FUSEBERT_RETURN_IF_ERROR(forward_.write_pooler_output(
+        compute_, slot.inputs(), slot.sequences(), slot.pooler_output()));
+  }
+  if (!output.wants_head()) return Status();
+  const Forward::ChosenRows rows = slot.head_rows();
+  if (rows.most == 0) return Status();
+  FUSEBERT_RETURN_IF_ERROR(forward_.write_logits(compute_, slot.inputs(), rows, slot.logits()));
+  if (output.top.count == 0) return Status();
+  return forward_.write_top_logits(compute_, rows, slot.logits(), slot.top());
 }
 
 // The slot's buffers are free on the device too once its last part was delivered: whatever read or

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cuda/kernels/convert/convert_params.h"
+#include "cuda/kernels/logits/logits.h"
 
 namespace fusebert::cuda {
 namespace {
@@ -56,11 +57,28 @@ DeviceNorm place_norm(Arena& arena, std::int64_t columns) {
   return norm;
 }
 
+DeviceHead place_head(Arena& arena, const Head& head, std::int64_t hidden, const void* words) {
+  DeviceHead w;
+  if (head.dense != HeadDense::kNone) w.dense = place_linear(arena, hidden, hidden);
+  if (head.layer_norm) w.norm = place_norm(arena, hidden);
+  const std::int64_t outputs = padded_outputs(head.outputs);
+  if (!head.tied) {
+    w.output = place_linear(arena, outputs, hidden);
+    return w;
+  }
+  w.output.outputs = static_cast<std::int32_t>(outputs);
+  w.output.inputs = static_cast<std::int32_t>(hidden);
+  w.output.weight = words;
+  w.output.bias = arena.take<float>(outputs * kFloatBytes);
+  return w;
+}
+
 DeviceWeights place(Arena& arena, const Geometry& g) {
   const std::int64_t hidden = g.hidden_size;
   const std::int64_t heads = g.num_attention_heads * padded_head_dim(g.head_dim());
   DeviceWeights w;
-  w.word_embeddings = arena.take(g.vocab_size * hidden * kElementBytes);
+  // Padded as logits of them would be.
+  w.word_embeddings = arena.take(padded_outputs(g.vocab_size) * hidden * kElementBytes);
   w.position_embeddings = arena.take(g.max_position_embeddings * hidden * kElementBytes);
   w.token_type_embeddings = arena.take(g.type_vocab_size * hidden * kElementBytes);
   w.embedding_norm = place_norm(arena, hidden);
@@ -75,6 +93,7 @@ DeviceWeights place(Arena& arena, const Geometry& g) {
     w.layers.push_back(layer);
   }
   if (g.has_pooler) w.pooler = place_linear(arena, hidden, hidden);
+  if (g.head.has_value()) w.head = place_head(arena, *g.head, hidden, w.word_embeddings);
   return w;
 }
 
@@ -252,8 +271,11 @@ class Filler {
     for (std::size_t i = 0; i < w.layers.size(); ++i) {
       FUSEBERT_RETURN_IF_ERROR(layer("encoder.layer." + std::to_string(i) + ".", w.layers[i]));
     }
-    if (!g_.has_pooler) return Status();
-    return linear("pooler.dense", w.pooler, g_.hidden_size, g_.hidden_size, Spread(), Spread());
+    if (g_.has_pooler) {
+      FUSEBERT_RETURN_IF_ERROR(linear("pooler.dense", w.pooler, g_.hidden_size, g_.hidden_size,
+                                      Spread(), Spread()));
+    }
+    return g_.head.has_value() ? head(*g_.head, w.head) : Status();
   }
 
  private:
@@ -278,6 +300,18 @@ class Filler {
     FUSEBERT_RETURN_IF_ERROR(linear(name + "output.dense", layer.output, g_.hidden_size,
                                     g_.intermediate_size, Spread(), Spread()));
     return norm(name + "output.LayerNorm", layer.output_norm);
+  }
+
+  Status head(const Head& head, const DeviceHead& w) {
+    if (head.dense != HeadDense::kNone) {
+      FUSEBERT_RETURN_IF_ERROR(linear("head.dense", w.dense, g_.hidden_size, g_.hidden_size,
+                                      Spread(), Spread()));
+    }
+    if (head.layer_norm) FUSEBERT_RETURN_IF_ERROR(norm("head.LayerNorm", w.norm));
+    if (!head.tied) {
+      FUSEBERT_RETURN_IF_ERROR(matrix(head.output_weight(), head.outputs, w.output.weight));
+    }
+    return floats("head.output.bias", head.outputs, w.output.bias, Spread());
   }
 
   Status matrix(const std::string& name, std::int64_t rows, const void* memory) {

@@ -3,7 +3,8 @@
 //
 // Heads are padded with zeros to the head_dim that attention's kernels have, and the intermediate
 // size to whole vectors. That changes no result: padded queries and keys add nothing to scores,
-// padded values and intermediate numbers, which all activations leave zero, meet zero weights.
+// padded values and intermediate numbers, which all activations leave zero, meet zero weights. The
+// outputs of a head are padded too; nobody reads the padded logits.
 #pragma once
 
 #include <cstdint>
@@ -44,13 +45,22 @@ struct DeviceLayer {
 // The intermediate size with its padding.
 std::int64_t padded_intermediate_size(const Geometry& geometry);
 
+// Of model/head.h.
+struct DeviceHead {
+  DeviceLinear dense;  // outputs = 0 when the head has none
+  DeviceNorm norm;     // null when the head has none
+  // Outputs padded to padded_outputs(); the weight may be the word embeddings' own memory.
+  DeviceLinear output;
+};
+
 struct DeviceWeights {
-  const void* word_embeddings = nullptr;        // [vocab_size, hidden_size]
+  const void* word_embeddings = nullptr;        // [vocab_size, hidden_size], then padding
   const void* position_embeddings = nullptr;    // [max_position_embeddings, hidden_size]
   const void* token_type_embeddings = nullptr;  // [type_vocab_size, hidden_size]
   DeviceNorm embedding_norm;
   std::vector<DeviceLayer> layers;
   DeviceLinear pooler;  // outputs = 0 when the geometry has none
+  DeviceHead head;      // where the geometry has one
 
   DeviceMemory memory;  // what all of the above points into
   std::int64_t bytes = 0;

@@ -7,16 +7,20 @@
 #include "cuda/kernels/attention/attention_params.h"
 #include "cuda/kernels/gemm/gemm_params.h"
 #include "cuda/kernels/pooling/pooling_params.h"
+#include "cuda/kernels/top_k/top_k_params.h"
 
 namespace fusebert::cuda {
 namespace {
 
-// Places in the order in which a batch comes by: the embeddings, two of each layer, the end.
+// Places in the order in which a batch comes by: the embeddings, two of each layer, the end, and
+// two of the head.
 constexpr std::int32_t kEmbeddingsPlace = 0;
 std::int32_t attention_place(std::int64_t layer) {
   return static_cast<std::int32_t>(2 * layer + 1);
 }
 std::int32_t last_place(std::int64_t layers) { return attention_place(layers); }
+std::int32_t head_dense_place(std::int64_t layers) { return last_place(layers) + 1; }
+std::int32_t logits_place(std::int64_t layers) { return last_place(layers) + 2; }
 
 GemmActivation gemm_activation(Activation activation) {
   switch (activation) {
@@ -25,6 +29,18 @@ GemmActivation gemm_activation(Activation activation) {
     case Activation::kRelu: return GemmActivation::kRelu;
   }
   return GemmActivation::kNone;
+}
+
+// What all products are given.
+GemmParams product_params(const DeviceLinear& linear, const void* in, const std::int32_t* rows) {
+  GemmParams params;
+  params.in = in;
+  params.weight = linear.weight;
+  params.bias = linear.bias;
+  params.rows = rows;
+  params.columns = linear.outputs;
+  params.depth = params.in_stride = params.weight_stride = linear.inputs;
+  return params;
 }
 
 PoolingKind pooling_kind(Pooling pooling) {
@@ -37,7 +53,9 @@ PoolingKind pooling_kind(Pooling pooling) {
 
 std::string name_of_place(std::int32_t place, std::int64_t layers) {
   if (place == kEmbeddingsPlace) return "the embeddings";
-  if (place >= last_place(layers)) return "the last hidden states";
+  if (place == last_place(layers)) return "the last hidden states";
+  if (place == head_dense_place(layers)) return "the head's dense layer";
+  if (place >= logits_place(layers)) return "the logits";
   const std::string layer = "encoder.layer." + std::to_string((place - 1) / 2);
   return layer + (place % 2 == 1 ? ".attention.output" : ".output");
 }
@@ -81,15 +99,10 @@ Status Forward::normalize(const Batch& batch, const DeviceNorm& norm, const void
 Status Forward::multiply_rows(const Stream& stream, const DeviceLinear& linear, const void* in,
                               const std::int32_t* rows, std::int64_t most_rows,
                               GemmActivation activation, const void* residual, void* out) const {
-  GemmParams params;
-  params.in = in;
-  params.weight = linear.weight;
-  params.bias = linear.bias;
+  GemmParams params = product_params(linear, in, rows);
   params.residual = residual;
   params.out = out;
-  params.rows = rows;
-  params.columns = params.out_stride = linear.outputs;
-  params.depth = params.in_stride = params.weight_stride = linear.inputs;
+  params.out_stride = linear.outputs;
   params.activation = activation;
   const GemmTile tile = choose_gemm_tile(most_rows, linear.outputs, context_->multiprocessors());
   return kernels_.gemm.launch(stream, tile, most_rows, params);
@@ -187,6 +200,65 @@ Status Forward::write_pooler_output(const Stream& stream, const BatchInputs& inp
   rows.out = out;
   rows.indices = nullptr;
   return kernels_.copy_rows.launch(stream, shape, rows);
+}
+
+Status Forward::write_logits(const Stream& stream, const BatchInputs& inputs,
+                             const ChosenRows& rows, float* out) const {
+  const Head& head = *geometry_.head;
+  const DeviceHead& w = weights_.head;
+  const std::int64_t layers = geometry_.num_hidden_layers;
+  const void* in = workspace_.hidden;
+  if (rows.tokens != nullptr) {
+    RowsParams gather;
+    gather.in = in;
+    gather.out = workspace_.projection;
+    gather.indices = rows.tokens;
+    gather.rows = rows.count;
+    gather.columns = static_cast<std::int32_t>(geometry_.hidden_size);
+    FUSEBERT_RETURN_IF_ERROR(
+        kernels_.gather_rows.launch(stream, KernelSet::row_shape(rows.most), gather));
+    in = workspace_.projection;
+  }
+  if (head.dense != HeadDense::kNone) {
+    const GemmActivation activation = head.dense == HeadDense::kTanh
+                                          ? GemmActivation::kTanh
+                                          : gemm_activation(geometry_.hidden_act);
+    FUSEBERT_RETURN_IF_ERROR(multiply_rows(stream, w.dense, in, rows.count, rows.most, activation,
+                                           nullptr, workspace_.context_rows));
+    in = workspace_.context_rows;
+  }
+  if (head.layer_norm) {
+    LayerNormParams norm =
+        norm_params(inputs, w.norm, in, workspace_.projection, head_dense_place(layers));
+    norm.rows = rows.count;
+    FUSEBERT_RETURN_IF_ERROR(
+        kernels_.layer_norm.launch(stream, KernelSet::row_shape(rows.most), norm));
+    in = workspace_.projection;
+  }
+  LogitsParams params;
+  params.product = product_params(w.output, in, rows.count);
+  params.out = out;
+  params.outputs = static_cast<std::int32_t>(head.outputs);
+  params.overflow = inputs.overflow();
+  params.place = logits_place(layers);
+  const GemmTile tile =
+      choose_gemm_tile(rows.most, w.output.outputs, context_->multiprocessors());
+  return kernels_.logits.launch(stream, tile, rows.most, params);
+}
+
+Status Forward::write_top_logits(const Stream& stream, const ChosenRows& rows, const float* logits,
+                                 const TopLogits& top) const {
+  TopKParams params;
+  params.logits = logits;
+  params.rows = rows.count;
+  params.top_columns = top.columns;
+  params.top_values = top.values;
+  params.log_sum_exp = top.log_sum_exp;
+  params.columns = static_cast<std::int32_t>(geometry_.head->outputs);
+  params.count = top.count;
+  const LaunchShape shape{
+      .blocks = static_cast<unsigned>(rows.most), .threads = kTopKThreads, .shared_bytes = 0};
+  return kernels_.top_k.launch(stream, shape, params);
 }
 
 }  // namespace fusebert::cuda

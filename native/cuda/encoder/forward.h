@@ -45,6 +45,19 @@ class Forward {
   Status write_pooler_output(const Stream& stream, const BatchInputs& inputs,
                              std::int64_t sequences, float* out) const;
 
+  // The rows that go through the geometry's head.
+  struct ChosenRows {
+    std::int64_t most = 0;                  // as many as there are, or more
+    const std::int32_t* count = nullptr;    // in device memory
+    const std::int32_t* tokens = nullptr;   // [*count]; null: all tokens, in order
+  };
+  // [rows, head.outputs]:
+  Status write_logits(const Stream& stream, const BatchInputs& inputs, const ChosenRows& rows,
+                      float* out) const;
+  // Of these logits, as in TopLogits, whose arrays are in device memory.
+  Status write_top_logits(const Stream& stream, const ChosenRows& rows, const float* logits,
+                          const TopLogits& top) const;
+
  private:
   struct Batch {
     const Stream& stream;

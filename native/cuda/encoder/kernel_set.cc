@@ -96,6 +96,13 @@ Result<KernelSet> KernelSet::load(const ContextPointer& context, const Geometry&
   FUSEBERT_RETURN_IF_ERROR(find(set.gather_rows, row_kernel("gather_rows", columns), 0));
   FUSEBERT_RETURN_IF_ERROR(open("convert"));
   FUSEBERT_RETURN_IF_ERROR(find(set.convert, "convert", 0));
+  if (!geometry.head.has_value()) return set;
+  FUSEBERT_RETURN_IF_ERROR(open("logits"));
+  auto logits = LogitsKernels::load(set.modules_.back(), context->architecture());
+  if (!logits.ok()) return logits.status();
+  set.logits = logits.value();
+  FUSEBERT_RETURN_IF_ERROR(open("top_k"));
+  FUSEBERT_RETURN_IF_ERROR(find(set.top_k, "top_k", 0));
   return set;
 }
 

@@ -10,6 +10,7 @@
 #include "cuda/driver/kernel.h"
 #include "cuda/kernels/attention/attention.h"
 #include "cuda/kernels/gemm/gemm.h"
+#include "cuda/kernels/logits/logits.h"
 #include "model/geometry.h"
 
 namespace fusebert::cuda {
@@ -27,6 +28,9 @@ struct KernelSet {
   GemmKernels gemm;
   AttentionKernels attention;
   Kernel embeddings, layer_norm, pool, copy_rows, gather_rows, convert;
+  // Where the geometry has a head:
+  LogitsKernels logits;
+  Kernel top_k;
 
   // The launch of a kernel of which each block takes kBlockRows rows with a warp each.
   static LaunchShape row_shape(std::int64_t rows);

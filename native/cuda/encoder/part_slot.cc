@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "cuda/encoder/forward.h"
 #include "cuda/kernels/attention/attention.h"
 
 namespace fusebert::cuda {
@@ -30,6 +29,7 @@ Result<PartSlot> PartSlot::create(const ContextPointer& context, const Geometry&
   slot.budget_ = budget;
   slot.hidden_size_ = geometry.hidden_size;
   slot.layers_ = geometry.num_hidden_layers;
+  slot.head_ = geometry.head;
   auto inputs = BatchInputs::create(context, max_tokens,
                                     static_cast<int>(geometry.num_attention_heads),
                                     padded_head_dim(geometry.head_dim()), budget);
@@ -47,17 +47,54 @@ Status PartSlot::take(const PackedBatch& part, const EncodeOutput& output) {
   output_ = output;
   tokens_ = part.total_tokens();
   sequences_ = part.batch_size();
-  floats_ = 0;
-  const auto piece_of = [&](std::int64_t rows, float* to) {
-    const Piece piece{floats_, to == nullptr ? 0 : rows * hidden_size_, to};
-    floats_ += piece.count;
-    return piece;
-  };
-  pieces_ = {piece_of(tokens_, output.hidden_states), piece_of(sequences_, output.pooled),
-             piece_of(sequences_, output.pooler_output)};
+  head_tokens_.clear();
+  head_row_count_ = 0;
+  if (output.wants_head()) {
+    const bool of_one_id = head_->rows == HeadRows::kAll && output.head_token != kEveryToken;
+    if (of_one_id) list_head_rows(*head_, part, output.head_token, head_tokens_);
+    head_row_count_ = of_one_id ? static_cast<std::int64_t>(head_tokens_.size())
+                                : count_head_rows(*head_, part, kEveryToken);
+  }
+  lay_out(output);
   FUSEBERT_RETURN_IF_ERROR(reserve());
-  inputs_.pack(part);
+  inputs_.pack(part, head_tokens_);
   return Status();
+}
+
+// Logits of which only the largest are wanted come last, and stay where they are.
+void PartSlot::lay_out(const EncodeOutput& output) {
+  floats_ = 0;
+  const auto take = [&](Piece& piece, bool wanted, std::int64_t count, void* to) {
+    piece = {floats_, wanted ? count : 0, to};
+    floats_ += piece.count;
+  };
+  const auto take_rows = [&](Piece& piece, std::int64_t rows, float* to) {
+    take(piece, to != nullptr, rows * hidden_size_, to);
+  };
+  take_rows(hidden_states_, tokens_, output.hidden_states);
+  take_rows(pooled_, sequences_, output.pooled);
+  take_rows(pooler_output_, sequences_, output.pooler_output);
+  const TopLogits& top = output.top;
+  const bool wants_top = top.count > 0;
+  take(top_columns_, wants_top, head_row_count_ * top.count, top.columns);
+  take(top_values_, wants_top, head_row_count_ * top.count, top.values);
+  take(log_sum_exp_, wants_top, head_row_count_, top.log_sum_exp);
+  returned_ = floats_;
+  const std::int64_t outputs = head_.has_value() ? head_->outputs : 0;
+  take(logits_, output.wants_head(), head_row_count_ * outputs, output.logits);
+  if (output.logits != nullptr) returned_ = floats_;
+}
+
+TopLogits PartSlot::top() const {
+  return {output_.top.count, at<std::int32_t>(top_columns_), at(top_values_), at(log_sum_exp_)};
+}
+
+Forward::ChosenRows PartSlot::head_rows() const {
+  if (head_->rows == HeadRows::kFirst) {
+    return {head_row_count_, inputs_.sequences(), inputs_.cu_seqlens()};
+  }
+  if (output_.head_token == kEveryToken) return {head_row_count_, inputs_.tokens(), nullptr};
+  return {head_row_count_, inputs_.head_row_count(), inputs_.head_rows()};
 }
 
 Status PartSlot::reserve() {
@@ -71,7 +108,7 @@ Status PartSlot::reserve() {
     results_ = std::move(results.value());
     result_floats_ = floats;
   }
-  const std::int64_t on_host = kFlagFloats + floats_;
+  const std::int64_t on_host = kFlagFloats + returned_;
   if (on_host > host_floats_) {
     const std::int64_t floats = grown(host_floats_, on_host);
     host_floats_ = 0;
@@ -89,10 +126,10 @@ Status PartSlot::download(const Stream& stream, BatchProgress& progress) {
   const Api& api = context_->api();
   const auto flag = reinterpret_cast<CUdeviceptr>(inputs_.overflow());
   FUSEBERT_CUDA_CHECK(api, cuMemcpyDtoHAsync(host, flag, sizeof(std::int32_t), stream.get()));
-  if (floats_ > 0) {
+  if (returned_ > 0) {
     FUSEBERT_CUDA_CHECK(
         api, cuMemcpyDtoHAsync(host + kFlagFloats, results_.get(),
-                               static_cast<std::size_t>(floats_ * kFloatBytes), stream.get()));
+                               static_cast<std::size_t>(returned_ * kFloatBytes), stream.get()));
   }
   FUSEBERT_CUDA_CHECK(api, cuEventRecord(downloaded_.get(), stream.get()));
   progress_ = &progress;
@@ -122,10 +159,11 @@ Status PartSlot::hand_out(const BatchProgress& progress) const {
   }
   FUSEBERT_RETURN_IF_ERROR(check_finite());
   const auto* host = static_cast<const float*>(host_.get()) + kFlagFloats;
-  for (const Piece& piece : pieces_) {
-    if (piece.count == 0) continue;
-    std::memcpy(piece.to, host + piece.offset,
-                static_cast<std::size_t>(piece.count * kFloatBytes));
+  for (const Piece* piece : {&hidden_states_, &pooled_, &pooler_output_, &top_columns_,
+                             &top_values_, &log_sum_exp_, &logits_}) {
+    if (piece->count == 0 || piece->to == nullptr) continue;
+    std::memcpy(piece->to, host + piece->offset,
+                static_cast<std::size_t>(piece->count * kFloatBytes));
   }
   return Status();
 }

@@ -2,15 +2,17 @@
 // both sides, and the events by which streams and threads wait for it.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "backend/backend.h"
 #include "core/packed_batch.h"
 #include "core/status.h"
 #include "cuda/driver/resources.h"
 #include "cuda/encoder/batch_inputs.h"
+#include "cuda/encoder/forward.h"
 #include "model/geometry.h"
 
 namespace fusebert::cuda {
@@ -44,9 +46,12 @@ class PartSlot {
   const EncodeOutput& output() const { return output_; }
 
   // In device memory, fp32; null for what is not wanted.
-  float* hidden_states() const { return at(pieces_[0]); }   // [tokens, hidden_size]
-  float* pooled() const { return at(pieces_[1]); }          // [sequences, hidden_size]
-  float* pooler_output() const { return at(pieces_[2]); }   // [sequences, hidden_size]
+  float* hidden_states() const { return at(hidden_states_); }  // [tokens, hidden_size]
+  float* pooled() const { return at(pooled_); }                // [sequences, hidden_size]
+  float* pooler_output() const { return at(pooler_output_); }  // [sequences, hidden_size]
+  float* logits() const { return at(logits_); }  // [head_rows().most, outputs]; for `top` too
+  TopLogits top() const;
+  Forward::ChosenRows head_rows() const;
 
   const Event& uploaded() const { return uploaded_; }
   const Event& computed() const { return computed_; }
@@ -63,16 +68,19 @@ class PartSlot {
   void drop(const Status& why);
 
  private:
-  // Where a result lies among the results, and how many floats it has.
+  // Where a result lies among the results, and how many numbers of 32 bits it has.
   struct Piece {
     std::int64_t offset = 0;
     std::int64_t count = 0;
-    float* to = nullptr;  // the caller's
+    void* to = nullptr;  // the caller's; null when it stays on the device
   };
 
-  float* at(const Piece& piece) const {
-    return piece.count == 0 ? nullptr : reinterpret_cast<float*>(results_.get()) + piece.offset;
+  template <class T = float>
+  T* at(const Piece& piece) const {
+    return piece.count == 0 ? nullptr
+                            : reinterpret_cast<T*>(results_.get()) + piece.offset;
   }
+  void lay_out(const EncodeOutput& output);
   Status reserve();
   Status hand_out(const BatchProgress& progress) const;
   Status check_finite() const;
@@ -80,6 +88,7 @@ class PartSlot {
   ContextPointer context_;
   BudgetPointer budget_;
   std::int64_t hidden_size_ = 0, layers_ = 0;
+  std::optional<Head> head_;
   BatchInputs inputs_;
   DeviceMemory results_;
   std::int64_t result_floats_ = 0;  // that there is room for
@@ -90,8 +99,11 @@ class PartSlot {
   // Of the part that was taken in last.
   EncodeOutput output_;
   std::int64_t tokens_ = 0, sequences_ = 0;
-  std::array<Piece, 3> pieces_;
-  std::int64_t floats_ = 0;  // of all pieces
+  std::int64_t head_row_count_ = 0;
+  std::vector<std::int32_t> head_tokens_;  // that go through the head, when they are of one id
+  Piece hidden_states_, pooled_, pooler_output_, top_columns_, top_values_, log_sum_exp_, logits_;
+  std::int64_t floats_ = 0;    // of all pieces
+  std::int64_t returned_ = 0;  // of those that come back, which are the first
   BatchProgress* progress_ = nullptr;  // of its batch, while the part is under way
 };
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "cpu/reference_bert.h"
 #include "cpu/test_batch.h"
 #include "cpu/test_checkpoint.h"
 #include "cuda/cuda_backend.h"
@@ -54,6 +55,25 @@ inline std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpo
   auto loaded = try_load(geometry, *checkpoint.table, options, element);
   EXPECT_TRUE(loaded.ok()) << loaded.status().message();
   return loaded.ok() ? std::move(loaded.value()) : nullptr;
+}
+
+// Matrices rounded, as the naive way has them; biases and LayerNorms stay.
+inline NamedTensors rounded_tensors(const NamedTensors& tensors, const Element& element) {
+  NamedTensors all = tensors;
+  for (auto& [name, values] : all) {
+    if (name.find(".bias") != std::string::npos ||
+        name.find("LayerNorm") != std::string::npos) {
+      continue;
+    }
+    for (float& value : values) value = static_cast<float>(element.value(element.round(value)));
+  }
+  return all;
+}
+
+// What the naive way does with what an operation puts out.
+inline ReferenceBert::Rounding rounding_of(const Element& element) {
+  if (&element == &kBf16) return [](double x) { return kBf16.value(kBf16.round(x)); };
+  return [](double x) { return kFp16.value(kFp16.round(x)); };
 }
 
 // One sequence of so many random tokens.

@@ -24,19 +24,6 @@ using cpu::pick;
 using cpu::Random;
 using cpu::random_batch;
 
-// Matrices rounded, as the naive way has them; biases and LayerNorms stay.
-NamedTensors rounded_tensors(const NamedTensors& tensors, const Element& element) {
-  NamedTensors all = tensors;
-  for (auto& [name, values] : all) {
-    if (name.find(".bias") != std::string::npos ||
-        name.find("LayerNorm") != std::string::npos) {
-      continue;
-    }
-    for (float& value : values) value = static_cast<float>(element.value(element.round(value)));
-  }
-  return all;
-}
-
 void append(Numbers& numbers, const Rows& rows) {
   for (const auto& row : rows) numbers.insert(numbers.end(), row.begin(), row.end());
 }
@@ -48,9 +35,7 @@ Numbers numbers_of(const std::vector<float>& values, std::size_t count) {
 void expect_accurate(const Geometry& g, const TestCheckpoint& checkpoint, const Element& element,
                      const Batch& batch, const Encoded& encoded) {
   const NamedTensors few_bits = rounded_tensors(checkpoint.tensors, element);
-  const auto round = &element == &kBf16 ? +[](double x) { return kBf16.value(kBf16.round(x)); }
-                                        : +[](double x) { return kFp16.value(kFp16.round(x)); };
-  const ReferenceBert reference(g, checkpoint.tensors), low(g, few_bits, round);
+  const ReferenceBert reference(g, checkpoint.tensors), low(g, few_bits, rounding_of(element));
   Numbers exact, naive, exact_pooler, naive_pooler;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Rows want = reference.encode(batch.ids_of(i), batch.types_of(i));
