@@ -12,6 +12,8 @@ export const title = 'memory'
 
 const NAME = 'BERT-Base, growth of the resident size after load'
 const TARGET = 1.15
+const PEAK_NAME = 'BERT-Base, the same at its peak during the load'
+const PEAK_TARGET = 1.5
 const MIB = 2 ** 20
 
 /** Bytes of the tensors of a safetensors file, from its header. */
@@ -40,7 +42,10 @@ export async function run(options, { report }) {
   // In KiB.
   const peak = process.resourceUsage().maxRSS * 1024 - before
   await model.dispose()
-  const spread = `${(growth / MIB).toFixed(0)} MiB, at its peak ${(peak / MIB).toFixed(0)} MiB`
-  const more = { target: `≤ ${TARGET}`, growth, peak, bytes }
-  report(figure(NAME, growth / bytes, '× the tensors', spread, more))
+  const tell = (name, found, target) => {
+    const more = { target: `≤ ${target}`, found, bytes }
+    report(figure(name, found / bytes, '× the tensors', `${(found / MIB).toFixed(0)} MiB`, more))
+  }
+  tell(NAME, growth, TARGET)
+  tell(PEAK_NAME, peak, PEAK_TARGET)
 }

@@ -76,7 +76,8 @@ EncoderWeights place(Arena& arena, const Geometry& g, int64_t panel_width) {
   return w;
 }
 
-// Reads tensors into place, several threads at a time.
+// Reads tensors into place, several threads at a time. What has been read of the files needs no
+// memory any more, so that a load takes little more than its result.
 class Loader {
  public:
   Loader(const WeightTable& table, const Kernels& kernels, ThreadPool& pool)
@@ -85,11 +86,13 @@ class Loader {
   // `name`, [rows, columns], to out, row-major.
   Status matrix(const std::string& name, int64_t rows, float* out, int64_t columns) {
     const int64_t parts = pool_.size();
-    return on_all_threads([&, parts](int64_t part) {
+    const Status status = on_all_threads([&, parts](int64_t part) {
       const int64_t begin = rows * part / parts;
       return table_.copy_rows(name, begin, rows * (part + 1) / parts - begin,
                               out + begin * columns);
     });
+    table_.release(name);
+    return status;
   }
 
   Status norm(const std::string& name, const LayerNorm& norm) {
@@ -118,7 +121,7 @@ class Loader {
           table_.copy_rows(biases[i], 0, 1, linear.bias + static_cast<int64_t>(i) * share));
     }
     const int64_t parts = pool_.size();
-    return on_all_threads([&, parts](int64_t part) -> Status {
+    const Status status = on_all_threads([&, parts](int64_t part) -> Status {
       auto rows = AlignedBuffer::allocate(width * linear.inputs);
       if (!rows.ok()) return rows.status();
       const int64_t end = linear.panel_count * (part + 1) / parts;
@@ -127,6 +130,8 @@ class Loader {
       }
       return Status();
     });
+    for (const std::string& name : weights) table_.release(name);
+    return status;
   }
 
  private:
