@@ -31,7 +31,7 @@ class Owned {
   }
   ~Owned() {
     // What is in a lost context goes with it.
-    if (handle_ == Handle() || context_->lost()) return;
+    if (context_ == nullptr || handle_ == Handle() || context_->lost()) return;
     const ContextScope scope(*context_);
     if (scope.ok()) (context_->api().*kRelease)(handle_);
   }
