@@ -12,6 +12,18 @@ int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geomet
                   geometry.max_position_embeddings);
 }
 
+Status check_head(const Geometry& geometry, int32_t top) {
+  if (!geometry.head.has_value()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected a model with a head for logits but received one without.");
+  }
+  const int64_t most = std::min<int64_t>(TopLogits::kMost, geometry.head->outputs);
+  if (top >= 0 && top <= most) return Status();
+  return Status(StatusCode::kInvalidArgument, "Expected 0 to " + std::to_string(most) +
+                                                  " of the largest logits but received " +
+                                                  std::to_string(top) + ".");
+}
+
 EncodeOutput output_after(const EncodeOutput& output, const PackedBatch& batch, int64_t sequences,
                           const Geometry& geometry) {
   const auto boundaries = batch.cu_seqlens.first(static_cast<size_t>(sequences) + 1);
@@ -40,16 +52,7 @@ Status BatchParts::check(const EncodeOutput& output) const {
     return Status(StatusCode::kInvalidArgument,
                   "Expected a checkpoint with pooler.dense for the pooler's output.");
   }
-  if (!output.wants_head()) return Status();
-  if (!geometry_.head.has_value()) {
-    return Status(StatusCode::kInvalidArgument,
-                  "Expected a model with a head for logits but received one without.");
-  }
-  const int64_t most = std::min<int64_t>(TopLogits::kMost, geometry_.head->outputs);
-  if (output.top.count >= 0 && output.top.count <= most) return Status();
-  return Status(StatusCode::kInvalidArgument, "Expected 1 to " + std::to_string(most) +
-                                                  " of the largest logits but received " +
-                                                  std::to_string(output.top.count) + ".");
+  return output.wants_head() ? check_head(geometry_, output.top.count) : Status();
 }
 
 int64_t BatchParts::logits_of(const PackedBatch& batch, const EncodeOutput& output,

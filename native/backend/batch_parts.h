@@ -16,6 +16,10 @@ namespace fusebert {
 // sequence needs.
 int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geometry& geometry);
 
+// kInvalidArgument when a model of this geometry has no head, or one of fewer outputs than `top`
+// largest logits.
+Status check_head(const Geometry& geometry, int32_t top);
+
 // Where the results of a batch go that are after its first `sequences`.
 EncodeOutput output_after(const EncodeOutput& output, const PackedBatch& batch, int64_t sequences,
                           const Geometry& geometry);

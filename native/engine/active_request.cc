@@ -1,6 +1,7 @@
 // Tokenizing, checking, and keeping count.
 #include "engine/active_request.h"
 
+#include <algorithm>
 #include <new>
 #include <optional>
 #include <string>
@@ -15,7 +16,7 @@ constexpr int64_t kMaxTokensPerRequest = INT32_MAX;
 
 }  // namespace
 
-Status ActiveRequest::fill(int64_t token_budget, const Geometry& geometry) {
+Status ActiveRequest::fill(int64_t token_budget) {
   if (request_.tokenizer == nullptr) return Status();
   PackedEncoding& encoded = request_.encoded;
   drop_taken();
@@ -37,7 +38,7 @@ Status ActiveRequest::fill(int64_t token_budget, const Geometry& geometry) {
     }
     ++next_text_;
   }
-  return check_sequences(encoded, geometry, static_cast<int64_t>(first_new),
+  return check_sequences(encoded, geometry_, static_cast<int64_t>(first_new),
                          static_cast<int64_t>(first_text));
 }
 
@@ -62,6 +63,12 @@ int64_t ActiveRequest::expected_sequences() const {
                                                             : request_.texts.size());
 }
 
+int64_t ActiveRequest::head_rows_taken() const {
+  if (!geometry_.head.has_value()) return 0;
+  if (geometry_.head->rows == HeadRows::kFirst) return sequences_taken();
+  return wants_token() ? static_cast<int64_t>(result_.head_tokens.size()) : tokens_taken();
+}
+
 Status ActiveRequest::prepare_to_take(size_t count) {
   const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
   const int64_t tokens = int64_t{cu_seqlens[next_sequence_ + count]} - cu_seqlens[next_sequence_];
@@ -72,6 +79,13 @@ Status ActiveRequest::prepare_to_take(size_t count) {
   }
   try {
     result_.cu_seqlens.reserve(static_cast<size_t>(expected_sequences()) + 1);
+    if (wants_token()) {
+      const auto first = ready().input_ids.begin() + cu_seqlens[next_sequence_];
+      const auto rows = std::count(first, first + tokens, output().head_token);
+      std::vector<int32_t>& head_tokens = result_.head_tokens;
+      const size_t needed = head_tokens.size() + static_cast<size_t>(rows);
+      if (needed > head_tokens.capacity()) head_tokens.reserve(2 * needed);
+    }
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once.");
   }
@@ -80,6 +94,14 @@ Status ActiveRequest::prepare_to_take(size_t count) {
 
 void ActiveRequest::take(size_t count) {
   const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
+  if (wants_token()) {
+    const int32_t begin = cu_seqlens[next_sequence_], end = cu_seqlens[next_sequence_ + count];
+    const int32_t taken = result_.cu_seqlens.back();
+    for (int32_t token = begin; token < end; ++token) {
+      if (ready().input_ids[static_cast<size_t>(token)] != output().head_token) continue;
+      result_.head_tokens.push_back(taken + token - begin);
+    }
+  }
   for (size_t i = 0; i < count; ++i, ++next_sequence_) {
     const int32_t length = cu_seqlens[next_sequence_ + 1] - cu_seqlens[next_sequence_];
     result_.cu_seqlens.push_back(result_.cu_seqlens.back() + length);

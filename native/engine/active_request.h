@@ -14,8 +14,13 @@ namespace fusebert {
 
 class ActiveRequest {
  public:
-  ActiveRequest(uint64_t id, EncodeRequest request, Completion completion)
-      : id_(id), request_(std::move(request)), completion_(std::move(completion)) {}
+  // Borrows the geometry of the model that it is for.
+  ActiveRequest(uint64_t id, EncodeRequest request, Completion completion,
+                const Geometry& geometry)
+      : id_(id),
+        request_(std::move(request)),
+        completion_(std::move(completion)),
+        geometry_(geometry) {}
   ActiveRequest(const ActiveRequest&) = delete;
   ActiveRequest& operator=(const ActiveRequest&) = delete;
 
@@ -28,7 +33,7 @@ class ActiveRequest {
 
   // Tokenizes texts until `token_budget` tokens are ready, no text is left, or it is cancelled.
   // Fails when a text cannot be tokenized or does not fit the model.
-  Status fill(int64_t token_budget, const Geometry& geometry);
+  Status fill(int64_t token_budget);
 
   // Sequences that are tokenized and in no batch yet.
   const PackedEncoding& ready() const { return request_.encoded; }
@@ -36,6 +41,8 @@ class ActiveRequest {
   size_t sequences_ready() const { return ready().cu_seqlens.size() - 1 - next_sequence_; }
   int64_t sequences_taken() const { return static_cast<int64_t>(result_.cu_seqlens.size()) - 1; }
   int64_t tokens_taken() const { return result_.cu_seqlens.back(); }
+  // Of these, the rows that go through the head when it is wanted.
+  int64_t head_rows_taken() const;
   // Makes room for what take() will write. Fails when the result would be larger than may be.
   Status prepare_to_take(size_t count);
   // The next `count` ready sequences have gone into a batch.
@@ -65,10 +72,14 @@ class ActiveRequest {
     return request_.tokenizer == nullptr || next_text_ == request_.texts.size();
   }
   void drop_taken();
+  bool wants_token() const {
+    return geometry_.head.has_value() && output().wants_token(*geometry_.head);
+  }
 
   const uint64_t id_;
   EncodeRequest request_;
   Completion completion_;
+  const Geometry& geometry_;
   EncodeResult result_;
   size_t next_text_ = 0;      // the first text that is not tokenized yet
   size_t next_sequence_ = 0;  // the first of request_.encoded that is in no batch yet

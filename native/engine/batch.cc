@@ -11,12 +11,21 @@ namespace {
 
 // Copies `count` rows of `row` numbers to their place in an array that will have `expected` rows,
 // or 0 when nobody knows.
-void put(std::vector<float>& to, int64_t place, const float* rows, int64_t count, int64_t row,
+template <class Number>
+void put(std::vector<Number>& to, int64_t place, const Number* rows, int64_t count, int64_t row,
          int64_t expected) {
   const auto end = static_cast<size_t>((place + count) * row);
   if (to.empty()) to.reserve(std::max(end, static_cast<size_t>(expected * row)));
   if (to.size() < end) to.resize(end);
   std::copy(rows, rows + count * row, to.begin() + place * row);
+}
+
+// Null when it is not wanted.
+template <class Number>
+Number* resized(std::vector<Number>& values, bool wanted, int64_t count) {
+  if (!wanted) return nullptr;
+  values.resize(static_cast<size_t>(count));
+  return values.data();
 }
 
 }  // namespace
@@ -61,27 +70,32 @@ Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
   append(input_ids_, ready.input_ids);
   append(token_type_ids_, ready.token_type_ids);
   for (size_t i = first; i < last; ++i) cu_seqlens_.push_back(ready.cu_seqlens[i + 1] + shift);
-  slices_.push_back({request, last - first, request->sequences_taken(), request->tokens_taken()});
+  slices_.push_back({request, last - first, request->sequences_taken(), request->tokens_taken(),
+                     request->head_rows_taken(), 0});
   output_ = request->output();
   request->take(last - first);
+  slices_.back().head_rows = request->head_rows_taken() - slices_.back().first_head_row;
   request->joined_batch();
   return true;
 }
 
-void Batch::prepare(int64_t hidden_size) {
-  hidden_size_ = hidden_size;
-  const auto sequences = static_cast<size_t>(packed().batch_size() * hidden_size);
-  const auto tokens = static_cast<size_t>(packed().total_tokens() * hidden_size);
-  const auto room = [](std::vector<float>& values, bool wanted, size_t count) -> float* {
-    if (!wanted) return nullptr;
-    values.resize(count);
-    return values.data();
-  };
+void Batch::prepare(const Geometry& geometry) {
+  hidden_size_ = geometry.hidden_size;
+  const int64_t sequences = packed().batch_size() * hidden_size_;
+  const int64_t tokens = packed().total_tokens() * hidden_size_;
   wanted_.pooling = output_.pooling;
   wanted_.normalize = output_.normalize;
-  wanted_.hidden_states = room(hidden_states_, output_.wants_hidden_states(), tokens);
-  wanted_.pooled = room(pooled_, output_.wants_pooled(), sequences);
-  wanted_.pooler_output = room(pooler_output_, output_.pooler_output, sequences);
+  wanted_.hidden_states = resized(hidden_states_, output_.wants_hidden_states(), tokens);
+  wanted_.pooled = resized(pooled_, output_.wants_pooled(), sequences);
+  wanted_.pooler_output = resized(pooler_output_, output_.pooler_output, sequences);
+  int64_t rows = 0;
+  for (const Slice& slice : slices_) rows += slice.head_rows;
+  head_outputs_ = geometry.head.has_value() ? geometry.head->outputs : 0;
+  wanted_.head_token = output_.head_token;
+  wanted_.logits = resized(logits_, output_.logits, rows * head_outputs_);
+  const int32_t top = output_.top_logits;
+  wanted_.top = {top, resized(top_columns_, top > 0, rows * top),
+                 resized(top_values_, top > 0, rows * top), resized(log_sum_exp_, top > 0, rows)};
 }
 
 bool Batch::is_for_nobody() const {
@@ -91,18 +105,20 @@ bool Batch::is_for_nobody() const {
 
 void Batch::hand_out() {
   size_t sequence = 0;
+  int64_t head_row = 0;
   for (const Slice& slice : slices_) {
     try {
-      hand_out(slice, sequence);
+      hand_out(slice, sequence, head_row);
     } catch (const std::bad_alloc&) {
       slice.request->fail(
           Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once."));
     }
     sequence += slice.count;
+    head_row += slice.head_rows;
   }
 }
 
-void Batch::hand_out(const Slice& slice, size_t sequence) {
+void Batch::hand_out(const Slice& slice, size_t sequence, int64_t head_row) {
   EncodeResult& result = slice.request->result();
   const int64_t h = hidden_size_;
   if (wanted_.hidden_states != nullptr) {
@@ -118,6 +134,22 @@ void Batch::hand_out(const Slice& slice, size_t sequence) {
   };
   put_rows(result.pooled, wanted_.pooled);
   put_rows(result.pooler_output, wanted_.pooler_output);
+  hand_out_head(slice, head_row);
+}
+
+void Batch::hand_out_head(const Slice& slice, int64_t head_row) {
+  EncodeResult& result = slice.request->result();
+  // How many rows there will be is known of one a sequence alone.
+  const bool one_each = slice.head_rows == static_cast<int64_t>(slice.count);
+  const int64_t expected = one_each ? slice.request->expected_sequences() : 0;
+  const auto put_rows = [&](auto& to, const auto* from, int64_t columns) {
+    if (from == nullptr) return;
+    put(to, slice.first_head_row, from + head_row * columns, slice.head_rows, columns, expected);
+  };
+  put_rows(result.logits, wanted_.logits, head_outputs_);
+  put_rows(result.top_columns, wanted_.top.columns, wanted_.top.count);
+  put_rows(result.top_values, wanted_.top.values, wanted_.top.count);
+  put_rows(result.log_sum_exp, wanted_.top.log_sum_exp, 1);
 }
 
 void Batch::fail(const Status& status) {

@@ -31,7 +31,7 @@ class Batch {
   Result<bool> take(const std::shared_ptr<ActiveRequest>& request);
 
   // Makes room for the results; may throw std::bad_alloc.
-  void prepare(int64_t hidden_size);
+  void prepare(const Geometry& geometry);
   PackedBatch packed() const { return {input_ids_, token_type_ids_, cu_seqlens_}; }
   const EncodeOutput& output() const { return wanted_; }
 
@@ -58,17 +58,22 @@ class Batch {
     size_t count;           // of sequences
     int64_t first_sequence;
     int64_t first_token;
+    int64_t first_head_row;
+    int64_t head_rows;  // of these sequences
   };
 
-  void hand_out(const Slice& slice, size_t sequence);
+  void hand_out(const Slice& slice, size_t sequence, int64_t head_row);
+  void hand_out_head(const Slice& slice, int64_t head_row);
   void remove(size_t slice);
 
   const int64_t max_tokens_;
-  int64_t hidden_size_ = 0;
+  int64_t hidden_size_ = 0, head_outputs_ = 0;
   OutputOptions output_;
   std::vector<Slice> slices_;
   std::vector<int32_t> input_ids_, token_type_ids_, cu_seqlens_{0};
   std::vector<float> hidden_states_, pooled_, pooler_output_;
+  std::vector<float> logits_, top_values_, log_sum_exp_;
+  std::vector<int32_t> top_columns_;
   EncodeOutput wanted_;
   std::atomic<bool> cancelled_{false};
 };

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "backend/batch_parts.h"
+
 namespace fusebert {
 namespace {
 
@@ -35,8 +37,12 @@ Engine::Engine(std::unique_ptr<Backend> backend)
 Engine::~Engine() { stop(); }
 
 Result<uint64_t> Engine::submit(EncodeRequest request, Completion completion) {
+  const Geometry& geometry = backend_->geometry();
   if (request.tokenizer == nullptr) {
-    FUSEBERT_RETURN_IF_ERROR(check_sequences(request.encoded, backend_->geometry(), 0, 0));
+    FUSEBERT_RETURN_IF_ERROR(check_sequences(request.encoded, geometry, 0, 0));
+  }
+  if (request.output.wants_head()) {
+    FUSEBERT_RETURN_IF_ERROR(check_head(geometry, request.output.top_logits));
   }
   const std::lock_guard lock(mutex_);
   if (stopping_) return disposed();
@@ -47,7 +53,7 @@ Result<uint64_t> Engine::submit(EncodeRequest request, Completion completion) {
   }
   const uint64_t id = next_id_++;
   const auto active =
-      std::make_shared<ActiveRequest>(id, std::move(request), std::move(completion));
+      std::make_shared<ActiveRequest>(id, std::move(request), std::move(completion), geometry);
   requests_.emplace(id, active);
   queue_.push_back(active);
   changed_.notify_one();
@@ -175,7 +181,7 @@ bool Engine::fill_batch(Batch& batch) {
   if (request == nullptr || batch.room() <= 0 || !batch.accepts(request->output())) return false;
   bool taken = true;
   try {
-    Status status = request->fill(batch.room(), backend_->geometry());
+    Status status = request->fill(batch.room());
     if (status.ok() && request->sequences_ready() > 0) {
       const Result<bool> result = batch.take(request);
       status = result.status();
@@ -218,7 +224,7 @@ void Engine::first_goes_to_end() {
 void Engine::submit_batch(std::unique_ptr<Batch> owned) {
   Batch& batch = *owned;
   try {
-    batch.prepare(backend_->geometry().hidden_size);
+    batch.prepare(backend_->geometry());
     {
       const std::lock_guard lock(mutex_);
       batches_.push_back(std::move(owned));

@@ -42,7 +42,8 @@ class Engine {
   const Backend& backend() const { return *backend_; }
 
   // Queues a request and returns an id for cancel(). Fails at once, without calling `completion`,
-  // with kDisposed, kQueueFull, or kInputToken/kInvalidArgument when packed ids are out of range.
+  // with kDisposed, kQueueFull, kInputToken/kInvalidArgument when packed ids are out of range, or
+  // kInvalidArgument when the model has no head for logits.
   Result<uint64_t> submit(EncodeRequest request, Completion completion);
 
   // The request completes with kAborted as soon as the backend lets go of it. Nothing happens when

@@ -30,10 +30,19 @@ struct OutputOptions {
   bool normalize = false;
   bool hidden_states = false;  // with pooling: `pooled`, without: `hidden_states`
   bool pooler_output = false;
+  // Of the geometry's head: as EncodeOutput says.
+  bool logits = false;
+  int32_t top_logits = 0;
+  int32_t head_token = kEveryToken;
 
   bool operator==(const OutputOptions&) const = default;
   bool wants_hidden_states() const { return hidden_states && pooling == Pooling::kNone; }
   bool wants_pooled() const { return hidden_states && pooling != Pooling::kNone; }
+  bool wants_head() const { return logits || top_logits != 0; }
+  // Whether the head's rows are those of one token.
+  bool wants_token(const Head& head) const {
+    return wants_head() && head.rows == HeadRows::kAll && head_token != kEveryToken;
+  }
 };
 
 struct EncodeRequest {
@@ -50,6 +59,12 @@ struct EncodeResult {
   std::vector<float> hidden_states;     // [total_tokens, hidden] when wanted
   std::vector<float> pooled;            // [sequences, hidden] when wanted
   std::vector<float> pooler_output;     // [sequences, hidden] when wanted
+  std::vector<float> logits;            // [rows, outputs] when wanted
+  std::vector<int32_t> top_columns;     // [rows, top_logits] when wanted; see TopLogits
+  std::vector<float> top_values;        // [rows, top_logits]
+  std::vector<float> log_sum_exp;       // [rows]
+  // [rows], which of all tokens they are; when the rows are those of one token.
+  std::vector<int32_t> head_tokens;
   std::vector<int32_t> cu_seqlens{0};   // [sequences + 1]
   int64_t truncated = 0;                // sequences that lost tokens
 };
