@@ -8,14 +8,23 @@ export type {
   Pooling,
   Usage,
 } from './pipelines/feature-extraction.js'
+export { AutoModel, type BertModel, type ModelOutput } from './models/auto-model.js'
 export {
-  AutoModel,
-  type BertModel,
-  type CallOptions,
-  type IntegerMatrix,
-  type ModelInputs,
-  type ModelOutput,
-} from './models/auto-model.js'
+  AutoModelForMaskedLM,
+  AutoModelForNextSentencePrediction,
+  AutoModelForQuestionAnswering,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+  type HeadModel,
+  type LogitsOutput,
+  type MaskedLMModel,
+  type MaskedRowsOptions,
+  type MaskedRowsOutput,
+  type QuestionAnsweringOutput,
+  type TopTokensOptions,
+  type TopTokensOutput,
+} from './models/auto-model-heads.js'
+export type { CallOptions, IntegerMatrix, ModelInputs } from './models/model-inputs.js'
 export type { ModelConfig } from './models/config.js'
 export type { NativeModelInfo as ModelDevice } from './native/addon.js'
 export type { LoadOptions } from './models/load-options.js'

@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
-const OUTPUT = { pooling: 'mean', normalize: true, hidden_states: true, pooler_output: false }
+const OUTPUT = {
+  pooling: 'mean',
+  normalize: true,
+  hidden_states: true,
+  pooler_output: false,
+  head: null,
+}
 const SHORTEST_TEXT_WORDS = 4
 const LONGEST_TEXT_WORDS = 24
 // Of the words of a text, one in this many is followed by a continuation.

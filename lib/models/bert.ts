@@ -13,14 +13,17 @@ export interface BertTensors {
   tensors: NativeTensor[]
   /** pooler.dense.{weight,bias} are among them. */
   has_pooler: boolean
+  /** What the checkpoint puts before the encoder's names. */
+  prefix: string
 }
 
-interface Requirement {
+/** A tensor by its canonical name. */
+export interface Requirement {
   readonly name: string
   readonly shape: readonly number[]
 }
 
-interface Found extends Requirement {
+export interface Found extends Requirement {
   readonly storedName: string
   readonly tensor: StoredTensor
 }
@@ -73,17 +76,25 @@ function poolerRequirements(hidden: number): Requirement[] {
   ]
 }
 
-function find(table: TensorTable, prefix: string, requirement: Requirement): Found | undefined {
-  const { name } = requirement
+/** The tensor that a checkpoint calls so, by today's name or by the one before it. */
+export function findStored(
+  table: TensorTable,
+  storedAs: string,
+  requirement: Requirement,
+): Found | undefined {
   // Today's name wins where both are there.
-  const older = name
+  const older = storedAs
     .replace(/LayerNorm\.weight$/, 'LayerNorm.gamma')
     .replace(/LayerNorm\.bias$/, 'LayerNorm.beta')
-  for (const storedName of [prefix + name, prefix + older]) {
+  for (const storedName of [storedAs, older]) {
     const tensor = table.tensors.get(storedName)
     if (tensor !== undefined) return { ...requirement, storedName, tensor }
   }
   return undefined
+}
+
+function find(table: TensorTable, prefix: string, requirement: Requirement): Found | undefined {
+  return findStored(table, prefix + requirement.name, requirement)
 }
 
 /**
@@ -109,7 +120,7 @@ export function bertTensors(table: TensorTable, config: ModelConfig): BertTensor
     else found.push(entry)
   }
   if (missing.length > 0) throw missingTensors(missing, found.length)
-  return { tensors: found.map(toNative), has_pooler }
+  return { tensors: found.map(toNative), has_pooler, prefix }
 }
 
 function missingTensors(missing: readonly string[], found: number): FusebertError {
@@ -126,7 +137,8 @@ function isWeightDtype(dtype: string): dtype is WeightDtype {
   return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16'
 }
 
-function toNative({ name, shape, storedName, tensor }: Found): NativeTensor {
+/** @throws ERR_TENSOR_SHAPE, ERR_TENSOR_DTYPE */
+export function toNative({ name, shape, storedName, tensor }: Found): NativeTensor {
   const same =
     tensor.shape.length === shape.length &&
     shape.every((size, axis) => size === tensor.shape[axis])

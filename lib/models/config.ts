@@ -8,12 +8,16 @@ import type { NativeGeometry } from '../native/addon.js'
 const CONFIG_NAME = 'config.json'
 
 export interface ModelConfig {
-  readonly geometry: Readonly<Omit<NativeGeometry, 'has_pooler'>>
+  readonly geometry: Readonly<Omit<NativeGeometry, 'has_pooler' | 'head'>>
   /** null when the model has none. */
   readonly pad_token_id: number | null
   /** Class names in transformers, such as BertForMaskedLM; may be empty. */
   readonly architectures: readonly string[]
   readonly model_type: 'bert'
+  /** Outputs of a classifier: `num_labels`, or else the labels of `id2label`; 2 without both. */
+  readonly num_labels: number
+  /** The decoder of masked words is the table of word embeddings. */
+  readonly tie_word_embeddings: boolean
 }
 
 /** The bounds of native/model/geometry.h. */
@@ -23,6 +27,7 @@ const MAX_LAYERS = 256
 const MAX_INTERMEDIATE_SIZE = 2 ** 16
 const MAX_POSITIONS = 2 ** 16
 const MAX_TYPE_VOCAB_SIZE = 1024
+const MAX_LABELS = 2 ** 24
 const MIN_HEAD_DIM = 16
 const MAX_HEAD_DIM = 128
 
@@ -89,6 +94,8 @@ export function parseConfig(value: unknown, where = CONFIG_NAME): ModelConfig {
     pad_token_id: readPadTokenId(value, geometry.vocab_size, where),
     architectures,
     model_type: 'bert' as const,
+    num_labels: readNumLabels(value, where),
+    tie_word_embeddings: readTied(value, where),
   })
 }
 
@@ -176,6 +183,23 @@ function readActivation(config: Json, where: string): NativeGeometry['hidden_act
   if (known !== undefined) return known
   const names = Object.keys(ACTIVATIONS).map((name) => `'${name}'`)
   throw failure('ERR_UNSUPPORTED_MODEL', where, names.join(', '), field, value)
+}
+
+function readNumLabels(config: Json, where: string): number {
+  const labels = config['id2label']
+  const named = isObject(labels) ? Object.keys(labels).length : 0
+  const value = config['num_labels'] ?? (named > 0 ? named : 2)
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_LABELS) {
+    return value
+  }
+  throw failure('ERR_CONFIG', where, `an integer from 1 to ${MAX_LABELS}`, 'num_labels', value)
+}
+
+function readTied(config: Json, where: string): boolean {
+  const field = 'tie_word_embeddings'
+  const value = config[field] ?? true
+  if (typeof value === 'boolean') return value
+  throw failure('ERR_CONFIG', where, 'true or false', field, value)
 }
 
 function readPadTokenId(config: Json, vocabSize: number, where: string): number | null {

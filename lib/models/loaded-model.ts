@@ -19,6 +19,7 @@ import { checkInteger, checkOptions, checkSignal } from '../options.js'
 import { bertTensors } from './bert.js'
 import { readConfig, type ModelConfig } from './config.js'
 import { checkDevice, findDevice } from './device.js'
+import { headTensors, type HeadTask } from './heads.js'
 import { LOAD_OPTIONS, type LoadOptions } from './load-options.js'
 
 const MAX_THREADS = 1024
@@ -27,19 +28,34 @@ const MAX_BATCH_TOKENS = 1 << 20
 export class LoadedModel {
   readonly config: ModelConfig
   readonly hasPooler: boolean
+  /** Columns of the head's logits; 0 without a head. */
+  readonly headOutputs: number
   readonly info: Readonly<NativeModelInfo>
   readonly #native: NativeModel
   #disposal: Promise<void> | undefined
 
-  private constructor(native: NativeModel, config: ModelConfig, hasPooler: boolean) {
+  private constructor(
+    native: NativeModel,
+    config: ModelConfig,
+    hasPooler: boolean,
+    headOutputs: number,
+  ) {
     this.#native = native
     this.config = config
     this.hasPooler = hasPooler
+    this.headOutputs = headOutputs
     this.info = Object.freeze(native.info)
   }
 
-  /** @throws FusebertError with the code of what is wrong with the folder or the options */
-  static async load(folder: ModelFolder, options?: LoadOptions): Promise<LoadedModel> {
+  /**
+   * Loads the encoder, and with a task its head; then the pooler is the head's alone.
+   * @throws FusebertError with the code of what is wrong with the folder or the options
+   */
+  static async load(
+    folder: ModelFolder,
+    options?: LoadOptions,
+    task?: HeadTask,
+  ): Promise<LoadedModel> {
     const given = checkOptions<LoadOptions>('options', LOAD_OPTIONS, options)
     const asked = checkDevice(given)
     const threads =
@@ -57,14 +73,16 @@ export class LoadedModel {
 
     const config = await readConfig(folder)
     const table = await openCheckpoint(folder)
-    const { tensors, has_pooler } = bertTensors(table, config)
+    const encoder = bertTensors(table, config)
+    const onTop = task === undefined ? undefined : headTensors(table, config, task, encoder.prefix)
+    const has_pooler = encoder.has_pooler && task === undefined
     const device = await findDevice(asked)
     signal?.throwIfAborted()
     const loading = fromNative(() =>
       loadAddon().loadModel({
-        geometry: { ...config.geometry, has_pooler },
+        geometry: { ...config.geometry, has_pooler, head: onTop?.head ?? null },
         files: table.files.map(({ path, sizeBytes }) => ({ path, size_bytes: sizeBytes })),
-        tensors,
+        tensors: [...encoder.tensors, ...(onTop?.tensors ?? [])],
         ...device,
         threads,
         max_batch_tokens: maxBatchTokens,
@@ -75,7 +93,7 @@ export class LoadedModel {
       // Loading cannot be interrupted; what comes of it is freed.
       loading.then((late) => late.dispose()).catch(() => undefined)
     })
-    return new LoadedModel(native, config, has_pooler)
+    return new LoadedModel(native, config, has_pooler, onTop?.head.outputs ?? 0)
   }
 
   /** Tokenizes and encodes texts. Rejects with the signal's reason, or a FusebertError. */

@@ -86,6 +86,18 @@ export interface NativeTensor {
   offset_bytes: number
 }
 
+/** What stands on an encoder, as in native/model/head.h; its tensors are `head.*`. */
+export interface NativeHead {
+  /** The first token of each text, or every token. */
+  rows: 'first' | 'all'
+  /** A dense layer, and what follows it. */
+  dense: 'none' | 'tanh' | 'hidden_act'
+  layer_norm: boolean
+  /** head.output.weight is embeddings.word_embeddings.weight, and not there. */
+  tied: boolean
+  outputs: number
+}
+
 export interface NativeGeometry {
   vocab_size: number
   hidden_size: number
@@ -97,6 +109,7 @@ export interface NativeGeometry {
   layer_norm_eps: number
   hidden_act: 'gelu' | 'gelu_tanh' | 'relu'
   has_pooler: boolean
+  head: NativeHead | null
 }
 
 export interface NativeModelSpec {
@@ -169,12 +182,25 @@ export interface NativeModelInfo {
   reason: string
 }
 
+/** What is wanted of a head. */
+export interface NativeHeadOutput {
+  logits: boolean
+  /** ≥ 0: of a head of all tokens, only rows of tokens with this id. -1: all. */
+  token: number
+  /** 0 to MAX_TOP_LOGITS of the largest logits of each row. */
+  top: number
+}
+
+/** TopLogits::kMost of native/backend/backend.h. */
+export const MAX_TOP_LOGITS = 256
+
 export interface NativeOutputOptions {
   pooling: Pooling
   normalize: boolean
   /** Return the last layer's hidden states, or with pooling the pooled rows. */
   hidden_states: boolean
   pooler_output: boolean
+  head: NativeHeadOutput | null
 }
 
 export interface NativeEncodeResult {
@@ -184,6 +210,16 @@ export interface NativeEncodeResult {
   pooled: Float32Array | null
   /** [texts, hidden] or null. */
   pooler_output: Float32Array | null
+  /** [rows, outputs] or null. */
+  logits: Float32Array | null
+  /** [rows, top] or null: columns of the largest logits, falling, equal ones by rising column. */
+  top_columns: Int32Array | null
+  /** [rows, top] or null: the logits there. */
+  top_values: Float32Array | null
+  /** [rows] or null: log Σ exp over all logits of the row. */
+  log_sum_exp: Float32Array | null
+  /** [rows] or null: which of all packed tokens they are; null unless they are those of one id. */
+  head_tokens: Int32Array | null
   cu_seqlens: Int32Array // [texts + 1]
   truncated: number
 }
@@ -209,7 +245,10 @@ export interface NativeModel {
     token_type_ids: Int32Array,
     cu_seqlens: Int32Array,
     output: NativeOutputOptions,
-    /** > 0: hidden_states come back as [sequences, padded_length, hidden], zeros in the padding. */
+    /**
+     * > 0: hidden_states, and logits of all tokens, come back as [sequences, padded_length, …],
+     * zeros in the padding.
+     */
     padded_length: number,
   ): NativeRequest
   /** The request rejects with ERR_ABORTED soon; nothing happens when it has ended already. */

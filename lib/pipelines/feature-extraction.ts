@@ -162,7 +162,7 @@ async function extract(
       offsets: 'none',
       special_tokens_mask: false,
     },
-    { pooling, normalize, hidden_states: true, pooler_output: false },
+    { pooling, normalize, hidden_states: true, pooler_output: false, head: null },
     checkSignal(given.signal),
   )
   const usage: Usage = {

@@ -273,8 +273,40 @@ Result<OutputOptions> to_output_options(const Napi::Value& value) {
   FUSEBERT_ASSIGN(options.normalize, to_bool(object, "normalize"));
   FUSEBERT_ASSIGN(options.hidden_states, to_bool(object, "hidden_states"));
   FUSEBERT_ASSIGN(options.pooler_output, to_bool(object, "pooler_output"));
+  const Napi::Value head = object.Get("head");
+  if (head.IsNull()) return options;
+  if (!head.IsObject()) return expected("null or an object", "head");
+  const auto wanted = head.As<Napi::Object>();
+  FUSEBERT_ASSIGN(options.logits, to_bool(wanted, "logits"));
+  FUSEBERT_ASSIGN(options.head_token, to_int32(wanted, "token"));
+  FUSEBERT_ASSIGN(options.top_logits, to_int32(wanted, "top"));
   return options;
 }
+
+namespace {
+
+Result<std::optional<Head>> to_head(const Napi::Value& value) {
+  if (value.IsNull()) return std::optional<Head>();
+  if (!value.IsObject()) return expected("null or an object", "head");
+  const auto object = value.As<Napi::Object>();
+  Head head;
+  std::string rows, dense;
+  FUSEBERT_ASSIGN(rows, to_string(object, "rows"));
+  if (rows == "first") head.rows = HeadRows::kFirst;
+  else if (rows == "all") head.rows = HeadRows::kAll;
+  else return expected("'first' or 'all'", "rows");
+  FUSEBERT_ASSIGN(dense, to_string(object, "dense"));
+  if (dense == "none") head.dense = HeadDense::kNone;
+  else if (dense == "tanh") head.dense = HeadDense::kTanh;
+  else if (dense == "hidden_act") head.dense = HeadDense::kHiddenAct;
+  else return expected("'none', 'tanh' or 'hidden_act'", "dense");
+  FUSEBERT_ASSIGN(head.layer_norm, to_bool(object, "layer_norm"));
+  FUSEBERT_ASSIGN(head.tied, to_bool(object, "tied"));
+  FUSEBERT_ASSIGN(head.outputs, to_int(object, "outputs"));
+  return std::optional<Head>(head);
+}
+
+}  // namespace
 
 Result<Geometry> to_geometry(const Napi::Value& value) {
   if (!value.IsObject()) return expected("an object", "geometry");
@@ -291,6 +323,7 @@ Result<Geometry> to_geometry(const Napi::Value& value) {
   if (!eps.IsNumber()) return expected("a number", "layer_norm_eps");
   geometry.layer_norm_eps = eps.As<Napi::Number>().FloatValue();
   FUSEBERT_ASSIGN(geometry.has_pooler, to_bool(object, "has_pooler"));
+  FUSEBERT_ASSIGN(geometry.head, to_head(object.Get("head")));
   std::string activation;
   FUSEBERT_ASSIGN(activation, to_string(object, "hidden_act"));
   if (activation == "gelu") geometry.hidden_act = Activation::kGelu;

@@ -72,10 +72,20 @@ napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& 
   const auto floats = [env, null](bool wanted, std::vector<float>& values) {
     return wanted ? take_floats(env, std::move(values)) : null;
   };
+  const auto ints = [env, null](bool wanted, std::vector<int32_t>& values) {
+    return wanted ? take_ints(env, std::move(values)) : null;
+  };
+  const bool top = output.top_logits > 0;
   const bool complete =
       set("hidden_states", floats(output.wants_hidden_states(), result.hidden_states)) &&
       set("pooled", floats(output.wants_pooled(), result.pooled)) &&
       set("pooler_output", floats(output.pooler_output, result.pooler_output)) &&
+      set("logits", floats(output.logits, result.logits)) &&
+      set("top_columns", ints(top, result.top_columns)) &&
+      set("top_values", floats(top, result.top_values)) &&
+      set("log_sum_exp", floats(top, result.log_sum_exp)) &&
+      set("head_tokens",
+          ints(output.wants_head() && output.head_token != kEveryToken, result.head_tokens)) &&
       set("cu_seqlens", take_ints(env, std::move(result.cu_seqlens))) &&
       set("truncated", truncated);
   return complete ? object : nullptr;
@@ -95,32 +105,45 @@ Napi::Value resolved(Napi::Env env) {
 
 constexpr int64_t kMaxPaddedLength = int64_t{1} << 24;
 
-// [total_tokens, hidden] → [sequences, length, hidden] with zeros in the padding. On the engine's
-// thread: this moves megabytes.
-Status pad_hidden_states(EncodeResult& result, int64_t length, int64_t hidden) {
+// [total_tokens, columns] → [sequences, length, columns] with zeros in the padding.
+Status pad_rows(std::vector<float>& values, const std::vector<int32_t>& cu_seqlens,
+                int64_t length, int64_t columns) {
+  const size_t sequences = cu_seqlens.size() - 1;
+  // Both factors have bounds: 2^24 · 2^24.
+  const size_t row = static_cast<size_t>(length * columns);
+  if (sequences > std::vector<float>().max_size() / std::max<size_t>(row, 1)) {
+    return Status(StatusCode::kOutOfMemory, "Not enough memory for the padding.");
+  }
+  if (values.size() == sequences * row) return Status();
+  std::vector<float> padded(sequences * row);
+  for (size_t i = 0; i < sequences; ++i) {
+    const int64_t begin = cu_seqlens[i] * columns;
+    const int64_t end = cu_seqlens[i + 1] * columns;
+    std::copy(values.begin() + begin, values.begin() + end,
+              padded.begin() + static_cast<int64_t>(i * row));
+  }
+  values = std::move(padded);
+  return Status();
+}
+
+// Pads what has a row for every token. On the engine's thread: this moves megabytes.
+Status pad_result(EncodeResult& result, const OutputOptions& output, const Geometry& geometry,
+                  int64_t length) {
   if (!result.status.ok()) return result.status;
   return guarded([&]() -> Status {
-    const size_t sequences = result.cu_seqlens.size() - 1;
-    for (size_t i = 0; i < sequences; ++i) {
+    for (size_t i = 0; i + 1 < result.cu_seqlens.size(); ++i) {
       if (int64_t{result.cu_seqlens[i + 1]} - result.cu_seqlens[i] > length) {
         return Status(StatusCode::kInvalidArgument, "Expected padded_length of the longest row.");
       }
     }
-    // Both factors have bounds: 2^24 · 2^14.
-    const size_t row = static_cast<size_t>(length * hidden);
-    if (sequences > std::vector<float>().max_size() / std::max<size_t>(row, 1)) {
-      return Status(StatusCode::kOutOfMemory, "Not enough memory for the padding.");
+    if (output.wants_hidden_states()) {
+      FUSEBERT_RETURN_IF_ERROR(
+          pad_rows(result.hidden_states, result.cu_seqlens, length, geometry.hidden_size));
     }
-    if (result.hidden_states.size() == sequences * row) return Status();
-    std::vector<float> padded(sequences * row);
-    for (size_t i = 0; i < sequences; ++i) {
-      const int64_t begin = result.cu_seqlens[i] * hidden;
-      const int64_t end = result.cu_seqlens[i + 1] * hidden;
-      std::copy(result.hidden_states.begin() + begin, result.hidden_states.begin() + end,
-                padded.begin() + static_cast<int64_t>(i * row));
-    }
-    result.hidden_states = std::move(padded);
-    return Status();
+    const bool of_all = output.logits && geometry.head->rows == HeadRows::kAll &&
+                        output.head_token == kEveryToken;
+    if (!of_all) return Status();
+    return pad_rows(result.logits, result.cu_seqlens, length, geometry.head->outputs);
   });
 }
 
@@ -273,11 +296,9 @@ Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request, int64_t pa
   const OutputOptions output = request.output;
   const std::shared_ptr<Poster> poster = data->poster();
   // On the engine's thread. The posted task owns the result; std::function wants it copyable.
-  const int64_t hidden = engine_->backend().geometry().hidden_size;
-  const auto completion = [poster, call, output, padded_length, hidden](EncodeResult result) {
-    if (padded_length > 0 && output.wants_hidden_states()) {
-      result.status = pad_hidden_states(result, padded_length, hidden);
-    }
+  const Geometry geometry = engine_->backend().geometry();
+  const auto completion = [poster, call, output, padded_length, geometry](EncodeResult result) {
+    if (padded_length > 0) result.status = pad_result(result, output, geometry, padded_length);
     auto shared = std::make_shared<EncodeResult>(std::move(result));
     poster->post([call, output, shared](napi_env js_env) {
       settle(js_env, call, std::move(*shared), output);

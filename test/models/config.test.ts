@@ -38,6 +38,8 @@ describe('accepted', () => {
       pad_token_id: 0,
       architectures: [],
       model_type: 'bert',
+      num_labels: 2,
+      tie_word_embeddings: true,
     })
   })
 

@@ -1,0 +1,183 @@
+// The tensors of what stands on an encoder, under the names that checkpoints give them: those of
+// transformers' BERT classes, and of its RoBERTa classes, whose heads compute the same.
+
+import type { TensorTable } from '../checkpoint/tensor-table.js'
+import { FusebertError } from '../errors.js'
+import type { NativeHead, NativeTensor } from '../native/addon.js'
+import { findStored, toNative, type Found } from './bert.js'
+import type { ModelConfig } from './config.js'
+
+export const HEAD_TASKS = [
+  'masked-lm',
+  'next-sentence',
+  'sequence-classification',
+  'token-classification',
+  'question-answering',
+] as const
+export type HeadTask = (typeof HEAD_TASKS)[number]
+
+export interface HeadTensors {
+  head: NativeHead
+  /** By canonical name: head.dense, head.LayerNorm and head.output. */
+  tensors: NativeTensor[]
+}
+
+/** How a family's checkpoints store a head. */
+interface Layout {
+  readonly rows: NativeHead['rows']
+  readonly dense: NativeHead['dense']
+  /** Stored names without .weight and .bias; absent when the head has no such layer. */
+  readonly denseName?: string
+  readonly normName?: string
+  /** The last linear layer's weight, and its own bias. */
+  readonly weight: string
+  readonly bias: string
+  /** The bias that a tied layer has in the place of its own. */
+  readonly tiedBias?: string
+}
+
+const linear = (rows: NativeHead['rows'], name: string): Layout => ({
+  rows,
+  dense: 'none',
+  weight: `${name}.weight`,
+  bias: `${name}.bias`,
+})
+const onFirst = (denseName: string, name: string): Layout => ({
+  ...linear('first', name),
+  dense: 'tanh',
+  denseName,
+})
+
+/** By task; BERT's first. */
+const LAYOUTS: Readonly<Record<HeadTask, readonly Layout[]>> = {
+  'masked-lm': [
+    {
+      rows: 'all',
+      dense: 'hidden_act',
+      denseName: 'cls.predictions.transform.dense',
+      normName: 'cls.predictions.transform.LayerNorm',
+      weight: 'cls.predictions.decoder.weight',
+      bias: 'cls.predictions.decoder.bias',
+      tiedBias: 'cls.predictions.bias',
+    },
+    {
+      rows: 'all',
+      dense: 'hidden_act',
+      denseName: 'lm_head.dense',
+      normName: 'lm_head.layer_norm',
+      weight: 'lm_head.decoder.weight',
+      bias: 'lm_head.decoder.bias',
+      tiedBias: 'lm_head.bias',
+    },
+  ],
+  'next-sentence': [onFirst('pooler.dense', 'cls.seq_relationship')],
+  'sequence-classification': [
+    onFirst('pooler.dense', 'classifier'),
+    onFirst('classifier.dense', 'classifier.out_proj'),
+  ],
+  'token-classification': [linear('all', 'classifier')],
+  'question-answering': [linear('all', 'qa_outputs')],
+}
+
+function outputsOf(task: HeadTask, config: ModelConfig): number {
+  if (task === 'masked-lm') return config.geometry.vocab_size
+  return task.endsWith('-classification') ? config.num_labels : 2
+}
+
+interface Search {
+  found: Found[]
+  /** Stored names. */
+  missing: string[]
+}
+
+/** @param prefix - what the checkpoint puts before the encoder's names */
+function search(
+  table: TensorTable,
+  config: ModelConfig,
+  task: HeadTask,
+  layout: Layout,
+  prefix: string,
+): Search {
+  const { hidden_size: hidden } = config.geometry
+  const outputs = outputsOf(task, config)
+  // The pooler is inside the encoder; the rest is beside it.
+  const outside = prefix.startsWith('module.') ? 'module.' : ''
+  const place = (name: string) => (name.startsWith('pooler.') ? prefix : outside) + name
+  const result: Search = { found: [], missing: [] }
+  const look = (name: string, shape: readonly number[], storedAs: readonly string[]): void => {
+    const places = storedAs.map(place)
+    const entry = places.map((each) => findStored(table, each, { name, shape })).find(Boolean)
+    if (entry === undefined) result.missing.push(places[0] ?? name)
+    else result.found.push(entry)
+  }
+  const { denseName, normName, weight, bias, tiedBias = bias } = layout
+  if (denseName !== undefined) {
+    look('head.dense.weight', [hidden, hidden], [`${denseName}.weight`])
+    look('head.dense.bias', [hidden], [`${denseName}.bias`])
+  }
+  if (normName !== undefined) {
+    look('head.LayerNorm.weight', [hidden], [`${normName}.weight`])
+    look('head.LayerNorm.bias', [hidden], [`${normName}.bias`])
+  }
+  const tied = isTied(task, config)
+  if (!tied) look('head.output.weight', [outputs, hidden], [weight])
+  // Both may be there, and differ where they are not tied. Old checkpoints have the tied one alone.
+  look('head.output.bias', [outputs], tied ? [tiedBias, bias] : [bias, tiedBias])
+  return result
+}
+
+function isTied(task: HeadTask, config: ModelConfig): boolean {
+  return task === 'masked-lm' && config.tie_word_embeddings
+}
+
+/** The tasks for which the checkpoint has all tensors of a head. */
+export function headsOf(table: TensorTable, config: ModelConfig, prefix: string): HeadTask[] {
+  return HEAD_TASKS.filter((task) =>
+    LAYOUTS[task].some(
+      (layout) => search(table, config, task, layout, prefix).missing.length === 0,
+    ),
+  )
+}
+
+/**
+ * A task's head and its tensors.
+ * @param prefix - what the checkpoint puts before the encoder's names
+ * @throws ERR_TENSOR_MISSING, with the names that were looked for and the heads that there are;
+ * ERR_TENSOR_SHAPE, ERR_TENSOR_DTYPE
+ */
+export function headTensors(
+  table: TensorTable,
+  config: ModelConfig,
+  task: HeadTask,
+  prefix: string,
+): HeadTensors {
+  const searches: Search[] = []
+  for (const layout of LAYOUTS[task]) {
+    const result = search(table, config, task, layout, prefix)
+    if (result.missing.length > 0) {
+      searches.push(result)
+      continue
+    }
+    const head: NativeHead = {
+      rows: layout.rows,
+      dense: layout.dense,
+      layer_norm: layout.normName !== undefined,
+      tied: isTied(task, config),
+      outputs: outputsOf(task, config),
+    }
+    return { head, tensors: result.found.map(toNative) }
+  }
+  // Where a part of a head is there, it is that one that was meant.
+  const begun = searches.filter(({ found }) => found.some(({ name }) => /output/.test(name)))
+  const looked = (begun.length > 0 ? begun : searches).map(({ missing }) => missing.join(', '))
+  const present = headsOf(table, config, prefix)
+  const others =
+    present.length > 0
+      ? `It has those for ${present.join(', ')}.`
+      : 'It has no head that fusebert knows.'
+  throw new FusebertError(
+    'ERR_TENSOR_MISSING',
+    `Expected the tensors of a head for ${task} in the checkpoint but it lacks ` +
+      `${looked.join(', or ')}. ${others}`,
+  )
+}

@@ -1,0 +1,286 @@
+// Names of heads in checkpoints → canonical names: BERT's and RoBERTa's, tied decoders, and what is
+// said of a head that is not there.
+import { describe, expect, test } from 'vitest'
+
+import {
+  rowMajorStrides,
+  type StoredTensor,
+  type TensorTable,
+} from '../../lib/checkpoint/tensor-table.js'
+import { FusebertError } from '../../lib/errors.js'
+import { parseConfig, type ModelConfig } from '../../lib/models/config.js'
+import { HEAD_TASKS, headsOf, headTensors, type HeadTask } from '../../lib/models/heads.js'
+
+const numbers = {
+  vocab_size: 11,
+  hidden_size: 16,
+  num_attention_heads: 1,
+  num_hidden_layers: 1,
+  intermediate_size: 5,
+  max_position_embeddings: 7,
+}
+const config = parseConfig({ ...numbers, num_labels: 3 })
+const untied = parseConfig({ ...numbers, num_labels: 3, tie_word_embeddings: false })
+
+type Shapes = Record<string, number[]>
+
+const linear = (name: string, rows: number): Shapes => ({
+  [`${name}.weight`]: [rows, 16],
+  [`${name}.bias`]: [rows],
+})
+const norm = (name: string, weight = 'weight', bias = 'bias'): Shapes => ({
+  [`${name}.${weight}`]: [16],
+  [`${name}.${bias}`]: [16],
+})
+
+function table(shapes: Shapes): TensorTable {
+  const tensors = Object.entries(shapes).map(([name, shape], i): [string, StoredTensor] => [
+    name,
+    { dtype: 'F32', shape, strides: rowMajorStrides(shape), fileIndex: 0, offsetBytes: 4 * i },
+  ])
+  return { files: [{ path: '/models/x', sizeBytes: 1e6 }], tensors: new Map(tensors) }
+}
+
+interface Case {
+  task: HeadTask
+  stored: Shapes
+  /** Canonical name → stored name. */
+  names: Record<string, string>
+  prefix?: string
+  config?: ModelConfig
+}
+
+const both = (name: string, stored: string): Record<string, string> => ({
+  [`${name}.weight`]: `${stored}.weight`,
+  [`${name}.bias`]: `${stored}.bias`,
+})
+const transform = 'cls.predictions.transform'
+const bertMasked = { ...linear(`${transform}.dense`, 16), ...norm(`${transform}.LayerNorm`) }
+const bertMaskedNames = {
+  ...both('head.dense', `${transform}.dense`),
+  ...both('head.LayerNorm', `${transform}.LayerNorm`),
+}
+const robertaMasked = { ...linear('lm_head.dense', 16), ...norm('lm_head.layer_norm') }
+const robertaMaskedNames = {
+  ...both('head.dense', 'lm_head.dense'),
+  ...both('head.LayerNorm', 'lm_head.layer_norm'),
+}
+
+const CASES: Record<string, Case> = {
+  'BERT, masked words': {
+    task: 'masked-lm',
+    stored: { ...bertMasked, 'cls.predictions.bias': [11] },
+    names: { ...bertMaskedNames, 'head.output.bias': 'cls.predictions.bias' },
+  },
+  'BERT, masked words, a decoder that is tied and stored': {
+    task: 'masked-lm',
+    stored: { ...bertMasked, ...linear('cls.predictions.decoder', 11) },
+    names: { ...bertMaskedNames, 'head.output.bias': 'cls.predictions.decoder.bias' },
+  },
+  'BERT, masked words, a decoder of its own': {
+    task: 'masked-lm',
+    config: untied,
+    stored: {
+      ...bertMasked,
+      ...linear('cls.predictions.decoder', 11),
+      'cls.predictions.bias': [11],
+    },
+    names: {
+      ...bertMaskedNames,
+      ...both('head.output', 'cls.predictions.decoder'),
+    },
+  },
+  'BERT, masked words, a decoder of its own with the tied bias': {
+    task: 'masked-lm',
+    config: untied,
+    stored: {
+      ...bertMasked,
+      'cls.predictions.decoder.weight': [11, 16],
+      'cls.predictions.bias': [11],
+    },
+    names: {
+      ...bertMaskedNames,
+      'head.output.weight': 'cls.predictions.decoder.weight',
+      'head.output.bias': 'cls.predictions.bias',
+    },
+  },
+  'BERT, masked words, old names': {
+    task: 'masked-lm',
+    stored: {
+      ...linear(`${transform}.dense`, 16),
+      ...norm(`${transform}.LayerNorm`, 'gamma', 'beta'),
+      'cls.predictions.bias': [11],
+    },
+    names: {
+      ...bertMaskedNames,
+      'head.LayerNorm.weight': `${transform}.LayerNorm.gamma`,
+      'head.LayerNorm.bias': `${transform}.LayerNorm.beta`,
+      'head.output.bias': 'cls.predictions.bias',
+    },
+  },
+  'RoBERTa, masked words': {
+    task: 'masked-lm',
+    stored: { ...robertaMasked, 'lm_head.bias': [11] },
+    names: { ...robertaMaskedNames, 'head.output.bias': 'lm_head.bias' },
+  },
+  'RoBERTa, masked words, a decoder of its own': {
+    task: 'masked-lm',
+    config: untied,
+    stored: { ...robertaMasked, ...linear('lm_head.decoder', 11) },
+    names: { ...robertaMaskedNames, ...both('head.output', 'lm_head.decoder') },
+  },
+  'BERT, next sentence': {
+    task: 'next-sentence',
+    stored: { ...linear('bert.pooler.dense', 16), ...linear('cls.seq_relationship', 2) },
+    names: {
+      ...both('head.dense', 'bert.pooler.dense'),
+      ...both('head.output', 'cls.seq_relationship'),
+    },
+  },
+  'BERT, sequence classification': {
+    task: 'sequence-classification',
+    stored: { ...linear('bert.pooler.dense', 16), ...linear('classifier', 3) },
+    names: { ...both('head.dense', 'bert.pooler.dense'), ...both('head.output', 'classifier') },
+  },
+  'BERT, sequence classification, a trainer’s prefix': {
+    task: 'sequence-classification',
+    prefix: 'module.bert.',
+    stored: {
+      ...linear('module.bert.pooler.dense', 16),
+      ...linear('module.classifier', 3),
+    },
+    names: {
+      ...both('head.dense', 'module.bert.pooler.dense'),
+      ...both('head.output', 'module.classifier'),
+    },
+  },
+  'RoBERTa, sequence classification': {
+    task: 'sequence-classification',
+    stored: { ...linear('classifier.dense', 16), ...linear('classifier.out_proj', 3) },
+    names: {
+      ...both('head.dense', 'classifier.dense'),
+      ...both('head.output', 'classifier.out_proj'),
+    },
+  },
+  'token classification': {
+    task: 'token-classification',
+    stored: linear('classifier', 3),
+    names: both('head.output', 'classifier'),
+  },
+  'question answering': {
+    task: 'question-answering',
+    stored: linear('qa_outputs', 2),
+    names: both('head.output', 'qa_outputs'),
+  },
+}
+
+const HEADS: Record<HeadTask, object> = {
+  'masked-lm': { rows: 'all', dense: 'hidden_act', layer_norm: true, outputs: 11 },
+  'next-sentence': { rows: 'first', dense: 'tanh', layer_norm: false, tied: false, outputs: 2 },
+  'sequence-classification': {
+    rows: 'first', dense: 'tanh', layer_norm: false, tied: false, outputs: 3,
+  },
+  'token-classification': {
+    rows: 'all', dense: 'none', layer_norm: false, tied: false, outputs: 3,
+  },
+  'question-answering': { rows: 'all', dense: 'none', layer_norm: false, tied: false, outputs: 2 },
+}
+
+function refusal(shapes: Shapes, task: HeadTask, prefix = 'bert.'): FusebertError {
+  try {
+    headTensors(table(shapes), config, task, prefix)
+  } catch (error) {
+    expect(error).toBeInstanceOf(FusebertError)
+    return error as FusebertError
+  }
+  throw new Error('was accepted')
+}
+
+describe('heads', () => {
+  test.each(Object.entries(CASES))('%s', (_, each) => {
+    const { task, stored, names, prefix = 'bert.' } = each
+    const settings = each.config ?? config
+    const tensors = table(stored)
+    const result = headTensors(tensors, settings, task, prefix)
+    expect(result.head).toMatchObject(HEADS[task])
+    expect(result.head.tied).toBe(task === 'masked-lm' && settings.tie_word_embeddings)
+    const found = Object.fromEntries(
+      result.tensors.map(({ name, offset_bytes }) => [name, offset_bytes]),
+    )
+    const expected = Object.entries(names).map(([name, storedName]) => [
+      name, tensors.tensors.get(storedName)?.offsetBytes,
+    ])
+    expect(found).toEqual(Object.fromEntries(expected))
+    expect(headsOf(tensors, settings, prefix)).toContain(task)
+  })
+
+  test.each(Object.entries(CASES))('%s: each tensor is needed', (_, { task, stored, ...rest }) => {
+    const settings = rest.config ?? config
+    for (const name of Object.keys(stored)) {
+      if (settings.tie_word_embeddings && name.endsWith('decoder.weight')) continue
+      if (name === 'cls.predictions.decoder.bias' && 'cls.predictions.bias' in stored) continue
+      if (name === 'cls.predictions.bias' && 'cls.predictions.decoder.bias' in stored) continue
+      const others = Object.fromEntries(Object.entries(stored).filter(([key]) => key !== name))
+      expect(headsOf(table(others), settings, rest.prefix ?? 'bert.')).not.toContain(task)
+    }
+  })
+})
+
+describe('refusals', () => {
+  test.each(HEAD_TASKS)('no head for %s: what was looked for', (task) => {
+    const error = refusal({}, task)
+    expect(error.code).toBe('ERR_TENSOR_MISSING')
+    expect(error.message).toContain(task)
+    expect(error.message).toContain('no head that fusebert knows')
+    const looked: Record<HeadTask, string[]> = {
+      'masked-lm': ['cls.predictions.transform.dense.weight', 'lm_head.dense.weight'],
+      'next-sentence': ['bert.pooler.dense.weight', 'cls.seq_relationship.bias'],
+      'sequence-classification': ['bert.pooler.dense.weight', 'classifier.out_proj.weight'],
+      'token-classification': ['classifier.weight', 'classifier.bias'],
+      'question-answering': ['qa_outputs.weight', 'qa_outputs.bias'],
+    }
+    for (const name of looked[task]) expect(error.message).toContain(name)
+  })
+
+  test('the heads that there are', () => {
+    const error = refusal(linear('qa_outputs', 2), 'masked-lm')
+    expect(error.message).toContain('It has those for question-answering.')
+  })
+
+  test('a part of a head is not mistaken for another family’s', () => {
+    const whole: Shapes = { ...bertMasked, 'cls.predictions.bias': [11] }
+    const part = Object.entries(whole).filter(([name]) => name !== `${transform}.dense.bias`)
+    const error = refusal(Object.fromEntries(part), 'masked-lm')
+    expect(error.message).toContain(`lacks ${transform}.dense.bias. `)
+    expect(error.message).not.toContain('lm_head')
+  })
+
+  test('other labels than the config says', () => {
+    const error = refusal(linear('classifier', 5), 'token-classification')
+    expect(error.code).toBe('ERR_TENSOR_SHAPE')
+    expect(error.message).toContain('[3, 16]')
+    expect(error.message).toContain('classifier.weight')
+  })
+})
+
+describe('labels of a config', () => {
+  test.each([
+    [{}, 2],
+    [{ num_labels: 7 }, 7],
+    [{ id2label: { 0: 'a', 1: 'b', 2: 'c' } }, 3],
+    [{ id2label: { 0: 'a' }, num_labels: 4 }, 4],
+    [{ id2label: {} }, 2],
+  ])('%j', (fields, wanted) => {
+    expect(parseConfig({ ...numbers, ...fields }).num_labels).toBe(wanted)
+  })
+
+  test.each([{ num_labels: 0 }, { num_labels: '3' }])('refuses %j', (fields) => {
+    expect(() => parseConfig({ ...numbers, ...fields })).toThrow(/num_labels/)
+  })
+
+  test('a decoder is tied, or says that it is not', () => {
+    expect(parseConfig(numbers).tie_word_embeddings).toBe(true)
+    expect(untied.tie_word_embeddings).toBe(false)
+    expect(() => parseConfig({ ...numbers, tie_word_embeddings: 1 })).toThrow(/tie_word_embeddings/)
+  })
+})
