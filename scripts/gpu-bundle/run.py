@@ -101,7 +101,7 @@ def typescript_tests(environment, rehearsal):
     report = new_report("typescript.json")
     command = [NODE, "node_modules/vitest/vitest.mjs", "run", "--project", "slow",
                "--reporter", "default", "--reporter", "json", "--outputFile.json", report,
-               "test/cuda/encode.test.ts"]
+               "test/cuda/encode.test.ts", "test/cuda/heads.test.ts"]
     if rehearsal:
         command += ["-t", "gives the vectors|without kernels"]
     result = run("TypeScript tests", command, {**environment, "FUSEBERT_TEST_GPU": "real"}, 180)

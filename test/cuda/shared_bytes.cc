@@ -20,6 +20,7 @@ void print(const std::string& kernel, unsigned shared_bytes) {
 bool print_all() {
   const Module none;
   if (!GemmKernels::load(none, architecture).ok()) return false;
+  if (!LogitsKernels::load(none, architecture).ok()) return false;
   for (int head_dim = 1; padded_head_dim(head_dim) != 0; ++head_dim) {
     if (padded_head_dim(head_dim) != head_dim) continue;
     if (!AttentionKernels::load(none, head_dim).ok()) return false;
