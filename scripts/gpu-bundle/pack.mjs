@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..')
 const OUTPUT = process.argv[2] ?? join(ROOT, 'build/gpu-bundle.tar.xz')
 const TESTS = join(ROOT, 'build/tests-plain')
+const IMAGES = join(ROOT, 'build/cuda')
 // At most what travels well: PACKED alone, and with the tracked files.
 const MOST_PACKED_BYTES = 40e6
 const MOST_BYTES = 60 << 20
@@ -85,8 +86,9 @@ function pack() {
     put(join(ROOT, 'build/Release/fusebert.node'), 'build/Release/fusebert.node')
     put(join(TESTS, 'fusebert_cuda_tests'), 'build/gpu/fusebert_cuda_tests')
     put(join(TESTS, 'libfusebert_gpu_bench.so'), 'build/gpu/libfusebert_gpu_bench.so')
-    const images = readdirSync(join(TESTS, 'cuda')).filter((name) => WRONG_KERNELS.test(name))
-    for (const name of images) put(join(TESTS, 'cuda', name), `build/cuda/${name}`)
+    const images = readdirSync(IMAGES).filter((name) => WRONG_KERNELS.test(name))
+    if (images.length === 0) throw new Error(`Expected kernels of the C++ tests in ${IMAGES}.`)
+    for (const name of images) put(join(IMAGES, name), `build/cuda/${name}`)
     put(join(ROOT, 'dist'), 'dist')
     const commit = run('git', ['describe', '--always', '--dirty'])
     writeFileSync(join(staging, 'build/gpu/commit'), commit)
