@@ -8,28 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/span.h"
 #include "tokenizer/unicode_tables.h"
 #include "tokenizer/utf8.h"
 
 namespace fusebert {
-
-// Half-open range of the original text, in the unit of a Cursor.
-struct Span {
-  int32_t start = 0;
-  int32_t end = 0;
-};
-
-// Counts positions in the original text, in code points or UTF-16 units.
-struct Cursor {
-  bool utf16 = false;
-  int32_t position = 0;
-
-  Span advance(char32_t code_point) {
-    const int32_t start = position;
-    position += utf16 && code_point >= 0x10000 ? 2 : 1;
-    return {start, position};
-  }
-};
 
 struct NormalizerOptions {
   bool clean_text = true;
@@ -89,15 +72,29 @@ class Normalizer {
  public:
   explicit Normalizer(const NormalizerOptions& options);
 
+  // What an ASCII character becomes, or -1 where it is removed.
+  int32_t map_ascii(unsigned char byte) const { return ascii_[byte]; }
+  bool lowercase() const { return options_.lowercase; }
+
   // Normalises `text` and hands every code point to sink(code_point, span), which returns false to
   // stop. `cursor` is moved over what was read. Returns false when the sink stopped it.
   template <typename Sink>
   bool run(std::string_view text, Cursor& cursor, Sink&& sink) const {
+    size_t position = 0;
+    return run_until(text, position, cursor, [](char) { return false; }, sink);
+  }
+
+  // The same from `position` to the first ASCII character that ends(char) is true of, where
+  // `position` is then.
+  template <typename Ends, typename Sink>
+  bool run_until(std::string_view text, size_t& position, Cursor& cursor, Ends&& ends,
+                 Sink&& sink) const {
     MarkBuffer marks(cursor.position);
-    for (size_t i = 0; i < text.size();) {
-      const auto byte = static_cast<unsigned char>(text[i]);
+    while (position < text.size()) {
+      const auto byte = static_cast<unsigned char>(text[position]);
+      if (byte < 0x80 && ends(text[position])) break;
       if (byte < 0x80 && marks.empty()) {
-        ++i;
+        ++position;
         const Span span = cursor.advance(byte);
         const int8_t mapped = ascii_[byte];
         if (mapped == kDropAscii) continue;
@@ -105,8 +102,8 @@ class Normalizer {
         if (!sink(static_cast<char32_t>(mapped), span)) return false;
         continue;
       }
-      const utf8::Decoded decoded = utf8::decode(text, i);
-      i += static_cast<size_t>(decoded.bytes);
+      const utf8::Decoded decoded = utf8::decode(text, position);
+      position += static_cast<size_t>(decoded.bytes);
       const Span span = cursor.advance(decoded.code_point);
       if (!clean(decoded.code_point, span, marks, sink)) return false;
     }

@@ -1,29 +1,45 @@
-// The stages of encoding one text, as one stream from bytes to tokens.
+// The stages of encoding one text. ASCII words go from bytes to tokens in one step each; a word
+// with other characters in it goes through the normaliser, code point by code point.
 #include "tokenizer/sequence_encoder.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/simd/block.h"
 
 namespace fusebert {
 
 namespace {
 
+using simd::kBlockBytes;
+
+// What makes ASCII letters lower case.
+constexpr unsigned char kLowercaseBit = 0x20;
+
 class SequenceEncoder {
  public:
-  SequenceEncoder(const TokenizerParts& parts, std::string_view text, int64_t limit, bool utf16)
+  SequenceEncoder(const TokenizerParts& parts, std::string_view text, int64_t limit, bool utf16,
+                  EncodeScratch& scratch, TokenBuffer& tokens)
       : parts_(parts),
         text_(text),
         limit_(limit),
+        fold_(parts.normalizer.lowercase() ? kLowercaseBit : 0),
+        cache_(scratch.words),
+        word_(scratch.word),
+        tokens_(tokens),
         cursor_{utf16, 0},
-        words_(parts.max_input_chars_per_word, OnWord{this}) {}
+        words_(word_, OnWord{this}) {
+    word_.start(parts.max_input_chars_per_word, tokens.keeps_spans());
+  }
 
-  SequenceTokens run() && {
+  int64_t run() && {
     parts_.added.split(text_, [&](const AddedToken* token, size_t begin, size_t end) {
-      move_cursor(begin);
       if (token == nullptr) return encode_text(begin, end);
-      const int32_t start = cursor_.position;
-      move_cursor(end);
-      return add_token(*token, {start, cursor_.position});
+      return add_token(*token, span_of(begin, end));
     });
-    if (result_.counted < 0) result_.counted = static_cast<int64_t>(result_.tokens.size());
-    return std::move(result_);
+    return counted_ < 0 ? static_cast<int64_t>(tokens_.size()) : counted_;
   }
 
  private:
@@ -32,31 +48,157 @@ class SequenceEncoder {
     bool operator()(const Word& word) const { return encoder->add_word(word); }
   };
 
-  bool add_word(const Word& word) {
-    parts_.model.tokenize(word, result_.tokens);
-    const auto count = static_cast<int64_t>(result_.tokens.size());
-    if (result_.counted < 0 && count >= limit_) result_.counted = count;
+  // After each word. False: no more text is needed.
+  bool go_on() {
+    const auto count = static_cast<int64_t>(tokens_.size());
+    if (count < limit_) return true;
+    if (counted_ < 0) counted_ = count;
     return count <= limit_;
+  }
+
+  void cut(const Word& word) {
+    const size_t before = tokens_.size();
+    const bool known =
+        !word.too_long() && parts_.model.cut(word.bytes(), [&](int32_t id, size_t from, size_t to) {
+          tokens_.push(id, word.span(from, to));
+        });
+    if (known) return;
+    tokens_.truncate(before);
+    tokens_.push(parts_.model.unk_id(), word.span());
+  }
+
+  bool add_word(const Word& word) {
+    cut(word);
+    return go_on();
   }
 
   // The reference does not look at the limit after an added token.
   bool add_token(const AddedToken& token, Span span) {
-    result_.tokens.push_back({token.id, span});
-    return result_.counted < 0;
+    tokens_.push(token.id, span);
+    return counted_ < 0;
   }
 
   bool encode_text(size_t begin, size_t end) {
+    if (!parts_.added_normalized.empty()) return encode_text_with_tokens(begin, end);
+    if (!tokens_.keeps_spans()) return encode_words<false>(begin, end);
+    move_cursor(begin);
     cursor_byte_ = end;
-    const std::string_view text = text_.substr(begin, end - begin);
-    if (!parts_.added_normalized.empty()) return encode_text_with_tokens(text);
-    const auto push = [&](char32_t c, Span span) { return words_.push(c, span); };
-    return parts_.normalizer.run(text, cursor_, push) && words_.finish();
+    return encode_words<true>(begin, end);
   }
 
-  // The same where added tokens are searched in the normalised text, which is kept for that.
-  bool encode_text_with_tokens(std::string_view text) {
+  template <bool kSpans>
+  bool encode_words(size_t position, size_t end) {
+    while (position < end) {
+      const simd::Block block = load(position, end);
+      const uint32_t length = block.alphanumeric_run();
+      const size_t next = position + length;
+      const bool whole = length > 0 && length <= WordCache::kMaxWordBytes &&
+                         (next == end || parts_.bytes.ends_word(text_[next]));
+      if (!whole) {
+        if (!encode_odd<kSpans>(position, end)) return false;
+        continue;
+      }
+      const simd::WordKey key = block.key(length, fold_);
+      const int32_t start = kSpans ? cursor_.advance_ascii(length).start : 0;
+      const WordCache::Entry* entry = cache_.find(key);
+      if (entry != nullptr) {
+        add_known_word<kSpans>(*entry, start);
+      } else {
+        add_new_word(key, length, start);
+      }
+      position = next;
+      // What usually follows.
+      if (position < end && text_[position] == ' ') {
+        ++position;
+        if (kSpans) cursor_.advance_ascii(1);
+      }
+      if (!go_on()) return false;
+    }
+    return true;
+  }
+
+  // What `position` is at when it is not at a short ASCII word: at least a character of it.
+  template <bool kSpans>
+  bool encode_odd(size_t& position, size_t end) {
+    switch (parts_.bytes[text_[position]]) {
+      case ByteClass::kSpace:
+        ++position;
+        if (kSpans) cursor_.advance_ascii(1);
+        return true;
+      case ByteClass::kPunctuation:
+        tokens_.push(parts_.punctuation[static_cast<size_t>(text_[position])],
+                     kSpans ? cursor_.advance_ascii(1) : Span{});
+        ++position;
+        return go_on();
+      case ByteClass::kAlphanumeric:
+      case ByteClass::kOther:
+        break;
+    }
+    return encode_any_word(position, end);
+  }
+
+  simd::Block load(size_t position, size_t end) const {
+    if (end - position >= kBlockBytes) return simd::Block(text_.data() + position);
+    char padded[kBlockBytes] = {};
+    std::memcpy(padded, text_.data() + position, end - position);
+    return simd::Block(padded);
+  }
+
+  template <bool kSpans>
+  void add_known_word(const WordCache::Entry& entry, int32_t start) {
+    std::memcpy(tokens_.room(WordCache::kMaxTokens), entry.ids.data(), sizeof(entry.ids));
+    tokens_.commit(entry.count);
+    if (!kSpans) return;
+    int32_t from = start;
+    for (size_t i = 0; i < entry.count; ++i) {
+      const int32_t to = start + entry.ends[i];
+      tokens_.push_span({from, to});
+      from = to;
+    }
+  }
+
+  // Cuts an ASCII word and keeps its tokens for the next time.
+  void add_new_word(const simd::WordKey& key, uint32_t length, int32_t start) {
+    char bytes[kBlockBytes];
+    simd::key_bytes(key, bytes);
+    const size_t before = tokens_.size();
+    WordCache::Entry entry{key, {}, {}, 0};
+    size_t count = 0;
+    const auto on_token = [&](int32_t id, size_t from, size_t to) {
+      tokens_.push(id, {start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)});
+      if (count < WordCache::kMaxTokens) {
+        entry.ids[count] = id;
+        entry.ends[count] = static_cast<uint8_t>(to);
+      }
+      ++count;
+    };
+    if (length > parts_.max_input_chars_per_word || !parts_.model.cut({bytes, length}, on_token)) {
+      tokens_.truncate(before);
+      count = 0;
+      on_token(parts_.model.unk_id(), 0, length);
+    }
+    if (count > WordCache::kMaxTokens) return;
+    entry.count = static_cast<uint8_t>(count);
+    cache_.insert(entry);
+  }
+
+  // Words from `position`, where one begins, to the next byte that ends words by itself. What is
+  // before and after has no influence: marks never move across a starter, and ASCII is starters.
+  bool encode_any_word(size_t& position, size_t end) {
+    const auto ends = [&](char byte) { return parts_.bytes.ends_word(byte); };
+    const auto push = [&](char32_t c, Span span) { return words_.push(c, span); };
+    return parts_.normalizer.run_until(text_.substr(0, end), position, cursor_, ends, push) &&
+           words_.finish();
+  }
+
+  // The same as encode_words where added tokens are searched in the normalised text, which is kept
+  // for that.
+  bool encode_text_with_tokens(size_t begin, size_t end) {
+    move_cursor(begin);
+    cursor_byte_ = end;
     std::string normalized;
     std::vector<Span> spans;  // one for each byte of `normalized`
+    const std::string_view text = text_.substr(begin, end - begin);
     parts_.normalizer.run(text, cursor_, [&](char32_t c, Span span) {
       char encoded[utf8::kMaxBytes];
       const int length = utf8::encode(c, encoded);
@@ -65,17 +207,25 @@ class SequenceEncoder {
       return true;
     });
     return parts_.added_normalized.split(
-        normalized, [&](const AddedToken* token, size_t begin, size_t end) {
+        normalized, [&](const AddedToken* token, size_t from, size_t to) {
           if (token != nullptr) {
-            return add_token(*token, {spans[begin].start, spans[end - 1].end});
+            return add_token(*token, {spans[from].start, spans[to - 1].end});
           }
-          for (size_t i = begin; i < end;) {
+          for (size_t i = from; i < to;) {
             const utf8::Decoded decoded = utf8::decode(normalized, i);
             if (!words_.push(decoded.code_point, spans[i])) return false;
             i += static_cast<size_t>(decoded.bytes);
           }
           return words_.finish();
         });
+  }
+
+  Span span_of(size_t begin, size_t end) {
+    if (!tokens_.keeps_spans()) return {};
+    move_cursor(begin);
+    const int32_t start = cursor_.position;
+    move_cursor(end);
+    return {start, cursor_.position};
   }
 
   // Forwards, or backwards where a token takes white space that the one before took too.
@@ -95,17 +245,35 @@ class SequenceEncoder {
   const TokenizerParts& parts_;
   std::string_view text_;
   int64_t limit_;
-  Cursor cursor_;
+  unsigned char fold_;
+  WordCache& cache_;
+  Word& word_;
+  TokenBuffer& tokens_;
+  Cursor cursor_;           // moves only where spans are kept
   size_t cursor_byte_ = 0;  // of text_, where cursor_ stands
   PreTokenizer<OnWord> words_;
-  SequenceTokens result_{{}, -1};
+  int64_t counted_ = -1;
 };
 
 }  // namespace
 
-SequenceTokens encode_sequence(const TokenizerParts& parts, std::string_view text, int64_t limit,
-                               bool utf16_offsets) {
-  return SequenceEncoder(parts, text, limit, utf16_offsets).run();
+TokenizerParts::TokenizerParts(const NormalizerOptions& options, WordPiece wordpiece,
+                               int64_t max_chars)
+    : normalizer(options),
+      bytes(normalizer),
+      model(std::move(wordpiece)),
+      max_input_chars_per_word(max_chars),
+      punctuation{} {
+  for (unsigned char byte = 0; byte < punctuation.size(); ++byte) {
+    const char character = static_cast<char>(byte);
+    int32_t token = max_chars < 1 ? -1 : model.token_to_id({&character, 1});
+    punctuation[byte] = token < 0 ? model.unk_id() : token;
+  }
+}
+
+int64_t encode_sequence(const TokenizerParts& parts, std::string_view text, int64_t limit,
+                        bool utf16_offsets, EncodeScratch& scratch, TokenBuffer& tokens) {
+  return SequenceEncoder(parts, text, limit, utf16_offsets, scratch, tokens).run();
 }
 
 }  // namespace fusebert

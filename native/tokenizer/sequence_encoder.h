@@ -2,37 +2,45 @@
 // WordPiece, in this order.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/byte_classes.h"
 #include "tokenizer/normalizer.h"
-#include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/token_buffer.h"
+#include "tokenizer/word.h"
+#include "tokenizer/word_cache.h"
 #include "tokenizer/wordpiece.h"
 
 namespace fusebert {
 
 // What a tokenizer consists of when it encodes.
 struct TokenizerParts {
-  Normalizer normalizer{NormalizerOptions{}};
+  TokenizerParts(const NormalizerOptions& options, WordPiece wordpiece, int64_t max_chars);
+
+  Normalizer normalizer;
+  ByteClasses bytes;
   WordPiece model;
-  int64_t max_input_chars_per_word = 0;
-  AddedTokenFinder added;             // searched in the original text
-  AddedTokenFinder added_normalized;  // searched in the normalised text
+  int64_t max_input_chars_per_word;
+  std::array<int32_t, 128> punctuation;  // the token of each ASCII character as a word
+  AddedTokenFinder added;                // searched in the original text
+  AddedTokenFinder added_normalized;     // searched in the normalised text
 };
 
-struct SequenceTokens {
-  std::vector<Token> tokens;
-  // What the reference counts as the text's length. It stops at the first word with which the
-  // limit is reached, and truncating a pair depends on where that was. At most tokens.size(),
-  // which is larger when there was more text.
-  int64_t counted = 0;
+// What encoding works with, kept from text to text. For one thread at a time and one tokenizer.
+struct EncodeScratch {
+  WordCache words;
+  Word word;
+  TokenBuffer first;   // tokens of a text
+  TokenBuffer second;  // and of its pair
 };
 
-// `limit`: tokens after which there is no need to go on.
-SequenceTokens encode_sequence(const TokenizerParts& parts, std::string_view text, int64_t limit,
-                               bool utf16_offsets);
+// Puts the text's tokens into `tokens` and returns what the reference counts as the text's length.
+// It stops at the first word with which `limit` is reached, and truncating a pair depends on where
+// that was. At most tokens.size(), which is larger when there was more text.
+int64_t encode_sequence(const TokenizerParts& parts, std::string_view text, int64_t limit,
+                        bool utf16_offsets, EncodeScratch& scratch, TokenBuffer& tokens);
 
 }  // namespace fusebert

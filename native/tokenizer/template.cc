@@ -21,25 +21,44 @@ int64_t count_tokens(const std::vector<TemplatePiece>& pieces, int64_t first, in
   return count;
 }
 
-void append_sequence(const std::vector<TemplatePiece>& pieces, std::span<const Token> first,
-                     std::span<const Token> second, const EncodeOptions& options,
-                     PackedEncoding& out) {
-  const auto append = [&](const Token& token, int32_t type_id, uint8_t special) {
-    out.input_ids.push_back(token.id);
-    out.token_type_ids.push_back(type_id);
-    if (options.offsets != OffsetUnit::kNone) {
-      out.offsets.push_back(token.span.start);
-      out.offsets.push_back(token.span.end);
-    }
-    if (options.special_tokens_mask) out.special_tokens_mask.push_back(special);
-  };
+namespace {
+
+void append_text(const KeptTokens& text, int32_t type_id, const EncodeOptions& options,
+                 PackedEncoding& out) {
+  const auto count = static_cast<size_t>(text.count);
+  const std::span<const int32_t> ids = text.tokens.ids().first(count);
+  out.input_ids.insert(out.input_ids.end(), ids.begin(), ids.end());
+  out.token_type_ids.insert(out.token_type_ids.end(), count, type_id);
+  if (options.special_tokens_mask) {
+    out.special_tokens_mask.insert(out.special_tokens_mask.end(), count, 0);
+  }
+  if (options.offsets == OffsetUnit::kNone) return;
+  for (const Span& span : text.tokens.spans().first(count)) {
+    out.offsets.push_back(span.start);
+    out.offsets.push_back(span.end);
+  }
+}
+
+void append_special(const TemplatePiece& piece, const EncodeOptions& options,
+                    PackedEncoding& out) {
+  out.input_ids.push_back(piece.id);
+  out.token_type_ids.push_back(piece.type_id);
+  if (options.special_tokens_mask) out.special_tokens_mask.push_back(1);
+  if (options.offsets != OffsetUnit::kNone) out.offsets.insert(out.offsets.end(), 2, 0);
+}
+
+}  // namespace
+
+void append_sequence(const std::vector<TemplatePiece>& pieces, const KeptTokens& first,
+                     const KeptTokens& second, const EncodeOptions& options, PackedEncoding& out) {
   for (const TemplatePiece& piece : pieces) {
-    if (piece.kind == TemplatePiece::Kind::kSpecialToken) {
-      if (options.add_special_tokens) append({piece.id, {}}, piece.type_id, 1);
-      continue;
+    if (piece.kind == TemplatePiece::Kind::kSequenceA) {
+      append_text(first, piece.type_id, options, out);
+    } else if (piece.kind == TemplatePiece::Kind::kSequenceB) {
+      append_text(second, piece.type_id, options, out);
+    } else if (options.add_special_tokens) {
+      append_special(piece, options, out);
     }
-    const bool is_first = piece.kind == TemplatePiece::Kind::kSequenceA;
-    for (const Token& token : is_first ? first : second) append(token, piece.type_id, 0);
   }
   out.cu_seqlens.push_back(static_cast<int32_t>(out.input_ids.size()));
 }

@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
+#include "tokenizer/token_buffer.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/wordpiece.h"
 
 namespace fusebert {
 
@@ -17,9 +16,14 @@ int64_t count_special_tokens(const std::vector<TemplatePiece>& pieces);
 int64_t count_tokens(const std::vector<TemplatePiece>& pieces, int64_t first, int64_t second,
                      bool add_special_tokens);
 
+// The first `count` tokens of a text.
+struct KeptTokens {
+  const TokenBuffer& tokens;
+  int64_t count;
+};
+
 // Appends one sequence to `out`, its cu_seqlens entry included.
-void append_sequence(const std::vector<TemplatePiece>& pieces, std::span<const Token> first,
-                     std::span<const Token> second, const EncodeOptions& options,
-                     PackedEncoding& out);
+void append_sequence(const std::vector<TemplatePiece>& pieces, const KeptTokens& first,
+                     const KeptTokens& second, const EncodeOptions& options, PackedEncoding& out);
 
 }  // namespace fusebert

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "tokenizer/scratch_pool.h"
 #include "tokenizer/sequence_encoder.h"
 #include "tokenizer/template.h"
 #include "tokenizer/truncation.h"
@@ -131,7 +132,10 @@ Result<AddedTokenFinder> make_finder(const std::vector<AddedToken>& added, bool 
 }  // namespace
 
 struct Tokenizer::Impl {
+  explicit Impl(TokenizerParts made) : parts(std::move(made)) {}
+
   TokenizerParts parts;
+  mutable ScratchPool scratch;
   std::vector<std::string> vocab;            // token of an id
   std::vector<Trie::Entry> added;            // sorted; keys are in `vocab`
   std::vector<TemplatePiece> single_template;
@@ -159,12 +163,12 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
     return format_error("Expected max_input_chars_per_word of at least 0 and a prefix of at most " +
                         std::to_string(kMaxTokenBytes) + " bytes.");
   }
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(TokenizerParts(
+      {spec.clean_text, spec.handle_chinese_chars, spec.strip_accents.value_or(spec.lowercase),
+       spec.lowercase},
+      WordPiece(entries.value(), spec.continuing_subword_prefix, found->id),
+      spec.max_input_chars_per_word));
   TokenizerParts& parts = impl->parts;
-  parts.normalizer = Normalizer({spec.clean_text, spec.handle_chinese_chars,
-                                 spec.strip_accents.value_or(spec.lowercase), spec.lowercase});
-  parts.model = WordPiece(entries.value(), spec.continuing_subword_prefix, found->id);
-  parts.max_input_chars_per_word = spec.max_input_chars_per_word;
   for (const bool normalized : {false, true}) {
     auto finder = make_finder(spec.added_tokens, normalized, parts.normalizer);
     if (!finder.ok()) return finder.status();
@@ -200,14 +204,22 @@ Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> 
   const int64_t limit = limited ? options.max_length : kMaxTokens;
   const bool keep_first = options.truncation == Truncation::kOnlySecond;
   const bool utf16 = options.offsets == OffsetUnit::kUtf16;
-  const SequenceTokens first =
-      encode_sequence(impl_->parts, text, keep_first ? kMaxTokens : limit, utf16);
-  SequenceTokens second;
-  if (pair) second = encode_sequence(impl_->parts, *pair, limit, utf16);
-  Kept kept{static_cast<int64_t>(first.tokens.size()), static_cast<int64_t>(second.tokens.size())};
+  const bool spans = options.offsets != OffsetUnit::kNone;
+  const ScratchPool::Lease scratch = impl_->scratch.take();
+  TokenBuffer& first = scratch->first;
+  TokenBuffer& second = scratch->second;
+  first.start(spans);
+  second.start(spans);
+  const int64_t first_counted = encode_sequence(
+      impl_->parts, text, keep_first ? kMaxTokens : limit, utf16, *scratch, first);
+  int64_t second_counted = 0;
+  if (pair) {
+    second_counted = encode_sequence(impl_->parts, *pair, limit, utf16, *scratch, second);
+  }
+  Kept kept{static_cast<int64_t>(first.size()), static_cast<int64_t>(second.size())};
   if (limited && options.truncation != Truncation::kNone) {
-    const auto result = truncate(options.truncation, first.counted,
-                                 pair ? std::optional(second.counted) : std::nullopt,
+    const auto result = truncate(options.truncation, first_counted,
+                                 pair ? std::optional(second_counted) : std::nullopt,
                                  options.max_length - special);
     if (!result.ok()) return result.status();
     kept = result.value();
@@ -221,12 +233,9 @@ Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> 
   if (total + static_cast<int64_t>(out.input_ids.size()) > kMaxTokens) {
     return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
   }
-  const auto take = [](const SequenceTokens& sequence, int64_t count) {
-    return std::span<const Token>(sequence.tokens).first(static_cast<size_t>(count));
-  };
-  append_sequence(pieces, take(first, kept.first), take(second, kept.second), options, out);
-  if (take(first, kept.first).size() < first.tokens.size() ||
-      take(second, kept.second).size() < second.tokens.size()) {
+  append_sequence(pieces, {first, kept.first}, {second, kept.second}, options, out);
+  if (kept.first < static_cast<int64_t>(first.size()) ||
+      kept.second < static_cast<int64_t>(second.size())) {
     ++out.truncated;
   }
   return Status();

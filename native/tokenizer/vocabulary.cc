@@ -11,12 +11,13 @@ Trie::Trie(const std::vector<Entry>& entries) : root_(256, kNone) {
   };
   std::vector<Range> level{{0, entries.size(), 0}};
   std::vector<Range> next_level;
-  ids_.push_back(-1);
+  nodes_.push_back({-1, 0});
   labels_.push_back(0);
+  size_t parent = 0;
   while (!level.empty()) {
     next_level.clear();
     for (const Range& range : level) {
-      first_child_.push_back(static_cast<uint32_t>(ids_.size()));
+      nodes_[parent++].first_child = static_cast<uint32_t>(nodes_.size());
       size_t begin = range.begin;
       // A key that ends here sorts before the longer ones.
       if (begin < range.end && entries[begin].key.size() == range.depth) ++begin;
@@ -26,9 +27,9 @@ Trie::Trie(const std::vector<Entry>& entries) : root_(256, kNone) {
         while (end < range.end && entries[end].key[range.depth] == label) ++end;
         const bool terminal = entries[begin].key.size() == range.depth + 1;
         if (range.depth == 0) {
-          root_[static_cast<unsigned char>(label)] = static_cast<uint32_t>(ids_.size());
+          root_[static_cast<unsigned char>(label)] = static_cast<uint32_t>(nodes_.size());
         }
-        ids_.push_back(terminal ? entries[begin].id : -1);
+        nodes_.push_back({terminal ? entries[begin].id : -1, 0});
         labels_.push_back(static_cast<unsigned char>(label));
         next_level.push_back({begin, end, range.depth + 1});
         begin = end;
@@ -36,7 +37,8 @@ Trie::Trie(const std::vector<Entry>& entries) : root_(256, kNone) {
     }
     level.swap(next_level);
   }
-  first_child_.push_back(static_cast<uint32_t>(ids_.size()));
+  nodes_.push_back({-1, static_cast<uint32_t>(nodes_.size())});
+  labels_.resize(labels_.size() + simd::kBlockBytes);
 }
 
 }  // namespace fusebert

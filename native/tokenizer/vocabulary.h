@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/simd/find_byte.h"
+
 namespace fusebert {
 
 // Maps byte strings to ids. Built once from keys that are sorted and distinct.
@@ -26,7 +28,7 @@ class Trie {
   // `entries` sorted by key, keys distinct and not empty; the keys are not kept.
   explicit Trie(const std::vector<Entry>& entries);
 
-  bool empty() const { return ids_.size() <= 1; }
+  bool empty() const { return nodes_.size() <= 2; }
 
   // The longest key that `text` begins with.
   Match longest_prefix(std::string_view text) const {
@@ -34,7 +36,7 @@ class Trie {
     if (empty() || text.empty()) return match;
     uint32_t node = root_[static_cast<unsigned char>(text[0])];
     for (size_t depth = 1; node != kNone; ++depth) {
-      if (ids_[node] >= 0) match = {ids_[node], depth};
+      if (nodes_[node].id >= 0) match = {nodes_[node].id, depth};
       if (depth == text.size()) break;
       node = child(node, static_cast<unsigned char>(text[depth]));
     }
@@ -48,7 +50,7 @@ class Trie {
     for (size_t depth = 1; node != kNone && depth < key.size(); ++depth) {
       node = child(node, static_cast<unsigned char>(key[depth]));
     }
-    return node == kNone ? -1 : ids_[node];
+    return node == kNone ? -1 : nodes_[node].id;
   }
 
   // Whether some key begins with `byte`.
@@ -58,18 +60,22 @@ class Trie {
   static constexpr uint32_t kNone = 0;  // the root is nobody's child
 
   uint32_t child(uint32_t node, unsigned char byte) const {
-    const uint32_t end = first_child_[node + 1];
-    for (uint32_t next = first_child_[node]; next < end; ++next) {
-      if (labels_[next] == byte) return next;
-    }
-    return kNone;
+    const uint32_t first = nodes_[node].first_child;
+    const uint32_t count = nodes_[node + 1].first_child - first;
+    const uint32_t index = simd::find_byte(labels_.data() + first, count, byte);
+    return index < count ? first + index : kNone;
   }
+
+  struct Node {
+    int32_t id;  // -1: no key ends here
+    uint32_t first_child;
+  };
 
   // Nodes are in breadth-first order, so the children of a node are neighbours and end where
   // those of the next node begin.
-  std::vector<int32_t> ids_;           // [nodes], -1: no key ends here
-  std::vector<uint32_t> first_child_;  // [nodes + 1]
-  std::vector<unsigned char> labels_;  // [nodes], the byte that leads to the node
+  std::vector<Node> nodes_;  // and one behind the last
+  // [nodes], the byte that leads to the node; and kBlockBytes that find_byte may read
+  std::vector<unsigned char> labels_;
   std::vector<uint32_t> root_;         // [256] children of the root
 };
 

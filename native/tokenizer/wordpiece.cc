@@ -1,4 +1,4 @@
-// Greedy longest-match cutting of words.
+// The two tries of a vocabulary.
 #include "tokenizer/wordpiece.h"
 
 namespace fusebert {
@@ -16,22 +16,6 @@ WordPiece::WordPiece(const std::vector<Trie::Entry>& vocab,
     continuing.push_back({entry.key.substr(continuing_subword_prefix.size()), entry.id});
   }
   continuing_ = Trie(continuing);
-}
-
-void WordPiece::tokenize(const Word& word, std::vector<Token>& tokens) const {
-  const size_t before = tokens.size();
-  const std::string_view bytes = word.bytes();
-  size_t start = 0;
-  while (!word.too_long() && start < bytes.size()) {
-    const Trie& trie = start == 0 ? initial_ : continuing_;
-    const Trie::Match match = trie.longest_prefix(bytes.substr(start));
-    if (match.id < 0) break;
-    tokens.push_back({match.id, word.span(start, start + match.length)});
-    start += match.length;
-  }
-  if (!word.too_long() && start == bytes.size()) return;
-  tokens.resize(before);
-  tokens.push_back({unk_id_, word.span()});
 }
 
 }  // namespace fusebert

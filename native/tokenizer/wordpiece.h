@@ -6,15 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/vocabulary.h"
 
 namespace fusebert {
-
-struct Token {
-  int32_t id;
-  Span span;  // in the original text
-};
 
 class WordPiece {
  public:
@@ -24,7 +18,21 @@ class WordPiece {
   WordPiece(const std::vector<Trie::Entry>& vocab, std::string_view continuing_subword_prefix,
             int32_t unk_id);
 
-  void tokenize(const Word& word, std::vector<Token>& tokens) const;
+  // Cuts a word that is not empty and hands its tokens to on_token(id, begin, end), where they are
+  // in its bytes. False when it cannot be cut, after some tokens or none.
+  template <typename OnToken>
+  bool cut(std::string_view word, OnToken&& on_token) const {
+    for (size_t start = 0; start < word.size();) {
+      const Trie& trie = start == 0 ? initial_ : continuing_;
+      const Trie::Match match = trie.longest_prefix(word.substr(start));
+      if (match.id < 0) return false;
+      on_token(match.id, start, start + match.length);
+      start += match.length;
+    }
+    return true;
+  }
+
+  int32_t unk_id() const { return unk_id_; }
   int32_t token_to_id(std::string_view token) const { return initial_.find(token); }
 
  private:

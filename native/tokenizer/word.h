@@ -1,0 +1,61 @@
+// A word of the normalised text, with the range of the original text that each byte stands for.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/span.h"
+#include "tokenizer/utf8.h"
+
+namespace fusebert {
+
+// Storage is kept between words.
+class Word {
+ public:
+  // Empties it. Code points beyond `max_chars` are counted and not stored: such a word is the
+  // unknown token. Without `keep_spans` there are no ranges.
+  void start(int64_t max_chars, bool keep_spans) {
+    clear();
+    max_chars_ = max_chars;
+    keep_spans_ = keep_spans;
+  }
+
+  void clear() {
+    chars_ = 0;
+    bytes_.clear();
+    spans_.clear();
+  }
+
+  void push(char32_t code_point, Span span) {
+    if (chars_ == 0) start_ = span.start;
+    end_ = span.end;
+    if (++chars_ > max_chars_) return;
+    char encoded[utf8::kMaxBytes];
+    const auto length = static_cast<size_t>(utf8::encode(code_point, encoded));
+    bytes_.insert(bytes_.end(), encoded, encoded + length);
+    if (keep_spans_) spans_.insert(spans_.end(), length, span);
+  }
+
+  bool empty() const { return chars_ == 0; }
+  bool too_long() const { return chars_ > max_chars_; }
+  std::string_view bytes() const { return {bytes_.data(), bytes_.size()}; }
+  // Of the whole word in the original text.
+  Span span() const { return {start_, end_}; }
+  // Of the bytes [from, to) of a word that is not too long.
+  Span span(size_t from, size_t to) const {
+    if (!keep_spans_) return {};
+    return {spans_[from].start, spans_[to - 1].end};
+  }
+
+ private:
+  int64_t max_chars_ = 0;
+  bool keep_spans_ = false;
+  int64_t chars_ = 0;
+  int32_t start_ = 0;
+  int32_t end_ = 0;
+  std::vector<char> bytes_;
+  std::vector<Span> spans_;  // one for each byte
+};
+
+}  // namespace fusebert

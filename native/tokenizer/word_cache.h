@@ -1,0 +1,68 @@
+// Tokens of words seen before, so that a word that comes again is not cut again. Bounded: a new
+// word takes the place of the older of the two in its bucket.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "tokenizer/simd/word_key.h"
+
+namespace fusebert {
+
+class WordCache {
+ public:
+  // Of a word that is kept. The zero behind it tells it from longer ones.
+  static constexpr size_t kMaxWordBytes = simd::kBlockBytes - 1;
+  static constexpr size_t kMaxTokens = 3;
+
+  // Half a cache line. `count` is 0 where there is no word.
+  struct Entry {
+    simd::WordKey key;
+    std::array<int32_t, kMaxTokens> ids;
+    std::array<uint8_t, kMaxTokens> ends;  // of each token, in bytes of the word
+    uint8_t count = 0;
+  };
+
+  WordCache() : buckets_(kBuckets) {}
+
+  // The word's entry, or null. A key of zeros is nobody's. It comes first in its bucket then, where
+  // frequent words are found without a surprise for the processor's prediction.
+  const Entry* find(const simd::WordKey& key) {
+    Bucket& bucket = buckets_[index(key)];
+    if (bucket.entries[0].key.equals(key)) return &bucket.entries[0];
+    if (!bucket.entries[1].key.equals(key)) return nullptr;
+    std::swap(bucket.entries[0], bucket.entries[1]);
+    return &bucket.entries[0];
+  }
+
+  void insert(const Entry& entry) {
+    Bucket& bucket = buckets_[index(entry.key)];
+    bucket.entries[1] = bucket.entries[0];
+    bucket.entries[0] = entry;
+  }
+
+ private:
+  struct alignas(64) Bucket {
+    std::array<Entry, 2> entries;
+  };
+
+  // 1 MiB: more than the words that make up most of a language, and it stays in a core's cache.
+  static constexpr int kBucketBits = 14;
+  static constexpr size_t kBuckets = size_t{1} << kBucketBits;
+
+  // Multiplication by odd constants (of the golden ratio, and of xxHash64) spreads the bytes to
+  // the high bits.
+  static size_t index(const simd::WordKey& key) {
+    const uint64_t mixed = key.low ^ (key.high * 0xC2B2AE3D27D4EB4FULL);
+    return static_cast<size_t>((mixed * 0x9E3779B97F4A7C15ULL) >> (64 - kBucketBits));
+  }
+
+  std::vector<Bucket> buckets_;
+};
+
+static_assert(sizeof(WordCache::Entry) == 32);
+
+}  // namespace fusebert

@@ -1,0 +1,74 @@
+// Blocks of sixteen bytes against the portable ones, on seeded random bytes of every kind.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tokenizer/simd/block.h"
+#include "tokenizer/simd/find_byte.h"
+
+namespace fusebert::simd {
+namespace {
+
+// Bytes at the edges of the ranges, where mistakes are.
+constexpr unsigned char kEdges[] = {0,   ' ', '/', '0', '9', ':', '@',  'A',  'Z',  '[',
+                                    '`', 'a', 'z', '{', 127, 128, 0xBF, 0xE1, 0xFA, 0xFF};
+
+TEST(TokenizerBlock, EveryByteIsWhatThePortableOneSays) {
+  for (size_t place = 0; place < kBlockBytes; ++place) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text(kBlockBytes, 'a');
+      text[place] = static_cast<char>(byte);
+      ASSERT_EQ(Block(text.data()).alphanumeric_run(),
+                PortableBlock(text.data()).alphanumeric_run());
+      ASSERT_EQ(Block(text.data()).word_run(), PortableBlock(text.data()).word_run());
+    }
+  }
+}
+
+TEST(TokenizerBlock, RandomBlocksAreAlike) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 100'000; ++round) {
+    char text[kBlockBytes];
+    for (char& byte : text) {
+      const bool letter = random() % 8 != 0;
+      byte = static_cast<char>(letter ? 'A' + random() % 58 : kEdges[random() % sizeof(kEdges)]);
+    }
+    const Block block(text);
+    const PortableBlock portable(text);
+    ASSERT_EQ(block.alphanumeric_run(), portable.alphanumeric_run());
+    ASSERT_EQ(block.word_run(), portable.word_run());
+    for (const unsigned char fold : {0, 0x20}) {
+      for (uint32_t length = 0; length <= kBlockBytes; ++length) {
+        ASSERT_TRUE(block.key(length, fold).equals(portable.key(length, fold)));
+      }
+    }
+  }
+}
+
+TEST(TokenizerBlock, AKeyIsTheWordInLowerCase) {
+  const std::string text = "Word9 and more..";
+  char bytes[kBlockBytes];
+  key_bytes(Block(text.data()).key(5, 0x20), bytes);
+  EXPECT_EQ(std::string(bytes, 6), std::string("word9\0", 6));
+  EXPECT_TRUE(make_key("word9", 5).equals(Block(text.data()).key(5, 0x20)));
+  EXPECT_FALSE(make_key("word", 4).equals(make_key("word9", 5)));
+}
+
+TEST(TokenizerFindByte, IsTheFirstOfAny) {
+  std::mt19937 random(2);
+  for (uint32_t count = 0; count < 70; ++count) {
+    for (int round = 0; round < 200; ++round) {
+      std::vector<unsigned char> bytes(count + kBlockBytes);
+      for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random() % 64);
+      const auto wanted = static_cast<unsigned char>(random() % 64);
+      const uint32_t expected = find_byte_portable(bytes.data(), count, wanted);
+      ASSERT_EQ(std::min(find_byte(bytes.data(), count, wanted), count), expected);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fusebert::simd
