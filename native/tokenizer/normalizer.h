@@ -75,24 +75,16 @@ class Normalizer {
   // What an ASCII character becomes, or -1 where it is removed.
   int32_t map_ascii(unsigned char byte) const { return ascii_[byte]; }
   bool lowercase() const { return options_.lowercase; }
+  // Whether marks are put in canonical order, so that neighbours matter.
+  bool orders_marks() const { return options_.strip_accents; }
 
   // Normalises `text` and hands every code point to sink(code_point, span), which returns false to
   // stop. `cursor` is moved over what was read. Returns false when the sink stopped it.
   template <typename Sink>
   bool run(std::string_view text, Cursor& cursor, Sink&& sink) const {
-    size_t position = 0;
-    return run_until(text, position, cursor, [](char) { return false; }, sink);
-  }
-
-  // The same from `position` to the first ASCII character that ends(char) is true of, where
-  // `position` is then.
-  template <typename Ends, typename Sink>
-  bool run_until(std::string_view text, size_t& position, Cursor& cursor, Ends&& ends,
-                 Sink&& sink) const {
     MarkBuffer marks(cursor.position);
-    while (position < text.size()) {
+    for (size_t position = 0; position < text.size();) {
       const auto byte = static_cast<unsigned char>(text[position]);
-      if (byte < 0x80 && ends(text[position])) break;
       if (byte < 0x80 && marks.empty()) {
         ++position;
         const Span span = cursor.advance(byte);
@@ -102,16 +94,33 @@ class Normalizer {
         if (!sink(static_cast<char32_t>(mapped), span)) return false;
         continue;
       }
-      const utf8::Decoded decoded = utf8::decode(text, position);
-      position += static_cast<size_t>(decoded.bytes);
-      const Span span = cursor.advance(decoded.code_point);
-      if (!clean(decoded.code_point, span, marks, sink)) return false;
+      if (!step(text, position, cursor, marks, sink)) return false;
     }
+    return marks.flush([&](char32_t c, Span s) { return lower(c, s, sink); });
+  }
+
+  // The same for the character at `position`, and for those behind it while marks wait for the one
+  // that tells their order. `position` is behind them then.
+  template <typename Sink>
+  bool run_character(std::string_view text, size_t& position, Cursor& cursor, Sink&& sink) const {
+    MarkBuffer marks(cursor.position);
+    do {
+      if (!step(text, position, cursor, marks, sink)) return false;
+    } while (!marks.empty() && position < text.size());
     return marks.flush([&](char32_t c, Span s) { return lower(c, s, sink); });
   }
 
  private:
   static constexpr int8_t kDropAscii = -1;
+
+  template <typename Sink>
+  bool step(std::string_view text, size_t& position, Cursor& cursor, MarkBuffer& marks,
+            Sink& sink) const {
+    const utf8::Decoded decoded = utf8::decode(text, position);
+    position += static_cast<size_t>(decoded.bytes);
+    const Span span = cursor.advance(decoded.code_point);
+    return clean(decoded.code_point, span, marks, sink);
+  }
 
   template <typename Sink>
   bool clean(char32_t c, Span span, MarkBuffer& marks, Sink& sink) const {

@@ -26,6 +26,8 @@ class SequenceEncoder {
         text_(text),
         limit_(limit),
         fold_(parts.normalizer.lowercase() ? kLowercaseBit : 0),
+        longest_(std::min(WordCache::kMaxWordBytes,
+                          static_cast<size_t>(parts.max_input_chars_per_word))),
         cache_(scratch.words),
         word_(scratch.word),
         tokens_(tokens),
@@ -56,20 +58,33 @@ class SequenceEncoder {
     return count <= limit_;
   }
 
-  void cut(const Word& word) {
-    const size_t before = tokens_.size();
-    const bool known =
-        !word.too_long() && parts_.model.cut(word.bytes(), [&](int32_t id, size_t from, size_t to) {
-          tokens_.push(id, word.span(from, to));
-        });
-    if (known) return;
-    tokens_.truncate(before);
-    tokens_.push(parts_.model.unk_id(), word.span());
+  bool add_word(const Word& word) {
+    const std::string_view bytes = word.bytes();
+    const auto span_of_token = [&](size_t from, size_t to) { return word.span(from, to); };
+    if (word.too_long()) {
+      tokens_.push(parts_.model.unk_id(), word.span());
+    } else if (bytes.size() > WordCache::kMaxWordBytes || word.has_zero()) {
+      cut(bytes, span_of_token, [](int32_t, size_t) {});
+    } else {
+      const auto length = static_cast<uint32_t>(bytes.size());
+      add_short_word(simd::Block(bytes.data()).key(length, 0), length, span_of_token);
+    }
+    return go_on();
   }
 
-  bool add_word(const Word& word) {
-    cut(word);
-    return go_on();
+  // Adds the tokens of a word, and tells on_token(id, end) of each; or else the unknown token, and
+  // returns false.
+  template <typename SpanOf, typename OnToken>
+  bool cut(std::string_view word, SpanOf&& span_of_token, OnToken&& on_token) {
+    const size_t before = tokens_.size();
+    const bool known = parts_.model.cut(word, [&](int32_t id, size_t from, size_t to) {
+      tokens_.push(id, span_of_token(from, to));
+      on_token(id, to);
+    });
+    if (known) return true;
+    tokens_.truncate(before);
+    tokens_.push(parts_.model.unk_id(), span_of_token(0, word.size()));
+    return false;
   }
 
   // The reference does not look at the limit after an added token.
@@ -92,20 +107,16 @@ class SequenceEncoder {
       const simd::Block block = load(position, end);
       const uint32_t length = block.alphanumeric_run();
       const size_t next = position + length;
-      const bool whole = length > 0 && length <= WordCache::kMaxWordBytes &&
+      const bool whole = length > 0 && length <= longest_ &&
                          (next == end || parts_.bytes.ends_word(text_[next]));
       if (!whole) {
         if (!encode_odd<kSpans>(position, end)) return false;
         continue;
       }
-      const simd::WordKey key = block.key(length, fold_);
       const int32_t start = kSpans ? cursor_.advance_ascii(length).start : 0;
-      const WordCache::Entry* entry = cache_.find(key);
-      if (entry != nullptr) {
-        add_known_word<kSpans>(*entry, start);
-      } else {
-        add_new_word(key, length, start);
-      }
+      add_short_word(block.key(length, fold_), length, [start](size_t from, size_t to) {
+        return Span{start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)};
+      });
       position = next;
       // What usually follows.
       if (position < end && text_[position] == ' ') {
@@ -134,7 +145,7 @@ class SequenceEncoder {
       case ByteClass::kOther:
         break;
     }
-    return encode_any_word(position, end);
+    return encode_any_word<kSpans>(position, end);
   }
 
   simd::Block load(size_t position, size_t end) const {
@@ -144,51 +155,92 @@ class SequenceEncoder {
     return simd::Block(padded);
   }
 
-  template <bool kSpans>
-  void add_known_word(const WordCache::Entry& entry, int32_t start) {
-    std::memcpy(tokens_.room(WordCache::kMaxTokens), entry.ids.data(), sizeof(entry.ids));
-    tokens_.commit(entry.count);
-    if (!kSpans) return;
-    int32_t from = start;
-    for (size_t i = 0; i < entry.count; ++i) {
-      const int32_t to = start + entry.ends[i];
-      tokens_.push_span({from, to});
-      from = to;
+  // A word whose normalised bytes are the key.
+  template <typename SpanOf>
+  void add_short_word(const simd::WordKey& key, uint32_t length, SpanOf&& span_of_token) {
+    const WordCache::Entry* entry = cache_.find(key);
+    if (entry == nullptr) return add_new_word(key, length, span_of_token);
+    std::memcpy(tokens_.room(WordCache::kMaxTokens), entry->ids.data(), sizeof(entry->ids));
+    tokens_.commit(entry->count);
+    if (!tokens_.keeps_spans()) return;
+    size_t from = 0;
+    for (size_t i = 0; i < entry->count; ++i) {
+      tokens_.push_span(span_of_token(from, entry->ends[i]));
+      from = entry->ends[i];
     }
   }
 
-  // Cuts an ASCII word and keeps its tokens for the next time.
-  void add_new_word(const simd::WordKey& key, uint32_t length, int32_t start) {
+  // Cuts a word and keeps its tokens for the next time.
+  template <typename SpanOf>
+  void add_new_word(const simd::WordKey& key, uint32_t length, SpanOf&& span_of_token) {
     char bytes[kBlockBytes];
     simd::key_bytes(key, bytes);
-    const size_t before = tokens_.size();
     WordCache::Entry entry{key, {}, {}, 0};
     size_t count = 0;
-    const auto on_token = [&](int32_t id, size_t from, size_t to) {
-      tokens_.push(id, {start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)});
+    const bool known = cut({bytes, length}, span_of_token, [&](int32_t id, size_t end) {
       if (count < WordCache::kMaxTokens) {
         entry.ids[count] = id;
-        entry.ends[count] = static_cast<uint8_t>(to);
+        entry.ends[count] = static_cast<uint8_t>(end);
       }
       ++count;
-    };
-    if (length > parts_.max_input_chars_per_word || !parts_.model.cut({bytes, length}, on_token)) {
-      tokens_.truncate(before);
-      count = 0;
-      on_token(parts_.model.unk_id(), 0, length);
+    });
+    if (!known) {
+      entry.ids[0] = parts_.model.unk_id();
+      entry.ends[0] = static_cast<uint8_t>(length);
+      count = 1;
     }
     if (count > WordCache::kMaxTokens) return;
     entry.count = static_cast<uint8_t>(count);
     cache_.insert(entry);
   }
 
-  // Words from `position`, where one begins, to the next byte that ends words by itself. What is
-  // before and after has no influence: marks never move across a starter, and ASCII is starters.
+  // Characters from `position`, in a word or where one begins, to the next that ends words.
+  template <bool kSpans>
   bool encode_any_word(size_t& position, size_t end) {
-    const auto ends = [&](char byte) { return parts_.bytes.ends_word(byte); };
-    const auto push = [&](char32_t c, Span span) { return words_.push(c, span); };
-    return parts_.normalizer.run_until(text_.substr(0, end), position, cursor_, ends, push) &&
-           words_.finish();
+    const std::string_view text = text_.substr(0, end);
+    while (position < end) {
+      const utf8::Decoded decoded = utf8::decode(text, position);
+      const Character character = parts_.characters[decoded.code_point];
+      const auto skip = [&] {
+        position += static_cast<size_t>(decoded.bytes);
+        return kSpans ? cursor_.advance(decoded.code_point) : Span{};
+      };
+      switch (character.kind) {
+        case CharacterKind::kContinues:
+          push_character(character, skip());
+          continue;
+        case CharacterKind::kAlone:
+          if (!words_.finish()) return false;
+          push_character(character, skip());
+          break;
+        case CharacterKind::kSpace:
+          skip();
+          break;
+        case CharacterKind::kMark:
+          if (kSpans && !normalize_character(text, position)) return false;
+          if (!kSpans) skip();
+          continue;
+        case CharacterKind::kNothing:
+          skip();
+          continue;
+        case CharacterKind::kOther:
+          if (!normalize_character(text, position)) return false;
+          continue;
+      }
+      return words_.finish();
+    }
+    return words_.finish();
+  }
+
+  void push_character(const Character& character, Span span) {
+    char encoded[utf8::kMaxBytes];
+    std::memcpy(encoded, &character.bytes, sizeof(encoded));
+    word_.push_bytes(encoded, character.length, span);
+  }
+
+  bool normalize_character(std::string_view text, size_t& position) {
+    return parts_.normalizer.run_character(
+        text, position, cursor_, [&](char32_t c, Span span) { return words_.push(c, span); });
   }
 
   // The same as encode_words where added tokens are searched in the normalised text, which is kept
@@ -246,6 +298,7 @@ class SequenceEncoder {
   std::string_view text_;
   int64_t limit_;
   unsigned char fold_;
+  size_t longest_;  // of an ASCII word that is looked up
   WordCache& cache_;
   Word& word_;
   TokenBuffer& tokens_;
@@ -261,6 +314,7 @@ TokenizerParts::TokenizerParts(const NormalizerOptions& options, WordPiece wordp
                                int64_t max_chars)
     : normalizer(options),
       bytes(normalizer),
+      characters(normalizer),
       model(std::move(wordpiece)),
       max_input_chars_per_word(max_chars),
       punctuation{} {

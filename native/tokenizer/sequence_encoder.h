@@ -8,6 +8,7 @@
 
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/byte_classes.h"
+#include "tokenizer/character_table.h"
 #include "tokenizer/normalizer.h"
 #include "tokenizer/token_buffer.h"
 #include "tokenizer/word.h"
@@ -22,6 +23,7 @@ struct TokenizerParts {
 
   Normalizer normalizer;
   ByteClasses bytes;
+  CharacterTable characters;
   WordPiece model;
   int64_t max_input_chars_per_word;
   std::array<int32_t, 128> punctuation;  // the token of each ASCII character as a word

@@ -8,6 +8,8 @@ namespace fusebert::unicode {
 
 inline constexpr char32_t kReplacement = 0xFFFD;
 inline constexpr char32_t kCodePoints = 0x110000;
+inline constexpr char32_t kSurrogates = 0xD800;
+inline constexpr char32_t kSurrogatesEnd = 0xE000;
 inline constexpr int kBlockShift = 7;
 inline constexpr char32_t kBlockMask = (1u << kBlockShift) - 1;
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/simd/word_key.h"
 #include "tokenizer/span.h"
 #include "tokenizer/utf8.h"
 
@@ -23,23 +25,34 @@ class Word {
 
   void clear() {
     chars_ = 0;
-    bytes_.clear();
+    size_ = 0;
+    has_zero_ = false;
     spans_.clear();
   }
 
   void push(char32_t code_point, Span span) {
+    char encoded[utf8::kMaxBytes];
+    push_bytes(encoded, static_cast<size_t>(utf8::encode(code_point, encoded)), span);
+  }
+
+  // A character's bytes, of which there are kMaxBytes to read.
+  void push_bytes(const char* encoded, size_t length, Span span) {
     if (chars_ == 0) start_ = span.start;
     end_ = span.end;
     if (++chars_ > max_chars_) return;
-    char encoded[utf8::kMaxBytes];
-    const auto length = static_cast<size_t>(utf8::encode(code_point, encoded));
-    bytes_.insert(bytes_.end(), encoded, encoded + length);
+    if (bytes_.size() < size_ + simd::kBlockBytes) bytes_.resize(2 * size_ + kLeastBytes);
+    std::memcpy(bytes_.data() + size_, encoded, utf8::kMaxBytes);
+    size_ += length;
+    has_zero_ |= encoded[0] == 0;
     if (keep_spans_) spans_.insert(spans_.end(), length, span);
   }
 
   bool empty() const { return chars_ == 0; }
   bool too_long() const { return chars_ > max_chars_; }
-  std::string_view bytes() const { return {bytes_.data(), bytes_.size()}; }
+  // Whether a byte of it is 0.
+  bool has_zero() const { return has_zero_; }
+  // At least kBlockBytes can be read.
+  std::string_view bytes() const { return {bytes_.data(), size_}; }
   // Of the whole word in the original text.
   Span span() const { return {start_, end_}; }
   // Of the bytes [from, to) of a word that is not too long.
@@ -49,12 +62,16 @@ class Word {
   }
 
  private:
+  static constexpr size_t kLeastBytes = 4 * simd::kBlockBytes;
+
   int64_t max_chars_ = 0;
   bool keep_spans_ = false;
   int64_t chars_ = 0;
   int32_t start_ = 0;
   int32_t end_ = 0;
-  std::vector<char> bytes_;
+  size_t size_ = 0;
+  bool has_zero_ = false;
+  std::vector<char> bytes_ = std::vector<char>(kLeastBytes);
   std::vector<Span> spans_;  // one for each byte
 };
 

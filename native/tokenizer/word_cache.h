@@ -14,7 +14,7 @@ namespace fusebert {
 
 class WordCache {
  public:
-  // Of a word that is kept. The zero behind it tells it from longer ones.
+  // Of a word that is kept. It has no zero in it, so that the one behind tells it from longer ones.
   static constexpr size_t kMaxWordBytes = simd::kBlockBytes - 1;
   static constexpr size_t kMaxTokens = 3;
 

@@ -11,11 +11,25 @@ namespace fusebert {
 namespace {
 
 const std::string kParts[] = {
-    "a",    "ab",   "abab", "hello", "HELLO", "World", "Caf", "1",   "cafe",  "x9",
-    " ",    "  ",   "\t",   "\n",    "!",     "[",     "-",   "é",   "É",     "中",
-    "\x01", "\x7F", "\0",   "\xFF",  "\xC3",  "\xED\xA0\x80", "e\u0301", "!\u0301", "\u0301",
-    "\u302E", "가", "😀", "\u00A0", "\u2028", "İ", "[CLS]", "abababababab", "\x0B", "\x1F",
+    "a",     "ab",     "abab", "hello",        "HELLO",    "World",        "Caf", "1",
+    "cafe",  "x9",     " ",    "  ",           "\t",       "\n",           "!",   "[",
+    "-",     "é",      "É",    "中",           "\x01",     "\x7F",         "😀",  "\xFF",
+    "\xC3",  "e\u0301", "가",  "\xED\xA0\x80", "!\u0301",  "\u0301",       "İ",   "\u302E",
+    "\u00A0", "\u2028", "\x0B", "[CLS]",       "\x1F",     "abababababab", std::string(1, 0),
 };
+
+// Where marks, cased letters and what decomposes are; the last one is everything.
+constexpr char32_t kRanges[][2] = {
+    {0x80, 0x600},    {0x300, 0x370},   {0x600, 0x1000},   {0x1000, 0x2000},
+    {0x2000, 0x3200}, {0xAC00, 0xAC80}, {0xF900, 0x10000}, {0x80, 0x110000},
+};
+
+void append_character(std::mt19937& random, std::string& text) {
+  const auto& [from, to] = kRanges[random() % std::size(kRanges)];
+  const char32_t c = from + random() % (to - from);
+  char encoded[utf8::kMaxBytes];
+  text.append(encoded, static_cast<size_t>(utf8::encode(c, encoded)));
+}
 
 std::string random_text(std::mt19937& random) {
   std::string text;
@@ -23,6 +37,8 @@ std::string random_text(std::mt19937& random) {
   for (size_t i = 0; i < parts; ++i) {
     if (random() % 8 == 0) {
       text.append(random() % 40, "abAB1"[random() % 5]);
+    } else if (random() % 3 == 0) {
+      append_character(random, text);
     } else {
       text += kParts[random() % std::size(kParts)];
     }
@@ -49,6 +65,12 @@ class SequenceEncoderTest : public testing::TestWithParam<int> {
     made.clean_text = (GetParam() & 2) != 0;
     made.strip_accents = (GetParam() & 4) != 0;
     made.max_input_chars_per_word = (GetParam() & 8) != 0 ? 12 : 100;
+    if ((GetParam() & 16) != 0) {
+      // A token that is the unknown one may also be a part of words.
+      made.continuing_subword_prefix = "";
+      made.unk_token = "b";
+      made.handle_chinese_chars = false;
+    }
     return made;
   }
 };
@@ -74,7 +96,7 @@ TEST_P(SequenceEncoderTest, BothWaysAreTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Switches, SequenceEncoderTest, testing::Range(0, 16));
+INSTANTIATE_TEST_SUITE_P(Switches, SequenceEncoderTest, testing::Range(0, 32));
 
 // A text that ends within a block, with the end of the memory behind it.
 TEST(SequenceEncoder, ReadsNothingBehindTheText) {
