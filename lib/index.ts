@@ -30,11 +30,16 @@ export type { NativeModelInfo as ModelDevice } from './native/addon.js'
 export type { LoadOptions } from './models/load-options.js'
 export { AutoTokenizer, type Tokenizer } from './tokenizer/auto-tokenizer.js'
 export type {
+  CountOptions,
+  DecodeOptions,
   EncodeOptions,
   Encoding,
   PackedEncoding,
+  TokenizeOptions,
   TokenizerOptions,
 } from './tokenizer/tokenizer.js'
+export type { TextInput, TextInputs, TextRange } from './tokenizer/texts.js'
+export type { TokenIdRows, TokenIds } from './tokenizer/token-ids.js'
 export { Tensor, type NestedArray, type TensorData, type TensorType } from './tensor.js'
 export { devices, type CpuDevice, type CudaDevice, type Device } from './devices.js'
 export { FusebertError, type ErrorCode } from './errors.js'

@@ -24,6 +24,13 @@ export interface NativeTemplatePiece {
   type_id: number
 }
 
+export interface NativeDecoder {
+  /** What tokens that go on a word begin with. */
+  prefix: string
+  /** No spaces before punctuation and in English contractions. */
+  cleanup: boolean
+}
+
 export interface NativeTokenizerSpec {
   /** Token of each id, UTF-8, end to end; an id without a token has an empty range. */
   vocab_bytes: Uint8Array
@@ -40,7 +47,19 @@ export interface NativeTokenizerSpec {
   added_tokens: NativeAddedToken[]
   single_template: NativeTemplatePiece[]
   pair_template: NativeTemplatePiece[]
+  /** null: spaces between tokens. */
+  decoder: NativeDecoder | null
 }
+
+/** Texts in one array: text i is the UTF-8 of bytes [offsets[i], offsets[i + 1]). */
+export interface NativeTextRange {
+  bytes: Uint8Array
+  /** [texts + 1] */
+  offsets: Int32Array
+}
+
+/** Strings, or UTF-8 in which malformed bytes stand for U+FFFD. */
+export type NativeTexts = readonly (string | Uint8Array)[] | NativeTextRange
 
 export interface NativeEncodeOptions {
   truncation: TruncationStrategy | null
@@ -49,26 +68,49 @@ export interface NativeEncodeOptions {
   add_special_tokens: boolean
   offsets: 'none' | 'utf16' | 'code_point'
   special_tokens_mask: boolean
+  /** Whether what truncation cuts off follows in sequences of its own. Default false. */
+  overflowing?: boolean
+  /** Tokens that such a sequence repeats; with overflowing. */
+  stride?: number
 }
 
 export interface NativeEncoding {
   input_ids: Int32Array // [total_tokens]
   token_type_ids: Int32Array // [total_tokens]
-  cu_seqlens: Int32Array // [texts + 1]
+  cu_seqlens: Int32Array // [sequences + 1]
   offsets: Int32Array | null // [total_tokens, 2]
   special_tokens_mask: Uint8Array | null // [total_tokens]
-  /** Sequences that lost tokens. */
+  /** The text of each sequence, with `overflowing`. */
+  samples: Int32Array | null // [sequences]
+  /** Texts that lost tokens. */
   truncated: number
+}
+
+export interface NativeDecodeOptions {
+  skip_special_tokens: boolean
+  clean_up_tokenization_spaces: boolean
 }
 
 export interface NativeTokenizer {
   readonly vocabSize: number
-  /** texts and pairs have the same length; pairs is null for single texts. */
+  /** Texts are copied before this returns; as many pairs as texts, or null. */
   encode(
-    texts: readonly string[],
-    pairs: readonly string[] | null,
+    texts: NativeTexts,
+    pairs: NativeTexts | null,
     options: NativeEncodeOptions,
   ): Promise<NativeEncoding>
+  /** Tokens of each text, as encode would give them without overflowing ones. */
+  count(
+    texts: NativeTexts,
+    pairs: NativeTexts | null,
+    options: NativeEncodeOptions,
+  ): Promise<Int32Array>
+  /** The text of each sequence; the arrays are copied before this returns. */
+  decode(
+    ids: Int32Array,
+    cu_seqlens: Int32Array,
+    options: NativeDecodeOptions,
+  ): Promise<string[]>
   /** -1 when there is no such token. */
   tokenToId(token: string): number
   /** '' when there is no such id. */

@@ -31,8 +31,7 @@ export const AutoTokenizer = {
         `Expected tokenizer.json or vocab.txt in ${folder.path} but neither is there.`,
       )
     }
-    const { special_tokens, model_max_length } = config
     const native = await fromNative(() => loadAddon().createTokenizer(spec))
-    return createTokenizer(native, special_tokens, model_max_length)
+    return createTokenizer(native, config)
   },
 } as const

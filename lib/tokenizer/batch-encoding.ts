@@ -4,7 +4,7 @@ import { FusebertError } from '../errors.js'
 import type { NativeEncoding } from '../native/addon.js'
 import { Tensor } from '../tensor.js'
 
-/** int64 Tensors of shape [texts, tokens]. */
+/** int64 Tensors of shape [texts, tokens]; of [rows, tokens] where texts overflow into several. */
 export interface Encoding {
   input_ids: Tensor
   /** 1 for tokens, 0 for padding. */
@@ -14,6 +14,8 @@ export interface Encoding {
   special_tokens_mask?: Tensor
   /** int32 [texts, tokens, 2]: start and end in the text; 0, 0 for special tokens and padding. */
   offset_mapping?: Tensor
+  /** int64 [rows]: the text of each row, with return_overflowing_tokens. */
+  overflow_to_sample_mapping?: Tensor
 }
 
 export interface Layout {
@@ -84,6 +86,10 @@ export function toTensors(packed: NativeEncoding, layout: Layout): Encoding {
       data.set(packed.offsets.subarray(begin * 2, end * 2), row * columns * 2)
     }
     encoding.offset_mapping = new Tensor('int32', data, [...dims, 2])
+  }
+  if (packed.samples !== null) {
+    const samples = BigInt64Array.from(packed.samples, BigInt)
+    encoding.overflow_to_sample_mapping = new Tensor('int64', samples, [rows])
   }
   return encoding
 }

@@ -38,6 +38,8 @@ export interface TokenizerConfig {
   do_lower_case: boolean
   strip_accents: boolean | null
   tokenize_chinese_chars: boolean
+  /** What decode does unless told otherwise. */
+  clean_up_tokenization_spaces: boolean
   /** Infinity when nothing is stated. */
   model_max_length: number
   special_tokens: Record<Role, SpecialToken>
@@ -175,6 +177,7 @@ export async function readTokenizerConfig(folder: ModelFolder): Promise<Tokenize
     do_lower_case: booleanOr(config, 'do_lower_case', true),
     strip_accents: booleanOr(config, 'strip_accents', null),
     tokenize_chinese_chars: booleanOr(config, 'tokenize_chinese_chars', true),
+    clean_up_tokenization_spaces: booleanOr(config, 'clean_up_tokenization_spaces', false),
     model_max_length: readMaxLength(config),
     special_tokens: readRoles(config, map),
     additional_special_tokens: readAdditional(config, map),

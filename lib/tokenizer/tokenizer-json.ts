@@ -1,9 +1,10 @@
 // tokenizer.json, where it describes BERT's tokenizer. Its `truncation` and `padding` sections are
-// ignored, as transformers does: they are up to the caller. So is `decoder`.
+// ignored, as transformers does: they are up to the caller.
 
 import { isObject } from '../hub/folder.js'
 import type {
   NativeAddedToken,
+  NativeDecoder,
   NativeTemplatePiece,
   NativeTokenizerSpec,
 } from '../native/addon.js'
@@ -195,6 +196,16 @@ function readPostProcessor(root: Json): Templates {
   }
 }
 
+function readDecoder(root: Json): NativeDecoder | null {
+  const found = sectionType(field(root, 'decoder'), 'decoder')
+  if (found === null) return null
+  if (found.type !== 'WordPiece') throw wrongType('"WordPiece" or null', 'decoder', found.type)
+  return {
+    prefix: stringField(found.section, 'prefix', 'decoder'),
+    cleanup: booleanField(found.section, 'cleanup', 'decoder'),
+  }
+}
+
 /**
  * @param json - the parsed file
  * @throws ERR_TOKENIZER_FORMAT for what contradicts itself, ERR_UNSUPPORTED_TOKENIZER for
@@ -228,5 +239,6 @@ export function parseTokenizerJson(json: unknown): NativeTokenizerSpec {
     ...readNormalizer(json),
     added_tokens: readAddedTokens(json, vocabulary).list(),
     ...readPostProcessor(json),
+    decoder: readDecoder(json),
   }
 }

@@ -17,7 +17,15 @@ import {
   checkTexts,
 } from '../options.js'
 import { toTensors, type Encoding } from './batch-encoding.js'
-import type { Role, SpecialToken } from './tokenizer-config.js'
+import { checkInputs, checkTextInputs, type TextInput, type TextInputs } from './texts.js'
+import {
+  checkIds,
+  checkRows,
+  type PackedIds,
+  type TokenIdRows,
+  type TokenIds,
+} from './token-ids.js'
+import type { Role, TokenizerConfig } from './tokenizer-config.js'
 
 export type { Encoding } from './batch-encoding.js'
 
@@ -26,21 +34,32 @@ const PADDINGS = ['longest', 'max_length'] as const
 const OFFSET_UNITS = ['utf16', 'code_point'] as const
 const MAX_LENGTH = 2 ** 31 - 1
 const ENCODE_OPTIONS = [
-  'text_pair', 'truncation', 'max_length', 'add_special_tokens', 'return_offsets_mapping',
-  'return_special_tokens_mask', 'offsets_unit',
+  'text_pair', 'truncation', 'max_length', 'stride', 'add_special_tokens',
+  'return_overflowing_tokens', 'return_offsets_mapping', 'return_special_tokens_mask',
+  'offsets_unit',
 ] as const
 const TOKENIZER_OPTIONS = [...ENCODE_OPTIONS, 'padding', 'return_token_type_ids'] as const
+const COUNT_OPTIONS = ['text_pair', 'truncation', 'max_length', 'add_special_tokens'] as const
+const TOKENIZE_OPTIONS = ['text_pair', 'add_special_tokens'] as const
+const DECODE_OPTIONS = ['skip_special_tokens', 'clean_up_tokenization_spaces'] as const
 
 /** Options of the packed form. */
 export interface EncodeOptions {
   /** Second texts, as many as texts. */
-  text_pair?: string | readonly string[]
+  text_pair?: TextInput | TextInputs
   /** true: 'longest_first'. Default false. */
   truncation?: boolean | TruncationStrategy
   /** Tokens, special ones included; used with truncation. Default: model_max_length. */
   max_length?: number
   /** Default true. */
   add_special_tokens?: boolean
+  /**
+   * What truncation cuts off follows in sequences of its own, to the end of the text. Default
+   * false.
+   */
+  return_overflowing_tokens?: boolean
+  /** Tokens of a text that such a sequence repeats from the one before. Default 0. */
+  stride?: number
   /** Where each token is in its text. Default false. */
   return_offsets_mapping?: boolean
   /** 1 for tokens that the template added, 0 for those of the text. Default false. */
@@ -56,13 +75,28 @@ export interface TokenizerOptions extends EncodeOptions {
   return_token_type_ids?: boolean
 }
 
+export type CountOptions = Pick<EncodeOptions, (typeof COUNT_OPTIONS)[number]>
+export type TokenizeOptions = Pick<EncodeOptions, (typeof TOKENIZE_OPTIONS)[number]>
+
+export interface DecodeOptions {
+  /** Default false. */
+  skip_special_tokens?: boolean
+  /**
+   * No spaces before punctuation and in English contractions, as transformers does after what the
+   * tokenizer's own decoder does. Default: what tokenizer_config.json says, else false.
+   */
+  clean_up_tokenization_spaces?: boolean
+}
+
 /** Texts end to end, nothing padded. */
 export interface PackedEncoding {
   input_ids: Int32Array // [total_tokens]
   token_type_ids: Int32Array // [total_tokens]
-  cu_seqlens: Int32Array // [texts + 1]
+  cu_seqlens: Int32Array // [texts + 1], or [sequences + 1]
   offsets?: Int32Array // [total_tokens, 2]
   special_tokens_mask?: Uint8Array // [total_tokens]
+  /** The text of each sequence, with return_overflowing_tokens. */
+  overflow_to_sample_mapping?: Int32Array // [sequences]
   /** Texts that lost tokens. */
   truncated: number
 }
@@ -73,20 +107,44 @@ export interface Tokenizer {
    * @throws ERR_INVALID_ARGUMENT (also for rows of different lengths without padding),
    * ERR_INPUT_TOO_LONG when truncation cannot make a text fit
    */
-  (texts: string | readonly string[], options?: TokenizerOptions): Promise<Encoding>
+  (texts: TextInput | TextInputs, options?: TokenizerOptions): Promise<Encoding>
   /**
    * The ids of one text.
    * @throws as calling it does
    */
-  encode(text: string, options?: EncodeOptions): Promise<number[]>
+  encode(text: TextInput, options?: EncodeOptions): Promise<number[]>
   /**
    * Many texts, packed.
    * @throws as calling it does
    */
-  encodeBatch(texts: readonly string[], options?: EncodeOptions): Promise<PackedEncoding>
+  encodeBatch(texts: TextInputs, options?: EncodeOptions): Promise<PackedEncoding>
+  /**
+   * How many tokens encoding would give; none are made.
+   * @throws as calling it does
+   */
+  countTokens(text: TextInput, options?: CountOptions): Promise<number>
+  countTokens(texts: TextInputs, options?: CountOptions): Promise<Int32Array>
+  /**
+   * The tokens of one text, without special tokens unless they are asked for.
+   * @throws as calling it does
+   */
+  tokenize(text: TextInput, options?: TokenizeOptions): Promise<string[]>
+  /**
+   * The text of tokens. Ids that no token has are left out.
+   * @throws ERR_INVALID_ARGUMENT
+   */
+  decode(ids: TokenIds, options?: DecodeOptions): Promise<string>
+  /**
+   * The text of each sequence.
+   * @throws ERR_INVALID_ARGUMENT
+   */
+  batchDecode(rows: TokenIdRows, options?: DecodeOptions): Promise<string[]>
   /** The id of a token, or of each; undefined where there is none. */
   convert_tokens_to_ids(token: string): number | undefined
   convert_tokens_to_ids(tokens: readonly string[]): (number | undefined)[]
+  /** The same as convert_tokens_to_ids. */
+  convertTokensToIds(token: string): number | undefined
+  convertTokensToIds(tokens: readonly string[]): (number | undefined)[]
   /** Longest input of the model in tokens; Infinity when the files do not say. */
   readonly model_max_length: number
   /** Highest id + 1, added tokens included. */
@@ -99,30 +157,6 @@ export interface Tokenizer {
   readonly native: NativeTokenizer
 }
 
-interface Inputs {
-  texts: readonly string[]
-  pairs: readonly string[] | null
-}
-
-function checkInputs(texts: unknown, pair: unknown): Inputs {
-  if (typeof texts === 'string') {
-    if (pair !== undefined && typeof pair !== 'string') {
-      throw invalidArgument('a string, like the text,', 'text_pair', pair)
-    }
-    return { texts: [texts], pairs: pair === undefined ? null : [pair] }
-  }
-  const list = checkTexts('texts', texts)
-  if (list.length === 0) {
-    throw new FusebertError('ERR_INPUT_EMPTY', 'Expected at least one text but received none.')
-  }
-  if (pair === undefined) return { texts: list, pairs: null }
-  const pairs = checkTexts('text_pair', pair)
-  if (pairs.length !== list.length) {
-    throw invalidArgument(`as many texts as texts (${list.length})`, 'text_pair', pairs)
-  }
-  return { texts: list, pairs }
-}
-
 function checkTruncation(value: unknown): TruncationStrategy | null {
   if (value === undefined || value === false) return null
   return value === true ? 'longest_first' : checkChoice(TRUNCATIONS, 'truncation', value)
@@ -131,12 +165,12 @@ function checkTruncation(value: unknown): TruncationStrategy | null {
 class Encoder {
   readonly native: NativeTokenizer
   readonly padTokenId: number | undefined
-  readonly #modelMaxLength: number
+  readonly #config: TokenizerConfig
 
-  constructor(native: NativeTokenizer, padTokenId: number | undefined, modelMaxLength: number) {
+  constructor(native: NativeTokenizer, padTokenId: number | undefined, config: TokenizerConfig) {
     this.native = native
     this.padTokenId = padTokenId
-    this.#modelMaxLength = modelMaxLength
+    this.#config = config
   }
 
   #options(given: Partial<EncodeOptions>, hasPair: boolean): NativeEncodeOptions {
@@ -144,6 +178,7 @@ class Encoder {
     const add_special_tokens = checkBoolean('add_special_tokens', given.add_special_tokens ?? true)
     const offsets = checkBoolean('return_offsets_mapping', given.return_offsets_mapping ?? false)
     const mask = given.return_special_tokens_mask ?? false
+    const overflowing = given.return_overflowing_tokens ?? false
     const unit = checkChoice(OFFSET_UNITS, 'offsets_unit', given.offsets_unit ?? 'utf16')
     const shortest = add_special_tokens ? this.native.specialTokenCount(hasPair) : 0
     const max_length = this.maxLength(given, Math.max(1, shortest))
@@ -153,6 +188,8 @@ class Encoder {
       add_special_tokens,
       offsets: offsets ? unit : 'none',
       special_tokens_mask: checkBoolean('return_special_tokens_mask', mask),
+      overflowing: checkBoolean('return_overflowing_tokens', overflowing),
+      stride: checkInteger('stride', given.stride ?? 0, 0, MAX_LENGTH),
     }
   }
 
@@ -161,8 +198,9 @@ class Encoder {
     if (given.max_length !== undefined) {
       return checkInteger('max_length', given.max_length, shortest, MAX_LENGTH)
     }
-    return Number.isFinite(this.#modelMaxLength)
-      ? Math.max(shortest, Math.min(this.#modelMaxLength, MAX_LENGTH))
+    const { model_max_length } = this.#config
+    return Number.isFinite(model_max_length)
+      ? Math.max(shortest, Math.min(model_max_length, MAX_LENGTH))
       : undefined
   }
 
@@ -171,11 +209,30 @@ class Encoder {
     const options = this.#options(given, inputs.pairs !== null)
     return fromNative(() => this.native.encode(inputs.texts, inputs.pairs, options))
   }
+
+  async count(texts: unknown, given: Partial<CountOptions>): Promise<number | Int32Array> {
+    const inputs = checkInputs(texts, given.text_pair)
+    const options = this.#options(given, inputs.pairs !== null)
+    const counts = await fromNative(() => this.native.count(inputs.texts, inputs.pairs, options))
+    return inputs.single ? (counts[0] ?? 0) : counts
+  }
+
+  async decode({ ids, cu_seqlens }: PackedIds, options?: DecodeOptions): Promise<string[]> {
+    const given = checkOptions<DecodeOptions>('options', DECODE_OPTIONS, options)
+    const skip = given.skip_special_tokens ?? false
+    const cleanUp =
+      given.clean_up_tokenization_spaces ?? this.#config.clean_up_tokenization_spaces
+    const checked = {
+      skip_special_tokens: checkBoolean('skip_special_tokens', skip),
+      clean_up_tokenization_spaces: checkBoolean('clean_up_tokenization_spaces', cleanUp),
+    }
+    return fromNative(() => this.native.decode(ids, cu_seqlens, checked))
+  }
 }
 
 async function call(
   encoder: Encoder,
-  texts: string | readonly string[],
+  texts: TextInput | TextInputs,
   options?: TokenizerOptions,
 ): Promise<Encoding> {
   const given = checkOptions<TokenizerOptions>('options', TOKENIZER_OPTIONS, options)
@@ -209,10 +266,10 @@ function checkEncodeOptions(options: EncodeOptions | undefined): Partial<EncodeO
 
 async function encodeBatch(
   encoder: Encoder,
-  texts: readonly string[],
+  texts: TextInputs,
   options?: EncodeOptions,
 ): Promise<PackedEncoding> {
-  const list = checkTexts('texts', texts)
+  const list = checkTextInputs('texts', texts)
   const packed = await encoder.run(list, checkEncodeOptions(options))
   const { input_ids, token_type_ids, cu_seqlens, truncated } = packed
   return {
@@ -223,38 +280,93 @@ async function encodeBatch(
     ...(packed.special_tokens_mask === null
       ? {}
       : { special_tokens_mask: packed.special_tokens_mask }),
+    ...(packed.samples === null ? {} : { overflow_to_sample_mapping: packed.samples }),
     truncated,
   }
 }
 
-async function encode(encoder: Encoder, text: string, options?: EncodeOptions): Promise<number[]> {
-  if (typeof text !== 'string') throw invalidArgument('a string', 'text', text)
-  return Array.from((await encoder.run(text, checkEncodeOptions(options))).input_ids)
+/** The ids of one text, without what overflows. */
+async function idsOf(
+  encoder: Encoder,
+  text: TextInput,
+  given: Partial<EncodeOptions>,
+): Promise<Int32Array> {
+  if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
+    throw invalidArgument('a string or a Uint8Array', 'text', text)
+  }
+  const { input_ids, cu_seqlens } = await encoder.run(text, given)
+  return input_ids.subarray(0, cu_seqlens[1])
+}
+
+async function encode(
+  encoder: Encoder,
+  text: TextInput,
+  options?: EncodeOptions,
+): Promise<number[]> {
+  return Array.from(await idsOf(encoder, text, checkEncodeOptions(options)))
+}
+
+async function tokenize(
+  encoder: Encoder,
+  text: TextInput,
+  options?: TokenizeOptions,
+): Promise<string[]> {
+  const given = checkOptions<TokenizeOptions>('options', TOKENIZE_OPTIONS, options)
+  const ids = await idsOf(encoder, text, { add_special_tokens: false, ...given })
+  return Array.from(ids, (id) => encoder.native.idToToken(id))
+}
+
+async function count(
+  encoder: Encoder,
+  texts: TextInput | TextInputs,
+  options?: CountOptions,
+): Promise<number | Int32Array> {
+  return encoder.count(texts, checkOptions<CountOptions>('options', COUNT_OPTIONS, options))
+}
+
+async function decode(encoder: Encoder, ids: TokenIds, options?: DecodeOptions): Promise<string> {
+  const checked = checkIds('ids', ids)
+  const packed = { ids: checked, cu_seqlens: Int32Array.of(0, checked.length) }
+  return (await encoder.decode(packed, options))[0] ?? ''
+}
+
+async function batchDecode(
+  encoder: Encoder,
+  rows: TokenIdRows,
+  options?: DecodeOptions,
+): Promise<string[]> {
+  return encoder.decode(checkRows(rows), options)
 }
 
 /** Makes a native tokenizer and the names of its special tokens a Tokenizer. */
 export function createTokenizer(
   native: NativeTokenizer,
-  specialTokens: Readonly<Record<Role, SpecialToken>>,
-  modelMaxLength: number,
+  config: TokenizerConfig,
 ): Tokenizer {
   const idOf = (token: unknown): number | undefined => {
     if (typeof token !== 'string') throw invalidArgument('a string', 'tokens', token)
     const id = native.tokenToId(token)
     return id < 0 ? undefined : id
   }
-  const roleId = (role: Role): number | undefined => idOf(specialTokens[role].content)
-  const encoder = new Encoder(native, roleId('pad_token'), modelMaxLength)
+  const roleId = (role: Role): number | undefined => idOf(config.special_tokens[role].content)
+  const encoder = new Encoder(native, roleId('pad_token'), config)
+  const convert = (tokens: string | readonly string[]) =>
+    typeof tokens === 'string' ? idOf(tokens) : checkTexts('tokens', tokens).map(idOf)
   return callable(
-    (texts: string | readonly string[], options?: TokenizerOptions) =>
-      call(encoder, texts, options),
+    (texts: TextInput | TextInputs, options?: TokenizerOptions) => call(encoder, texts, options),
     {
-      encode: (text: string, options?: EncodeOptions) => encode(encoder, text, options),
-      encodeBatch: (texts: readonly string[], options?: EncodeOptions) =>
+      encode: (text: TextInput, options?: EncodeOptions) => encode(encoder, text, options),
+      encodeBatch: (texts: TextInputs, options?: EncodeOptions) =>
         encodeBatch(encoder, texts, options),
-      convert_tokens_to_ids: (tokens: string | readonly string[]) =>
-        typeof tokens === 'string' ? idOf(tokens) : checkTexts('tokens', tokens).map(idOf),
-      model_max_length: modelMaxLength,
+      countTokens: (texts: TextInput | TextInputs, options?: CountOptions) =>
+        count(encoder, texts, options),
+      tokenize: (text: TextInput, options?: TokenizeOptions) => tokenize(encoder, text, options),
+      decode: (ids: TokenIds, options?: DecodeOptions) => decode(encoder, ids, options),
+      batchDecode: (rows: TokenIdRows, options?: DecodeOptions) =>
+        batchDecode(encoder, rows, options),
+      convert_tokens_to_ids: convert,
+      convertTokensToIds: convert,
+      model_max_length: config.model_max_length,
       vocab_size: native.vocabSize,
       pad_token_id: encoder.padTokenId,
       cls_token_id: roleId('cls_token'),

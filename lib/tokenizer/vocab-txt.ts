@@ -90,5 +90,6 @@ export function parseVocabTxt(bytes: Uint8Array, config: TokenizerConfig): Nativ
     lowercase: config.do_lower_case,
     added_tokens: added.list(),
     ...bertTemplates(needed('cls_token'), needed('sep_token')),
+    decoder: { prefix: '##', cleanup: true },
   }
 }

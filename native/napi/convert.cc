@@ -1,6 +1,7 @@
 // Conversions from JavaScript options and tables, and from vectors to typed arrays.
 #include "napi/convert.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -68,6 +69,17 @@ Result<AddedToken> to_added_token(const Napi::Value& value) {
   return token;
 }
 
+Result<DecoderSpec> to_decoder(const Napi::Value& value) {
+  DecoderSpec decoder;
+  if (value.IsNull()) return decoder;
+  if (!value.IsObject()) return expected("an object or null", "decoder");
+  const auto object = value.As<Napi::Object>();
+  decoder.kind = DecoderSpec::Kind::kWordPiece;
+  FUSEBERT_ASSIGN(decoder.prefix, to_string(object, "prefix"));
+  FUSEBERT_ASSIGN(decoder.cleanup, to_bool(object, "cleanup"));
+  return decoder;
+}
+
 Result<std::vector<TemplatePiece>> to_template(const Napi::Object& object, const char* key) {
   const Napi::Value value = object.Get(key);
   if (!value.IsArray()) return expected("an array", key);
@@ -91,12 +103,14 @@ Result<std::vector<TemplatePiece>> to_template(const Napi::Object& object, const
   return pieces;
 }
 
+bool is_bytes(const Napi::Value& value) {
+  return value.IsTypedArray() &&
+         value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+}
+
 Result<std::vector<std::string>> to_vocab(const Napi::Object& object) {
   const Napi::Value bytes_value = object.Get("vocab_bytes");
-  if (!bytes_value.IsTypedArray() ||
-      bytes_value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    return expected("a Uint8Array", "vocab_bytes");
-  }
+  if (!is_bytes(bytes_value)) return expected("a Uint8Array", "vocab_bytes");
   std::vector<int32_t> offsets;
   FUSEBERT_ASSIGN(offsets, to_int32s(object.Get("vocab_offsets"), "vocab_offsets"));
   const auto bytes = bytes_value.As<Napi::Uint8Array>();
@@ -111,6 +125,42 @@ Result<std::vector<std::string>> to_vocab(const Napi::Object& object) {
     vocab.emplace_back(data + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i]));
   }
   return vocab;
+}
+
+// Appends a string as UTF-8; false when the value is none.
+bool append_string(napi_env env, napi_value text, std::string& bytes) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, text, nullptr, 0, &length) != napi_ok) return false;
+  const size_t begin = bytes.size();
+  // Node writes a terminating zero too.
+  bytes.resize(begin + length + 1);
+  size_t written = 0;
+  const napi_status status =
+      napi_get_value_string_utf8(env, text, bytes.data() + begin, length + 1, &written);
+  bytes.resize(begin + written);
+  return status == napi_ok;
+}
+
+bool append_bytes(const Napi::Value& value, std::string& bytes) {
+  if (!is_bytes(value)) return false;
+  const auto array = value.As<Napi::Uint8Array>();
+  bytes.append(reinterpret_cast<const char*>(array.Data()), array.ElementLength());
+  return true;
+}
+
+// Texts that lie in one Uint8Array, with the offset of each and the end of the last.
+Result<TextList> to_text_range(const Napi::Object& object) {
+  std::vector<int32_t> offsets;
+  FUSEBERT_ASSIGN(offsets, to_int32s(object.Get("offsets"), "offsets"));
+  TextList texts;
+  if (!append_bytes(object.Get("bytes"), texts.bytes)) return expected("a Uint8Array", "bytes");
+  if (offsets.empty() || offsets.front() < 0 ||
+      static_cast<size_t>(offsets.back()) > texts.bytes.size() ||
+      !std::is_sorted(offsets.begin(), offsets.end())) {
+    return expected("ascending offsets into bytes", "offsets");
+  }
+  texts.offsets.assign(offsets.begin(), offsets.end());
+  return texts;
 }
 
 // A typed array of `type` over the vector's memory.
@@ -152,7 +202,8 @@ bool is_integer(const Napi::Value& value, int64_t& integer) {
 }
 
 Result<TextList> to_texts(const Napi::Value& value) {
-  if (!value.IsArray()) return expected("an array of strings", "texts");
+  if (value.IsObject() && !value.IsArray()) return to_text_range(value.As<Napi::Object>());
+  if (!value.IsArray()) return expected("an array of strings or Uint8Arrays", "texts");
   const auto array = value.As<Napi::Array>();
   const napi_env env = value.Env();
   const uint32_t count = array.Length();
@@ -162,20 +213,10 @@ Result<TextList> to_texts(const Napi::Value& value) {
     // A scope a text: handles of a million texts would pile up.
     const Napi::HandleScope scope(env);
     napi_value text = nullptr;
-    size_t length = 0;
     if (napi_get_element(env, array, i, &text) != napi_ok ||
-        napi_get_value_string_utf8(env, text, nullptr, 0, &length) != napi_ok) {
-      return expected("strings", "texts");
+        !(append_string(env, text, texts.bytes) || append_bytes({env, text}, texts.bytes))) {
+      return expected("strings or Uint8Arrays", "texts");
     }
-    const size_t begin = texts.bytes.size();
-    // Node writes a terminating zero too.
-    texts.bytes.resize(begin + length + 1);
-    size_t written = 0;
-    if (napi_get_value_string_utf8(env, text, texts.bytes.data() + begin, length + 1, &written) !=
-        napi_ok) {
-      return expected("strings", "texts");
-    }
-    texts.bytes.resize(begin + written);
     texts.offsets.push_back(texts.bytes.size());
   }
   return texts;
@@ -234,6 +275,7 @@ Result<TokenizerSpec> to_tokenizer_spec(const Napi::Value& value) {
   }
   FUSEBERT_ASSIGN(spec.single_template, to_template(object, "single_template"));
   FUSEBERT_ASSIGN(spec.pair_template, to_template(object, "pair_template"));
+  FUSEBERT_ASSIGN(spec.decoder, to_decoder(object.Get("decoder")));
   return spec;
 }
 
@@ -252,6 +294,11 @@ Result<EncodeOptions> to_encode_options(const Napi::Value& value) {
   FUSEBERT_ASSIGN(options.max_length, to_int(object, "max_length"));
   FUSEBERT_ASSIGN(options.add_special_tokens, to_bool(object, "add_special_tokens"));
   FUSEBERT_ASSIGN(options.special_tokens_mask, to_bool(object, "special_tokens_mask"));
+  if (!object.Get("overflowing").IsUndefined()) {
+    FUSEBERT_ASSIGN(options.overflowing, to_bool(object, "overflowing"));
+    FUSEBERT_ASSIGN(options.stride, to_int(object, "stride"));
+  }
+  if (options.stride < 0) return expected("an integer of at least 0", "stride");
   std::string offsets;
   FUSEBERT_ASSIGN(offsets, to_string(object, "offsets"));
   if (offsets == "utf16") options.offsets = OffsetUnit::kUtf16;

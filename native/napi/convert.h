@@ -18,6 +18,8 @@ namespace fusebert::node {
 
 // Whether the value is a number without a fraction that JavaScript represents exactly.
 bool is_integer(const Napi::Value& value, int64_t& integer);
+// From an array of strings and Uint8Arrays of UTF-8, or from { bytes: Uint8Array, offsets:
+// Int32Array [texts + 1] }. The texts are copied.
 Result<TextList> to_texts(const Napi::Value& value);
 Result<std::string> to_string(const Napi::Object& object, const char* key);
 Result<bool> to_bool(const Napi::Object& object, const char* key);

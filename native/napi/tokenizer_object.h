@@ -21,6 +21,8 @@ class TokenizerObject : public Napi::ObjectWrap<TokenizerObject> {
 
  private:
   Napi::Value encode(const Napi::CallbackInfo& info);
+  Napi::Value count(const Napi::CallbackInfo& info);
+  Napi::Value decode(const Napi::CallbackInfo& info);
   Napi::Value token_to_id(const Napi::CallbackInfo& info);
   Napi::Value id_to_token(const Napi::CallbackInfo& info);
   Napi::Value special_token_count(const Napi::CallbackInfo& info);

@@ -20,18 +20,18 @@ constexpr unsigned char kLowercaseBit = 0x20;
 
 class SequenceEncoder {
  public:
-  SequenceEncoder(const TokenizerParts& parts, std::string_view text, int64_t limit, bool utf16,
-                  EncodeScratch& scratch, TokenBuffer& tokens)
+  SequenceEncoder(const TokenizerParts& parts, std::string_view text,
+                  const SequenceOptions& options, EncodeScratch& scratch, TokenBuffer& tokens)
       : parts_(parts),
         text_(text),
-        limit_(limit),
+        options_(options),
         fold_(parts.normalizer.lowercase() ? kLowercaseBit : 0),
         longest_(std::min(WordCache::kMaxWordBytes,
                           static_cast<size_t>(parts.max_input_chars_per_word))),
         cache_(scratch.words),
         word_(scratch.word),
         tokens_(tokens),
-        cursor_{utf16, 0},
+        cursor_{options.utf16_offsets, 0},
         words_(word_, OnWord{this}) {
     word_.start(parts.max_input_chars_per_word, tokens.keeps_spans());
   }
@@ -53,9 +53,9 @@ class SequenceEncoder {
   // After each word. False: no more text is needed.
   bool go_on() {
     const auto count = static_cast<int64_t>(tokens_.size());
-    if (count < limit_) return true;
+    if (count < options_.limit) return true;
     if (counted_ < 0) counted_ = count;
-    return count <= limit_;
+    return options_.to_the_end || count <= options_.limit;
   }
 
   bool add_word(const Word& word) {
@@ -90,7 +90,7 @@ class SequenceEncoder {
   // The reference does not look at the limit after an added token.
   bool add_token(const AddedToken& token, Span span) {
     tokens_.push(token.id, span);
-    return counted_ < 0;
+    return options_.to_the_end || counted_ < 0;
   }
 
   bool encode_text(size_t begin, size_t end) {
@@ -296,7 +296,7 @@ class SequenceEncoder {
 
   const TokenizerParts& parts_;
   std::string_view text_;
-  int64_t limit_;
+  SequenceOptions options_;
   unsigned char fold_;
   size_t longest_;  // of an ASCII word that is looked up
   WordCache& cache_;
@@ -325,9 +325,10 @@ TokenizerParts::TokenizerParts(const NormalizerOptions& options, WordPiece wordp
   }
 }
 
-int64_t encode_sequence(const TokenizerParts& parts, std::string_view text, int64_t limit,
-                        bool utf16_offsets, EncodeScratch& scratch, TokenBuffer& tokens) {
-  return SequenceEncoder(parts, text, limit, utf16_offsets, scratch, tokens).run();
+int64_t encode_sequence(const TokenizerParts& parts, std::string_view text,
+                        const SequenceOptions& options, EncodeScratch& scratch,
+                        TokenBuffer& tokens) {
+  return SequenceEncoder(parts, text, options, scratch, tokens).run();
 }
 
 }  // namespace fusebert

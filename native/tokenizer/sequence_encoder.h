@@ -39,10 +39,17 @@ struct EncodeScratch {
   TokenBuffer second;  // and of its pair
 };
 
+struct SequenceOptions {
+  int64_t limit;
+  bool to_the_end;  // go on beyond the limit
+  bool utf16_offsets;
+};
+
 // Puts the text's tokens into `tokens` and returns what the reference counts as the text's length.
-// It stops at the first word with which `limit` is reached, and truncating a pair depends on where
-// that was. At most tokens.size(), which is larger when there was more text.
-int64_t encode_sequence(const TokenizerParts& parts, std::string_view text, int64_t limit,
-                        bool utf16_offsets, EncodeScratch& scratch, TokenBuffer& tokens);
+// It stops at the first word with which the limit is reached, and truncating a pair depends on
+// where that was. At most tokens.size(), which is larger when there was more text.
+int64_t encode_sequence(const TokenizerParts& parts, std::string_view text,
+                        const SequenceOptions& options, EncodeScratch& scratch,
+                        TokenBuffer& tokens);
 
 }  // namespace fusebert

@@ -25,15 +25,16 @@ namespace {
 
 void append_text(const KeptTokens& text, int32_t type_id, const EncodeOptions& options,
                  PackedEncoding& out) {
+  const auto begin = static_cast<size_t>(text.begin);
   const auto count = static_cast<size_t>(text.count);
-  const std::span<const int32_t> ids = text.tokens.ids().first(count);
+  const std::span<const int32_t> ids = text.tokens.ids().subspan(begin, count);
   out.input_ids.insert(out.input_ids.end(), ids.begin(), ids.end());
   out.token_type_ids.insert(out.token_type_ids.end(), count, type_id);
   if (options.special_tokens_mask) {
     out.special_tokens_mask.insert(out.special_tokens_mask.end(), count, 0);
   }
   if (options.offsets == OffsetUnit::kNone) return;
-  for (const Span& span : text.tokens.spans().first(count)) {
+  for (const Span& span : text.tokens.spans().subspan(begin, count)) {
     out.offsets.push_back(span.start);
     out.offsets.push_back(span.end);
   }

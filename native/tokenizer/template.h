@@ -16,9 +16,10 @@ int64_t count_special_tokens(const std::vector<TemplatePiece>& pieces);
 int64_t count_tokens(const std::vector<TemplatePiece>& pieces, int64_t first, int64_t second,
                      bool add_special_tokens);
 
-// The first `count` tokens of a text.
+// `count` tokens of a text from `begin` on.
 struct KeptTokens {
   const TokenBuffer& tokens;
+  int64_t begin;
   int64_t count;
 };
 

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 
+#include "tokenizer/decoder.h"
 #include "tokenizer/scratch_pool.h"
 #include "tokenizer/sequence_encoder.h"
 #include "tokenizer/template.h"
@@ -137,9 +139,12 @@ struct Tokenizer::Impl {
   TokenizerParts parts;
   mutable ScratchPool scratch;
   std::vector<std::string> vocab;            // token of an id
-  std::vector<Trie::Entry> added;            // sorted; keys are in `vocab`
+  std::vector<AddedToken> added_tokens;
+  std::vector<Trie::Entry> added;            // sorted; keys are in `added_tokens`
+  std::unordered_set<std::string_view> special;  // contents of special ones, in `added_tokens`
   std::vector<TemplatePiece> single_template;
   std::vector<TemplatePiece> pair_template;
+  DecoderSpec decoder;
 
   const std::vector<TemplatePiece>& pieces(bool pair) const {
     return pair ? pair_template : single_template;
@@ -178,17 +183,32 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
   FUSEBERT_RETURN_IF_ERROR(merge_added_tokens(spec.added_tokens, parts.model, impl->vocab));
   FUSEBERT_RETURN_IF_ERROR(check_template(spec.single_template, false, impl->vocab));
   FUSEBERT_RETURN_IF_ERROR(check_template(spec.pair_template, true, impl->vocab));
-  for (const AddedToken& token : spec.added_tokens) {
-    impl->added.push_back({impl->vocab[static_cast<size_t>(token.id)], token.id});
+  impl->added_tokens = std::move(spec.added_tokens);
+  for (const AddedToken& token : impl->added_tokens) {
+    impl->added.push_back({token.content, token.id});
+    if (token.special) impl->special.insert(token.content);
+    // The reference gives back what it searched for.
+    std::string& shown = impl->vocab[static_cast<size_t>(token.id)];
+    if (token.normalized) shown = normalize(parts.normalizer, token.content);
   }
   std::sort(impl->added.begin(), impl->added.end(), token_before);
   impl->single_template = std::move(spec.single_template);
   impl->pair_template = std::move(spec.pair_template);
+  impl->decoder = std::move(spec.decoder);
   return std::shared_ptr<const Tokenizer>(new Tokenizer(std::move(impl)));
 }
 
-Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
-                         const EncodeOptions& options, PackedEncoding& out) const {
+// What a text and its pair become before the template.
+struct Tokenizer::Pass {
+  Kept kept;
+  int64_t total = 0;  // with special tokens
+  bool truncated = false;
+};
+
+Result<Tokenizer::Pass> Tokenizer::tokenize(std::string_view text,
+                                            std::optional<std::string_view> pair,
+                                            const EncodeOptions& options,
+                                            EncodeScratch& scratch) const {
   const std::vector<TemplatePiece>& pieces = impl_->pieces(pair.has_value());
   const int64_t special = options.add_special_tokens ? count_special_tokens(pieces) : 0;
   if (options.max_length < 0 || (options.max_length > 0 && options.max_length < special)) {
@@ -202,43 +222,81 @@ Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> 
   }
   const bool limited = options.max_length > 0;
   const int64_t limit = limited ? options.max_length : kMaxTokens;
+  const bool truncates = limited && options.truncation != Truncation::kNone;
   const bool keep_first = options.truncation == Truncation::kOnlySecond;
-  const bool utf16 = options.offsets == OffsetUnit::kUtf16;
-  const bool spans = options.offsets != OffsetUnit::kNone;
-  const ScratchPool::Lease scratch = impl_->scratch.take();
-  TokenBuffer& first = scratch->first;
-  TokenBuffer& second = scratch->second;
-  first.start(spans);
-  second.start(spans);
-  const int64_t first_counted = encode_sequence(
-      impl_->parts, text, keep_first ? kMaxTokens : limit, utf16, *scratch, first);
-  int64_t second_counted = 0;
-  if (pair) {
-    second_counted = encode_sequence(impl_->parts, *pair, limit, utf16, *scratch, second);
+  const auto encode_text = [&](std::string_view one, int64_t enough, TokenBuffer& tokens) {
+    tokens.start(options.offsets != OffsetUnit::kNone);
+    const SequenceOptions sequence{enough, options.overflowing,
+                                   options.offsets == OffsetUnit::kUtf16};
+    return encode_sequence(impl_->parts, one, sequence, scratch, tokens);
+  };
+  const int64_t first = encode_text(text, keep_first ? kMaxTokens : limit, scratch.first);
+  scratch.second.start(false);
+  const int64_t second = pair ? encode_text(*pair, limit, scratch.second) : 0;
+  const auto first_size = static_cast<int64_t>(scratch.first.size());
+  const auto second_size = static_cast<int64_t>(scratch.second.size());
+  Pass pass{{first_size, second_size}};
+  if (truncates) {
+    const auto kept = truncate(options.truncation, first,
+                               pair ? std::optional(second) : std::nullopt,
+                               options.max_length - special);
+    if (!kept.ok()) return kept.status();
+    pass.kept = kept.value();
   }
-  Kept kept{static_cast<int64_t>(first.size()), static_cast<int64_t>(second.size())};
-  if (limited && options.truncation != Truncation::kNone) {
-    const auto result = truncate(options.truncation, first_counted,
-                                 pair ? std::optional(second_counted) : std::nullopt,
-                                 options.max_length - special);
-    if (!result.ok()) return result.status();
-    kept = result.value();
-  }
-  const int64_t total = count_tokens(pieces, kept.first, kept.second, options.add_special_tokens);
-  if (limited && options.truncation == Truncation::kNone && total > options.max_length) {
+  pass.total = count_tokens(pieces, pass.kept.first, pass.kept.second, options.add_special_tokens);
+  pass.truncated = pass.kept.first < first_size || pass.kept.second < second_size;
+  if (limited && !truncates && pass.total > options.max_length) {
     return Status(StatusCode::kInputTooLong,
                   "Expected a text of at most " + std::to_string(options.max_length) +
                       " tokens but received a longer one. Use truncation: true or a shorter text.");
   }
-  if (total + static_cast<int64_t>(out.input_ids.size()) > kMaxTokens) {
+  return pass;
+}
+
+Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
+                         const EncodeOptions& options, PackedEncoding& out) const {
+  const ScratchPool::Lease scratch = impl_->scratch.take();
+  const auto pass = tokenize(text, pair, options, *scratch);
+  if (!pass.ok()) return pass.status();
+  const auto [kept, total, truncated] = pass.value();
+  std::vector<WindowPair> windows{{{0, kept.first}, {0, kept.second}}};
+  if (options.overflowing && truncated) {
+    const TextLengths lengths{static_cast<int64_t>(scratch->first.size()),
+                              static_cast<int64_t>(scratch->second.size())};
+    FUSEBERT_RETURN_IF_ERROR(add_overflowing(kept, lengths, options.stride, windows));
+  }
+  // A window is at most as long as the first, so this bounds the sum.
+  const auto appended = static_cast<int64_t>(windows.size()) * total;
+  if (appended + static_cast<int64_t>(out.input_ids.size()) > kMaxTokens) {
     return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
   }
-  append_sequence(pieces, {first, kept.first}, {second, kept.second}, options, out);
-  if (kept.first < static_cast<int64_t>(first.size()) ||
-      kept.second < static_cast<int64_t>(second.size())) {
-    ++out.truncated;
+  for (const WindowPair& window : windows) {
+    append_sequence(impl_->pieces(pair.has_value()),
+                    {scratch->first, window.first.begin, window.first.count},
+                    {scratch->second, window.second.begin, window.second.count}, options, out);
   }
+  if (truncated) ++out.truncated;
   return Status();
+}
+
+Result<int64_t> Tokenizer::count(std::string_view text, std::optional<std::string_view> pair,
+                                 const EncodeOptions& options) const {
+  const ScratchPool::Lease scratch = impl_->scratch.take();
+  const auto pass = tokenize(text, pair, options, *scratch);
+  if (!pass.ok()) return pass.status();
+  return pass.value().total;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions& options) const {
+  std::string text;
+  Decoder decoder(impl_->decoder, text);
+  for (const int32_t id : ids) {
+    const std::string_view token = id_to_token(id);
+    if (token.empty() || (options.skip_special_tokens && impl_->special.contains(token))) continue;
+    decoder.push(token);
+  }
+  if (options.clean_up_tokenization_spaces) clean_up_tokenization(text);
+  return text;
 }
 
 int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(impl_->vocab.size()); }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "core/status.h"
 
 namespace fusebert {
+
+struct EncodeScratch;
 
 // A token that is found in the text before anything else happens (AddedVocabulary of `tokenizers`).
 struct AddedToken {
@@ -34,6 +37,16 @@ struct TemplatePiece {
   int32_t type_id = 0;  // token type of the piece
 };
 
+// How tokens become text again.
+struct DecoderSpec {
+  // kNone: with spaces between them. kWordPiece: without one before tokens that begin with
+  // `prefix`, which is taken off.
+  enum class Kind { kNone, kWordPiece };
+  Kind kind = Kind::kNone;
+  std::string prefix = "##";
+  bool cleanup = false;  // no spaces before punctuation and in English contractions
+};
+
 struct TokenizerSpec {
   std::vector<std::string> vocab;  // vocab[id] = token; "" where no token has that id
   std::string unk_token = "[UNK]";
@@ -46,6 +59,7 @@ struct TokenizerSpec {
   std::vector<AddedToken> added_tokens;
   std::vector<TemplatePiece> single_template;
   std::vector<TemplatePiece> pair_template;
+  DecoderSpec decoder;
 };
 
 enum class Truncation { kNone, kLongestFirst, kOnlyFirst, kOnlySecond };
@@ -57,6 +71,15 @@ struct EncodeOptions {
   bool add_special_tokens = true;
   OffsetUnit offsets = OffsetUnit::kNone;
   bool special_tokens_mask = false;
+  // What truncation cuts off follows in sequences of its own, which repeat `stride` tokens of the
+  // one before. Then all of the text is read; the reference stops where max_length is reached.
+  bool overflowing = false;
+  int64_t stride = 0;
+};
+
+struct DecodeOptions {
+  bool skip_special_tokens = false;
+  bool clean_up_tokenization_spaces = false;  // as transformers does, after the decoder
 };
 
 // Where encodings are appended. One object can hold many sequences, packed.
@@ -82,21 +105,33 @@ class Tokenizer {
   // malformed bytes become U+FFFD. Fails without appending with kInvalidArgument (max_length too
   // small for the template's special tokens), kInputTooLong (truncation cannot make it fit:
   // `only_first` when the second text alone is too long, …). With truncation kNone and
-  // max_length > 0, a longer encoding is kInputTooLong too.
+  // max_length > 0, a longer encoding is kInputTooLong too. kInvalidArgument as well where as many
+  // tokens as are kept of a text, or more, would be repeated.
   Status encode(std::string_view text, std::optional<std::string_view> pair,
                 const EncodeOptions& options, PackedEncoding& out) const;
+
+  // How many tokens encode() would append, overflowing ones left out; nothing is made of them.
+  Result<int64_t> count(std::string_view text, std::optional<std::string_view> pair,
+                        const EncodeOptions& options) const;
+
+  // The text of tokens. Ids that no token has are left out.
+  std::string decode(std::span<const int32_t> ids, const DecodeOptions& options) const;
 
   int64_t vocab_size() const;  // highest id + 1, added tokens included
   // -1 when there is no such token.
   int32_t token_to_id(std::string_view token) const;
-  // "" when there is no such id.
+  // "" when there is no such id. An added token that is searched in normalised text is given as
+  // it is searched.
   std::string_view id_to_token(int32_t id) const;
   // Special tokens that the template adds to one text, or to a pair.
   int64_t special_token_count(bool pair) const;
 
  private:
   struct Impl;
+  struct Pass;
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  Result<Pass> tokenize(std::string_view text, std::optional<std::string_view> pair,
+                        const EncodeOptions& options, EncodeScratch& scratch) const;
   std::unique_ptr<const Impl> impl_;
 };
 

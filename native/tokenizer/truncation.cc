@@ -2,6 +2,7 @@
 #include "tokenizer/truncation.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace fusebert {
@@ -24,7 +25,48 @@ Kept longest_first(int64_t first, int64_t second, int64_t max_tokens) {
   return {std::min(first, shorter), std::min(second, longer)};
 }
 
+// More would be a mistake: the number is that of the combinations of two texts.
+constexpr size_t kMaxWindows = size_t{1} << 20;
+
+// The windows of one text, the first included.
+Result<std::vector<Window>> windows_of(int64_t length, int64_t kept, int64_t stride) {
+  std::vector<Window> windows{{0, kept}};
+  if (kept == length) return windows;
+  if (stride >= kept) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected a stride of less than " + std::to_string(kept) +
+                      ", the tokens that max_length leaves of a text, but received " +
+                      std::to_string(stride) + ".");
+  }
+  for (int64_t begin = 0; begin + kept < length;) {
+    begin += kept - stride;
+    windows.push_back({begin, std::min(kept, length - begin)});
+  }
+  return windows;
+}
+
 }  // namespace
+
+Status add_overflowing(const Kept& kept, const TextLengths& lengths, int64_t stride,
+                       std::vector<WindowPair>& windows) {
+  const auto first = windows_of(lengths.first, kept.first, stride);
+  if (!first.ok()) return first.status();
+  const auto second = windows_of(lengths.second, kept.second, stride);
+  if (!second.ok()) return second.status();
+  if (first.value().size() > kMaxWindows / second.value().size()) {
+    return Status(StatusCode::kInputTooLong,
+                  "Expected texts that are cut into at most " + std::to_string(kMaxWindows) +
+                      " sequences. Raise max_length or lower the stride.");
+  }
+  // What overflows of the first text comes before its beginning with what overflows of the second.
+  for (size_t i = 1; i < first.value().size(); ++i) {
+    for (const Window& other : second.value()) windows.push_back({first.value()[i], other});
+  }
+  for (size_t i = 1; i < second.value().size(); ++i) {
+    windows.push_back({first.value().front(), second.value()[i]});
+  }
+  return Status();
+}
 
 Result<Kept> truncate(Truncation strategy, int64_t first, std::optional<int64_t> second,
                       int64_t max_tokens) {

@@ -176,6 +176,7 @@ describe('tokenizer.json', () => {
     ['another pre-tokenizer', 'pre_tokenizer.type', 'Whitespace'],
     ['no pre-tokenizer', 'pre_tokenizer', null],
     ['another post-processor', 'post_processor.type', 'RobertaProcessing'],
+    ['another decoder', 'decoder.type', 'Metaspace'],
     ['another version', 'version', '2.0'],
   ])('does not support %s', async (_, path, value) => {
     await write({ 'tokenizer.json': changed(path, value) })
@@ -212,6 +213,7 @@ describe('tokenizer.json', () => {
     ['a special token id that is text', 'post_processor.special_tokens.[CLS].ids', ['2']],
     ['a second text in the template of one', 'post_processor.single.1.Sequence.id', 'B'],
     ['a third text', 'post_processor.pair.1.Sequence.id', 'C'],
+    ['a decoder without a prefix', 'decoder.prefix', undefined],
     ['a piece that is none', 'post_processor.pair.5', 'A'],
     ['a token type below 0', 'post_processor.pair.1.Sequence.type_id', -1],
     ['a token type too large', 'post_processor.pair.1.Sequence.type_id', 2 ** 32],

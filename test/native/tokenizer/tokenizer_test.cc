@@ -63,7 +63,8 @@ TEST(Tokenizer, AddedTokensAreKeptWhole) {
   EXPECT_EQ(tokenizer->token_to_id("<l>"), 18);
   EXPECT_EQ(tokenizer->token_to_id("hello"), 10);
   EXPECT_EQ(tokenizer->token_to_id("nothing"), -1);
-  EXPECT_EQ(tokenizer->id_to_token(20), "HÉLLO");
+  EXPECT_EQ(tokenizer->id_to_token(20), "hello");
+  EXPECT_EQ(tokenizer->token_to_id("HÉLLO"), 20);
   EXPECT_EQ(tokenizer->id_to_token(21), "");
   EXPECT_EQ(tokenizer->id_to_token(-1), "");
 }

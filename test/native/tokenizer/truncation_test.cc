@@ -64,6 +64,45 @@ TEST(Truncation, CountsTextsThatLostTokens) {
   EXPECT_EQ(test::encode(*tokenizer, "a b a b a", options).truncated, 1);
 }
 
+TEST(Truncation, WindowsRepeatTheStride) {
+  std::vector<WindowPair> windows;
+  ASSERT_TRUE(add_overflowing({3, 0}, {7, 0}, 1, windows).ok());
+  ASSERT_EQ(windows.size(), 2u);
+  EXPECT_EQ(windows[0].first.begin, 2);
+  EXPECT_EQ(windows[1].first.begin, 4);
+  EXPECT_EQ(windows[1].first.count, 3);
+  EXPECT_EQ(add_overflowing({3, 0}, {7, 0}, 3, windows).code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(add_overflowing({3, 2}, {3, 2}, 3, windows).ok());
+  EXPECT_EQ(windows.size(), 2u);
+}
+
+TEST(Truncation, WindowsOfTwoTextsAreCombined) {
+  std::vector<WindowPair> windows;
+  ASSERT_TRUE(add_overflowing({2, 2}, {4, 3}, 0, windows).ok());
+  ASSERT_EQ(windows.size(), 3u);
+  EXPECT_EQ(windows[0].first.begin, 2);
+  EXPECT_EQ(windows[0].second.begin, 0);
+  EXPECT_EQ(windows[1].second.count, 1);
+  EXPECT_EQ(windows[2].first.begin, 0);
+  EXPECT_EQ(windows[2].second.begin, 2);
+  windows.clear();
+  EXPECT_EQ(add_overflowing({1, 1}, {1 << 20, 1 << 20}, 0, windows).code(),
+            StatusCode::kInputTooLong);
+}
+
+TEST(Truncation, OverflowingSequencesHaveTheTemplateToo) {
+  const auto tokenizer = test::make(test::small_spec());
+  EncodeOptions options;
+  options.truncation = Truncation::kLongestFirst;
+  options.max_length = 5;
+  options.overflowing = true;
+  options.stride = 1;
+  const PackedEncoding out = test::encode(*tokenizer, "a b a b hello", options);
+  EXPECT_EQ(out.input_ids, (test::Ids{2, 4, 5, 4, 3, 2, 4, 5, 10, 3}));
+  EXPECT_EQ(out.cu_seqlens, (test::Ids{0, 5, 10}));
+  EXPECT_EQ(out.truncated, 1);
+}
+
 TEST(Truncation, RefusesWithoutAppending) {
   const auto tokenizer = test::make(test::small_spec());
   PackedEncoding out;

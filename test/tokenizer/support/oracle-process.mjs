@@ -1,5 +1,6 @@
 // Runs the reference tokenizer in a process of its own, because it aborts where it panics.
-// Messages: { json } loads a tokenizer; { texts, pairs, add_special_tokens, truncation } encodes.
+// Messages: { json } loads a tokenizer; { texts, pairs, add_special_tokens, truncation } encodes;
+// { rows, skip_special_tokens } decodes.
 
 import { createRequire } from 'node:module'
 
@@ -36,6 +37,9 @@ async function encode({ texts, pairs, add_special_tokens, truncation }) {
 
 process.on('message', (message) => {
   const work = async () => {
+    if (message.rows !== undefined) {
+      return tokenizer.decodeBatch(message.rows, message.skip_special_tokens)
+    }
     if (message.json === undefined) return encode(message)
     tokenizer = Tokenizer.fromString(message.json)
     tokenizer.disablePadding()

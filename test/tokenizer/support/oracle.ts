@@ -59,6 +59,10 @@ export class Oracle {
     return (await this.#ask(request)) as (OracleEncoding | null)[]
   }
 
+  async decode(rows: readonly (readonly number[])[], skip: boolean): Promise<string[]> {
+    return (await this.#ask({ rows, skip_special_tokens: skip })) as string[]
+  }
+
   close(): void {
     this.#child.kill()
   }
