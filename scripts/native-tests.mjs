@@ -1,10 +1,13 @@
 // Builds and runs the C++ tests, in the ways that find different faults:
 //
-//   node scripts/native-tests.mjs [plain] [asan] [tsan] [qemu] [neon] [cuda]     default: plain
+//   node scripts/native-tests.mjs [plain] [asan] [fuzz] [tsan] [qemu] [neon] [cuda]
+//
+// With none of them, plain.
 //
 //   plain  every test, on this processor; and no file of an instruction set may define a symbol
 //          that the linker could choose for everyone
 //   asan   every test under AddressSanitizer and UndefinedBehaviorSanitizer
+//   fuzz   the tokenizer's fuzz, under the same two; FUSEBERT_FUZZ_SCALE makes it longer
 //   tsan   the tests with threads (pool, engine, a backend's batch) under ThreadSanitizer
 //   qemu   the kernels' tests on emulated processors without AVX-512 and without AVX
 //   neon   the kernels' tests, built for 64-bit ARM and emulated
@@ -44,6 +47,7 @@ const CUDA_PROFILES = ['sm_75', 'sm_80', 'sm_90']
 const KINDS = {
   plain: { run: runPlain },
   asan: { sanitize: 'address,undefined', run: (binary) => runTests(binary, '*') },
+  fuzz: { sanitize: 'address,undefined', run: (binary) => runTests(binary, 'TokenizerFuzz*') },
   tsan: { sanitize: 'thread', run: (binary) => runTests(binary, THREAD_TESTS) },
   qemu: { run: runEmulated },
   neon: { directory: 'tests-aarch64', options: FOR_ARM, cuda: 'off', run: runArm },
