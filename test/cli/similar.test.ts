@@ -120,7 +120,7 @@ describe('with the embedded model', () => {
 
   test('a standard output that is closed or full is a failure, a reader that left is not', () => {
     const command = `${process.execPath} ${MAIN} similar word --top 10000 --json --input`
-    const big = scratch().write('in.txt', `${'word '.repeat(100)}\n`.repeat(5000))
+    const big = scratch().write('in.txt', `${'word '.repeat(8)}\n`.repeat(5000))
     const shell = (line: string) => spawnSync('bash', ['-c', line], { encoding: 'utf8' })
     const closed = shell(`${command} ${POSTS} >&-`)
     expect(closed.status).toBe(1)
