@@ -17,20 +17,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 
+from bert_onnx import PER_LAYER, build_onnx
 from random_bert import BERT_BASE, SEED, Weights, random_weights, write_safetensors
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE / "models"
 MINILM = HERE.parent.parent / "shared" / "models" / "all-minilm-l6-v2"
 
-# The operators of com.microsoft that a fused layer is made of, and how many of each it has.
-PER_LAYER = {"Attention": 1, "BiasGelu": 1, "SkipLayerNormalization": 2, "MatMul": 3}
 # Positions of bert-base-uncased's special tokens, for a generated vocabulary.
 SPECIAL_TOKENS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
 # float32 against float64, as a maximum over all hidden states.
 TOLERANCE = 5e-5
+
 
 def read_safetensors(path: Path) -> Weights:
     """The float32 tensors of a file."""
@@ -74,96 +73,6 @@ def write_folder(folder: Path, config: dict, weights: Weights) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
     write_vocabulary(folder, config["vocab_size"])
     write_safetensors(folder / "model.safetensors", weights)
-
-
-class Graph:
-    """Collects nodes and initializers of an ONNX graph."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        tensor = np.ascontiguousarray(value, dtype=np.float32)
-        self.initializers.append(numpy_helper.from_array(tensor, name))
-        return name
-
-    def add(
-        self, kind: str, inputs: list[str], output: str, domain: str = "com.microsoft", **attrs
-    ) -> str:
-        # The name is the output's: unique, and readable in a profile.
-        node = helper.make_node(kind, inputs, [output], name=output, domain=domain, **attrs)
-        self.nodes.append(node)
-        return output
-
-
-def add_layer(graph: Graph, config: dict, weights: Weights, i: int, hidden: str) -> str:
-    prefix = f"encoder.layer.{i}"
-
-    def bias(name: str) -> str:
-        return graph.constant(f"{prefix}.{name}.bias", weights[f"{prefix}.{name}.bias"])
-
-    def matmul(name: str, source: str) -> str:
-        weight = weights[f"{prefix}.{name}.weight"].T
-        matrix = graph.constant(f"{prefix}.{name}.weight", weight)
-        return graph.add("MatMul", [source, matrix], f"{prefix}.{name}", domain="")
-
-    def add_and_norm(name: str, source: str, residual: str) -> str:
-        norm = f"{prefix}.{name}.LayerNorm"
-        gamma = graph.constant(f"{norm}.weight", weights[f"{norm}.weight"])
-        beta = graph.constant(f"{norm}.bias", weights[f"{norm}.bias"])
-        inputs = [source, residual, gamma, beta, bias(f"{name}.dense")]
-        epsilon = config["layer_norm_eps"]
-        return graph.add("SkipLayerNormalization", inputs, norm, epsilon=epsilon)
-
-    parts = [f"{prefix}.attention.self.{part}" for part in ("query", "key", "value")]
-    qkv = np.concatenate([weights[f"{part}.weight"].T for part in parts], axis=1)
-    qkv_bias = np.concatenate([weights[f"{part}.bias"] for part in parts])
-    inputs = [
-        hidden,
-        graph.constant(f"{prefix}.attention.qkv.weight", qkv),
-        graph.constant(f"{prefix}.attention.qkv.bias", qkv_bias),
-        "attention_mask",
-    ]
-    heads = config["num_attention_heads"]
-    context = graph.add("Attention", inputs, f"{prefix}.attention.self", num_heads=heads)
-    projected = matmul("attention.output.dense", context)
-    attended = add_and_norm("attention.output", projected, hidden)
-    inner = matmul("intermediate.dense", attended)
-    inner = graph.add("BiasGelu", [inner, bias("intermediate.dense")], f"{prefix}.gelu")
-    return add_and_norm("output", matmul("output.dense", inner), attended)
-
-
-def build_onnx(config: dict, weights: Weights) -> onnx.ModelProto:
-    graph = Graph()
-    embeddings = ("word_embeddings", "position_embeddings", "token_type_embeddings", "LayerNorm")
-    tables = [
-        graph.constant(f"embeddings.{name}.weight", weights[f"embeddings.{name}.weight"])
-        for name in embeddings
-    ]
-    beta = graph.constant("embeddings.LayerNorm.bias", weights["embeddings.LayerNorm.bias"])
-    node = helper.make_node(
-        "EmbedLayerNormalization",
-        ["input_ids", "token_type_ids", *tables, beta],
-        ["embeddings", ""],
-        name="embeddings",
-        domain="com.microsoft",
-        epsilon=config["layer_norm_eps"],
-    )
-    graph.nodes.append(node)
-    hidden = "embeddings"
-    for i in range(config["num_hidden_layers"]):
-        hidden = add_layer(graph, config, weights, i, hidden)
-    graph.nodes[-1].output[0] = "last_hidden_state"
-
-    axes = ["batch", "sequence"]
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    inputs = [helper.make_tensor_value_info(name, TensorProto.INT32, axes) for name in names]
-    dims = [*axes, config["hidden_size"]]
-    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, dims)
-    proto = helper.make_graph(graph.nodes, "bert", inputs, [output], graph.initializers)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(proto, opset_imports=opsets, ir_version=8)
 
 
 def layer_norm(x: np.ndarray, weights: Weights, name: str, epsilon: float) -> np.ndarray:

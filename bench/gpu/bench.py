@@ -102,7 +102,7 @@ class Run:
         self.quick = arguments.quick
         self.budget = Budget(arguments.seconds_budget)
         self.report = Report(arguments.output)
-        self.torch_side = self.torch_encoder = self.encoder = None
+        self.torch_side = self.torch_encoder = self.onnx_encoder = self.encoder = None
         self.child: subprocess.Popen | None = None
         self.done = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -127,7 +127,8 @@ class Run:
         versions = self.report.content["versions"]
         versions |= {"python": platform.python_version(), "node": tool_output(
             [self.arguments.node, "--version"])}
-        for package in ("numpy", "torch", "triton", "transformers", "onnxruntime"):
+        for package in ("numpy", "torch", "triton", "transformers", "onnxruntime",
+                        "onnxruntime-gpu"):
             try:
                 versions[package] = importlib.metadata.version(package)
             except importlib.metadata.PackageNotFoundError:
@@ -151,6 +152,19 @@ class Run:
         import torch_encoder
 
         self.torch_side, self.torch_encoder = torch_side, torch_encoder
+
+    def load_onnx(self) -> None:
+        """onnxruntime, where it and onnx are installed and it has CUDA."""
+        versions = self.report.content["versions"]
+        try:
+            import onnx_encoder
+        except ImportError as error:
+            versions["onnxruntime_use"] = f"not available: {error}"
+            return
+        if onnx_encoder.ON_GPU or self.quick:
+            self.onnx_encoder = onnx_encoder
+        else:
+            versions["onnxruntime_use"] = "not available: onnxruntime has no CUDA"
 
     def open_library(self):
         from library import KernelLibrary
@@ -247,14 +261,16 @@ class Run:
         if compiled is None:
             compiled = not self.quick
         self.encoder = part = EncoderPart(
-            self.arguments.node, self.arguments.package, folder, self.torch_encoder, self.quick,
-            compiled, options, self.budget, self.rates(), self.report.errors, self.report.skipped,
+            self.arguments.node, self.arguments.package, folder, self.torch_encoder,
+            self.onnx_encoder, self.quick, compiled, options, self.budget, self.rates(),
+            self.report.errors, self.report.skipped,
         )
         try:
             part.start()
             self.report.content["encoder_load"] = part.loaded
             print(f"\nmodel loaded in {part.loaded['seconds']:.2f} s: {part.loaded['info']}",
                   flush=True)
+            self.report.attempt("onnxruntime", part.load_onnx)
             check = self.report.attempt("encoder_check", part.check)
             self.report.content["encoder_check"].update(check or {})
             if check is not None and self.wanted("encoder"):
@@ -276,6 +292,7 @@ class Run:
         if kernels and not models:
             self.report.attempt("kernels", self.kernels)
         if models:
+            self.report.attempt("onnxruntime", self.load_onnx)
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 self.report.attempt("encoder", lambda: self.encoders(Path(folder)))
         self.report.content["seconds"] = self.budget.spent()

@@ -34,12 +34,14 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class EncoderPart:
-    """`theirs`: the module torch_encoder, or None. `rates`: TFLOP/s of cuBLAS in this run."""
+    """`theirs`: the module torch_encoder, or None; `onnx`: onnx_encoder, or None. `rates`: TFLOP/s
+    of cuBLAS in this run."""
 
-    def __init__(self, node: str, package: Path, folder: Path, theirs, quick: bool, compiled: bool,
-                 options: dict, budget: Budget, rates: dict, errors: list, skipped: list) -> None:
+    def __init__(self, node: str, package: Path, folder: Path, theirs, onnx, quick: bool,
+                 compiled: bool, options: dict, budget: Budget, rates: dict, errors: list,
+                 skipped: list) -> None:
         self.node, self.package, self.folder = node, package, folder
-        self.theirs, self.quick, self.compiled = theirs, quick, compiled
+        self.theirs, self.onnx, self.quick, self.compiled = theirs, onnx, quick, compiled
         self.options, self.budget, self.rates = options, budget, rates
         self.errors, self.skipped = errors, skipped
         self.rounds = 2 if quick else 5
@@ -48,7 +50,7 @@ class EncoderPart:
         write_folder(folder, self.config, self.weights)
         self.side: NodeSide | None = None
         self.loaded: dict = {}
-        self.encoder = None
+        self.encoder = self.onnx_encoder = None
 
     def start(self) -> NodeSide:
         """The Node process with the model; a new one if the last one ended."""
@@ -61,6 +63,10 @@ class EncoderPart:
         if self.side is not None:
             self.side.close()
         self.side = None
+
+    def load_onnx(self) -> None:
+        if self.onnx is not None:
+            self.onnx_encoder = self.onnx.OnnxEncoder(self.weights, self.config)
 
     def check(self) -> dict:
         """Vectors of texts of many lengths, against fp32 in torch. Raises when they differ."""
@@ -127,7 +133,7 @@ class EncoderPart:
         least = {name: float(cosines(ours, batch.vectors()).min())
                  for name, batch in batches.items()}
         if not all(cosine >= LEAST_BATCH_COSINE for cosine in least.values()):
-            raise RuntimeError(f"cosines to torch fp16: {least}, below {LEAST_BATCH_COSINE}")
+            raise RuntimeError(f"cosines to others: {least}, below {LEAST_BATCH_COSINE}")
         return least
 
     def _measure(self, name: str, lengths: list[int], until: float) -> dict:
@@ -135,6 +141,10 @@ class EncoderPart:
         round_seconds = 0 if self.quick else ROUND_SECONDS
         failed: dict = {}
         batches = {} if self.encoder is None else self._torch_sides(lengths, until, failed)
+        if self.onnx_encoder is not None:
+            ids = token_ids(sum(lengths), IDS_SEED, vocab_size)
+            prepare(batches, "onnx", lambda: self.onnx.Batch(self.onnx_encoder, ids, lengths),
+                    failed)
         ours = NodeBatch(self.start(), lengths, IDS_SEED, vocab_size, round_seconds)
         tokens, flop = sum(lengths), flop_of(self.config, lengths)
         entry: dict = {
@@ -146,7 +156,7 @@ class EncoderPart:
         sides = {"ours_call": ours.call, "ours_throughput": ours.throughput}
         for key, batch in batches.items():
             sides[f"{key}_call"] = batch.call
-            sides[f"{key}_device"] = lambda batch=batch: batch.repeated.seconds(round_seconds)
+            sides[f"{key}_device"] = lambda batch=batch: batch.device_seconds(round_seconds)
         results = alternate(sides, self.rounds) | failed
         self.errors += errors_in(results, f"encoder {name}")
         for side in results.values():
@@ -154,7 +164,7 @@ class EncoderPart:
                 side["tokens_per_second"] = tokens / side["median"]
                 side["tflops"] = flop / side["median"] / TERA
         entry["sides"] = results
-        for other in ("eager", "compiled", "packed", "packed_compiled"):
+        for other in ("eager", "compiled", "packed", "packed_compiled", "onnx"):
             if other in batches:
                 entry[f"ratio_to_{other}"] = ratio(results, f"{other}_device", "ours_throughput")
                 entry[f"call_ratio_to_{other}"] = ratio(results, f"{other}_call", "ours_call")
@@ -235,3 +245,6 @@ def print_entry(entry: dict) -> None:
             print(f"{'':16} {packed.replace('_', ', ')} with varlen attention: "
                   f"{milliseconds(f'{packed}_device')} ms, ratio "
                   f"{show(entry[f'ratio_to_{packed}'])}", flush=True)
+    if "ratio_to_onnx" in entry:
+        print(f"{'':16} onnxruntime, padded: {milliseconds('onnx_device')} ms, ratio "
+              f"{show(entry['ratio_to_onnx'])}", flush=True)

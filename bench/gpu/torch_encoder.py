@@ -172,6 +172,10 @@ class Batch:
         self.result = torch.empty(self.output.shape, pin_memory=ON_GPU)
         self.prepared_seconds = time.perf_counter() - begin
 
+    def device_seconds(self, wanted_seconds: float) -> float:
+        """Of one run, back to back on the device."""
+        return self.repeated.seconds(wanted_seconds)
+
     def call(self) -> float:
         """Seconds from ids on the host to vectors on the host."""
         begin = time.perf_counter()

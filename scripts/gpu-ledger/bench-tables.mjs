@@ -110,6 +110,11 @@ function encoder(entries) {
     'packed with varlen attention where it says so. eager ÷ many, compiled ÷ many: these over ' +
     "fusebert's many; compiled ÷ call: both from host to host. Above 1, fusebert is faster. " +
     "Shares: of the ceilings' cuBLAS in 8192³, and in BERT-Base's products, that many reaches."
+  const withOnnx = (entries ?? []).some(({ ratio_to_onnx }) => Number.isFinite(ratio_to_onnx))
+  const onnx = [
+    ['onnxruntime', ({ sides }) => milliseconds(sides.onnx_device)],
+    ['onnxruntime ÷ many', ({ ratio_to_onnx }) => number(ratio_to_onnx ?? NaN, 2)],
+  ]
   return table(caption, encoderRows(entries), [
     ['sequences', ({ name }) => name],
     ['fill', ({ fill }) => number(fill, 2)],
@@ -118,6 +123,7 @@ function encoder(entries) {
     ['tokens/s', ({ sides }) => whole(sides.ours_throughput?.tokens_per_second)],
     ['torch eager', ({ sides, eager }) => milliseconds(sides[`${eager}_device`])],
     ['torch compiled', ({ sides, compiled }) => milliseconds(sides[`${compiled}_device`])],
+    ...(withOnnx ? onnx : []),
     ['eager ÷ many', (entry) => number(entry[`ratio_to_${entry.eager}`], 2)],
     ['compiled ÷ many', (entry) => number(entry[`ratio_to_${entry.compiled}`], 2)],
     ['compiled ÷ call', (entry) => number(entry[`call_ratio_to_${entry.compiled}`], 2)],
