@@ -7,6 +7,13 @@ import type { NativeGeometry } from '../native/addon.js'
 
 const CONFIG_NAME = 'config.json'
 
+const PROBLEM_TYPES = [
+  'regression',
+  'single_label_classification',
+  'multi_label_classification',
+] as const
+export type ProblemType = (typeof PROBLEM_TYPES)[number]
+
 export interface ModelConfig {
   readonly geometry: Readonly<Omit<NativeGeometry, 'has_pooler' | 'head'>>
   /** null when the model has none. */
@@ -16,6 +23,10 @@ export interface ModelConfig {
   readonly model_type: 'bert'
   /** Outputs of a classifier: `num_labels`, or else the labels of `id2label`; 2 without both. */
   readonly num_labels: number
+  /** Names of a classifier's labels by their number, where the config gives them. */
+  readonly id2label: Readonly<Record<string, string>>
+  /** What a classifier was trained for; null when the config does not say. */
+  readonly problem_type: ProblemType | null
   /** The decoder of masked words is the table of word embeddings. */
   readonly tie_word_embeddings: boolean
 }
@@ -95,6 +106,8 @@ export function parseConfig(value: unknown, where = CONFIG_NAME): ModelConfig {
     architectures,
     model_type: 'bert' as const,
     num_labels: readNumLabels(value, where),
+    id2label: readLabels(value),
+    problem_type: readProblemType(value, where),
     tie_word_embeddings: readTied(value, where),
   })
 }
@@ -193,6 +206,24 @@ function readNumLabels(config: Json, where: string): number {
     return value
   }
   throw failure('ERR_CONFIG', where, `an integer from 1 to ${MAX_LABELS}`, 'num_labels', value)
+}
+
+/** Names alone: a config without usable ones is still that of an encoder. */
+function readLabels(config: Json): Readonly<Record<string, string>> {
+  const labels = config['id2label']
+  const entries = isObject(labels) ? Object.entries(labels) : []
+  const named = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  return Object.freeze(Object.fromEntries(named))
+}
+
+function readProblemType(config: Json, where: string): ProblemType | null {
+  const field = 'problem_type'
+  const value = config[field] ?? null
+  if (value === null) return null
+  const known = PROBLEM_TYPES.find((type) => type === value)
+  if (known !== undefined) return known
+  const names = PROBLEM_TYPES.map((name) => `'${name}'`)
+  throw failure('ERR_CONFIG', where, `null, ${names.join(', ')}`, field, value)
 }
 
 function readTied(config: Json, where: string): boolean {

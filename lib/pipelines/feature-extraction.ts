@@ -1,7 +1,6 @@
 // The feature-extraction task: texts in, one vector per text (or per token) out.
 
 import { callable } from '../callable.js'
-import { FusebertError } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { LoadedModel } from '../models/loaded-model.js'
@@ -10,22 +9,25 @@ import {
   type SentenceTransformersConfig,
 } from '../models/sentence-transformers.js'
 import type { NativeEncodeResult, NativeModelInfo, Pooling } from '../native/addon.js'
-import {
-  checkBoolean,
-  checkChoice,
-  checkInteger,
-  checkOptions,
-  checkSignal,
-  checkTexts,
-} from '../options.js'
+import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { checkVocabulary } from './head-pipeline.js'
+import {
+  checkLimits,
+  encodeOptions,
+  TEXT_CALL_OPTIONS,
+  usageOf,
+  type TextCallOptions,
+  type Usage,
+} from './text-calls.js'
 
 export type { Pooling } from '../native/addon.js'
+export type { Usage } from './text-calls.js'
 
 type FloatTensor = Tensor<'float32'>
 
-export interface FeatureExtractionOptions {
+export interface FeatureExtractionOptions extends TextCallOptions {
   /**
    * How the hidden states of a text become one vector; 'none' returns them all. Default: what a
    * sentence-transformers folder says, else 'none'.
@@ -37,26 +39,10 @@ export interface FeatureExtractionOptions {
    */
   normalize?: boolean
   /**
-   * Cut texts that are longer than max_length tokens (default). false: refuse them with
-   * ERR_INPUT_TOO_LONG.
-   */
-  truncation?: boolean
-  /**
    * Tokens, special ones included, at most max_position_embeddings. Default: what a
    * sentence-transformers folder or the tokenizer says, else that.
    */
   max_length?: number
-  /** Aborts the call, which then rejects with the signal's reason. */
-  signal?: AbortSignal
-}
-
-/** What a call consumed. */
-export interface Usage {
-  texts: number
-  /** Tokens that went through the encoder, special ones included. */
-  tokens: number
-  /** Texts that were longer than the limit and were cut. */
-  truncated: number
 }
 
 export interface FeatureExtractionDefaults {
@@ -108,7 +94,7 @@ export interface FeatureExtractionPipeline {
 }
 
 const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
-const OPTIONS = ['pooling', 'normalize', 'truncation', 'max_length', 'signal'] as const
+const OPTIONS = ['pooling', 'normalize', ...TEXT_CALL_OPTIONS] as const
 
 interface Parts {
   model: LoadedModel
@@ -143,33 +129,15 @@ async function extract(
     // What a folder says is about its vectors, not about the hidden states.
     given.normalize ?? (pooling !== 'none' && defaults.normalize),
   )
-  const truncation = checkBoolean('truncation', given.truncation ?? true)
-  // A shorter limit than the special tokens could never be met.
-  const shortest = tokenizer.native.specialTokenCount(false)
-  const max_length = checkInteger(
-    'max_length',
-    given.max_length ?? defaults.max_length,
-    Math.max(1, shortest),
-    model.config.geometry.max_position_embeddings,
-  )
+  const limits = checkLimits(given, false, defaults.max_length, model, tokenizer)
   const result = await model.encodeTexts(
     tokenizer.native,
     lowercase ? list.map((text) => text.toLowerCase()) : list,
-    {
-      truncation: truncation ? 'longest_first' : null,
-      max_length,
-      add_special_tokens: true,
-      offsets: 'none',
-      special_tokens_mask: false,
-    },
+    encodeOptions(limits),
     { pooling, normalize, hidden_states: true, pooler_output: false, head: null },
-    checkSignal(given.signal),
+    limits.signal,
   )
-  const usage: Usage = {
-    texts: list.length,
-    tokens: result.cu_seqlens[result.cu_seqlens.length - 1] ?? 0,
-    truncated: result.truncated,
-  }
+  const usage = usageOf(result.cu_seqlens, result.truncated)
   const hiddenSize = model.config.geometry.hidden_size
   if (pooling !== 'none') {
     const data = result.pooled ?? new Float32Array(0)
@@ -211,15 +179,7 @@ export async function loadFeatureExtraction(
   const modelFolder = inner === '' ? folder : folder.child(inner)
   const tokenizer = await AutoTokenizer.from_pretrained(modelFolder.path)
   const model = await LoadedModel.load(modelFolder, options)
-  const { vocab_size, hidden_size } = model.config.geometry
-  if (tokenizer.vocab_size > vocab_size) {
-    await model.dispose()
-    throw new FusebertError(
-      'ERR_VOCAB_MISMATCH',
-      `Expected a vocabulary of at most ${vocab_size} tokens, as config.json says, but received ` +
-        `${tokenizer.vocab_size}. The tokenizer's files belong to another model.`,
-    )
-  }
+  await checkVocabulary(model, tokenizer)
   const defaults = chooseDefaults(model, tokenizer, sentence)
   const parts: Parts = {
     model, tokenizer, defaults, lowercase: sentence?.do_lower_case ?? false,
@@ -229,7 +189,7 @@ export async function loadFeatureExtraction(
   return callable(call, {
     task: 'feature-extraction' as const,
     defaults,
-    hidden_size,
+    hidden_size: model.config.geometry.hidden_size,
     tokenizer,
     device: model.info,
     trim: () => model.trim(),

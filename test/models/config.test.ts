@@ -39,6 +39,8 @@ describe('accepted', () => {
       architectures: [],
       model_type: 'bert',
       num_labels: 2,
+      id2label: {},
+      problem_type: null,
       tie_word_embeddings: true,
     })
   })
@@ -106,6 +108,16 @@ describe('accepted', () => {
 
   test('no padding token', () => {
     expect(parseConfig({ pad_token_id: null }).pad_token_id).toBeNull()
+  })
+
+  test('labels and what a classifier was trained for', () => {
+    const id2label = { 0: 'joy', 1: 'fear' }
+    const config = parseConfig({ id2label, problem_type: 'regression' })
+    expect(config.id2label).toEqual(id2label)
+    expect(config.num_labels).toBe(2)
+    expect(config.problem_type).toBe('regression')
+    expect(parseConfig({ id2label: { 0: 7, 1: 'fear' } }).id2label).toEqual({ 1: 'fear' })
+    expect(parseConfig({ id2label: null, problem_type: null }).problem_type).toBeNull()
   })
 
   test('a result that nobody can change', () => {
@@ -188,6 +200,10 @@ describe('refused as invalid', () => {
 
   test.each([null, [], 'bert', 7])('a config that is %j', (value) => {
     expect(refusal(value).code).toBe('ERR_CONFIG')
+  })
+
+  test.each(['ranking', '', 1, {}])('problem_type %j', (value) => {
+    expect(refusal({ problem_type: value }).code).toBe('ERR_CONFIG')
   })
 
   test.each([['a name'], [[1]], [{}]])('architectures %j', (value) => {

@@ -1,0 +1,96 @@
+// What calls of every task on texts share: options, the ids that texts become, and the report of
+// what a call consumed.
+
+import { withSignal } from '../abort.js'
+import type { LoadedModel } from '../models/loaded-model.js'
+import type { NativeEncodeOptions, NativeEncoding } from '../native/addon.js'
+import { fromNative } from '../native/load.js'
+import { checkBoolean, checkInteger, checkSignal } from '../options.js'
+import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
+
+export interface TextCallOptions {
+  /**
+   * Cut texts that are longer than max_length tokens (default). false: refuse them with
+   * ERR_INPUT_TOO_LONG.
+   */
+  truncation?: boolean
+  /**
+   * Tokens, special ones included, at most max_position_embeddings. Default: what the tokenizer
+   * says, else that.
+   */
+  max_length?: number
+  /** Aborts the call, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+export const TEXT_CALL_OPTIONS = ['truncation', 'max_length', 'signal'] as const
+
+/** What a call consumed. */
+export interface Usage {
+  texts: number
+  /** Tokens that went through the encoder, special ones included. */
+  tokens: number
+  /** Texts that were longer than the limit and were cut. */
+  truncated: number
+}
+
+export interface Limits {
+  readonly truncation: boolean
+  readonly max_length: number
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * @param pairs - whether each text has a second one
+ * @param max_length - the default
+ * @throws ERR_INVALID_ARGUMENT
+ */
+export function checkLimits(
+  given: TextCallOptions,
+  pairs: boolean,
+  max_length: number,
+  model: LoadedModel,
+  tokenizer: Tokenizer,
+): Limits {
+  // A shorter limit than the special tokens could never be met.
+  const shortest = Math.max(1, tokenizer.native.specialTokenCount(pairs))
+  const longest = model.config.geometry.max_position_embeddings
+  return {
+    truncation: checkBoolean('truncation', given.truncation ?? true),
+    max_length: checkInteger('max_length', given.max_length ?? max_length, shortest, longest),
+    signal: checkSignal(given.signal),
+  }
+}
+
+export function encodeOptions({ truncation, max_length }: Limits): NativeEncodeOptions {
+  return {
+    truncation: truncation ? 'longest_first' : null,
+    max_length,
+    add_special_tokens: true,
+    offsets: 'none',
+    special_tokens_mask: false,
+  }
+}
+
+/**
+ * The packed ids of texts, or of pairs.
+ * @throws ERR_INPUT_TOO_LONG without truncation; the signal's reason when aborted
+ */
+export async function tokenizeTexts(
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  pairs: readonly string[] | null,
+  limits: Limits,
+): Promise<NativeEncoding> {
+  const { signal } = limits
+  signal?.throwIfAborted()
+  return fromNative(() => {
+    const encoding = tokenizer.native.encode(texts, pairs, encodeOptions(limits))
+    // Ids are made in no time compared with what follows; nobody need be told to stop.
+    return withSignal(encoding, signal, () => undefined)
+  })
+}
+
+export function usageOf(cu_seqlens: Int32Array, truncated: number): Usage {
+  return { texts: cu_seqlens.length - 1, tokens: cu_seqlens.at(-1) ?? 0, truncated }
+}
