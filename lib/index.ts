@@ -1,13 +1,27 @@
 // What users import.
 
-export { pipeline, type PipelineOptions } from './pipelines/index.js'
+export { pipeline, type PipelineOptions, type Task } from './pipelines/index.js'
 export type {
   FeatureExtractionDefaults,
   FeatureExtractionOptions,
   FeatureExtractionPipeline,
   Pooling,
-  Usage,
 } from './pipelines/feature-extraction.js'
+export type {
+  FilledMask,
+  FilledText,
+  FillMaskOptions,
+  FillMaskPipeline,
+} from './pipelines/fill-mask.js'
+export type {
+  Classification,
+  ClassificationFunction,
+  Classifications,
+  TextClassificationOptions,
+  TextClassificationPipeline,
+  TextPair,
+} from './pipelines/text-classification.js'
+export type { TextCallOptions, Usage } from './pipelines/text-calls.js'
 export { AutoModel, type BertModel, type ModelOutput } from './models/auto-model.js'
 export {
   AutoModelForMaskedLM,
@@ -25,7 +39,7 @@ export {
   type TopTokensOutput,
 } from './models/auto-model-heads.js'
 export type { CallOptions, IntegerMatrix, ModelInputs } from './models/model-inputs.js'
-export type { ModelConfig } from './models/config.js'
+export type { ModelConfig, ProblemType } from './models/config.js'
 export type { NativeModelInfo as ModelDevice } from './native/addon.js'
 export type { LoadOptions } from './models/load-options.js'
 export { AutoTokenizer, type Tokenizer } from './tokenizer/auto-tokenizer.js'
