@@ -9,8 +9,8 @@ export interface ModelHandle {
   readonly device: Readonly<NativeModelInfo>
   /**
    * Gives back the memory that only running needs, for a model that will be idle: a GPU's
-   * workspace, buffers and graphs, and the last batch. Waits for the batch under way; the next call
-   * takes it again.
+   * workspace, buffers and graphs, and the last batch. Waits for the batches under way; the next
+   * call takes it again.
    * @throws ERR_DISPOSED
    */
   trim(): Promise<void>

@@ -119,7 +119,7 @@ export interface Tokenizer {
    */
   encodeBatch(texts: TextInputs, options?: EncodeOptions): Promise<PackedEncoding>
   /**
-   * How many tokens encoding would give; none are made.
+   * How many tokens encoding would give, without arrays of them.
    * @throws as calling it does
    */
   countTokens(text: TextInput, options?: CountOptions): Promise<number>
@@ -312,7 +312,10 @@ async function tokenize(
   options?: TokenizeOptions,
 ): Promise<string[]> {
   const given = checkOptions<TokenizeOptions>('options', TOKENIZE_OPTIONS, options)
-  const ids = await idsOf(encoder, text, { add_special_tokens: false, ...given })
+  const ids = await idsOf(encoder, text, {
+    ...given,
+    add_special_tokens: given.add_special_tokens ?? false,
+  })
   return Array.from(ids, (id) => encoder.native.idToToken(id))
 }
 

@@ -82,8 +82,7 @@ class Backend {
   // where it is until wait() has told how the batch ended. A backend checks `cancelled` at least
   // between layers, where it can, and before it gives results out, and ends with kAborted when it
   // is set. A sequence's result does not depend, to the bit, on what else is in the batch or on the
-  // number of threads. This and wait() are called from one thread at a time. May throw
-  // std::bad_alloc, and has begun nothing then.
+  // number of threads. This and wait() are called from one thread at a time, and do not throw.
   virtual void submit(const PackedBatch& batch, const EncodeOutput& output,
                       const std::atomic<bool>& cancelled) = 0;
 

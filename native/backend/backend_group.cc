@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
+#include <new>
 #include <thread>
 #include <utility>
 
 #include "backend/batch_parts.h"
+#include "core/fixed_queue.h"
 
 namespace fusebert {
 namespace {
@@ -37,7 +38,9 @@ class Threads {
 class BackendGroup : public Backend {
  public:
   explicit BackendGroup(std::vector<std::unique_ptr<Backend>> members)
-      : members_(std::move(members)), description_(members_.front()->describe()) {
+      : members_(std::move(members)),
+        submitted_(max_submitted()),
+        description_(members_.front()->describe()) {
     for (size_t i = 1; i < members_.size(); ++i) {
       const BackendDescription& other = members_[i]->describe();
       description_.device += "," + other.device;
@@ -57,9 +60,13 @@ class BackendGroup : public Backend {
 
   void submit(const PackedBatch& batch, const EncodeOutput& output,
               const std::atomic<bool>& cancelled) override {
-    Submitted mine(batch, members_.size());
-    submitted_.push_back(std::move(mine));
-    const Submitted& now = submitted_.back();
+    Submitted& now = submitted_.emplace_back();
+    try {
+      now.split(batch, members_.size());
+    } catch (const std::bad_alloc&) {
+      now.no_memory = true;
+      return;
+    }
     const auto run = [&](size_t member) {
       members_[member]->submit(now.parts[member],
                                output_after(output, batch, now.begins[member], geometry()),
@@ -75,8 +82,9 @@ class BackendGroup : public Backend {
   BatchResult wait() override {
     BatchResult first;
     const Submitted& oldest = submitted_.front();
+    if (oldest.no_memory) first.status = no_memory();
     for (size_t member = 0; member < members_.size(); ++member) {
-      if (!oldest.takes_part(member)) continue;
+      if (oldest.no_memory || !oldest.takes_part(member)) continue;
       BatchResult result = members_[member]->wait();
       if (!first.status.ok() || result.status.ok()) continue;
       if (result.sequence >= 0) result.sequence += oldest.begins[member];
@@ -97,8 +105,12 @@ class BackendGroup : public Backend {
     std::vector<std::vector<int32_t>> cu_seqlens;
     std::vector<PackedBatch> parts;
 
-    Submitted(const PackedBatch& batch, size_t members)
-        : begins(split_by_tokens(batch, members)), cu_seqlens(members), parts(members) {
+    bool no_memory = false;  // for the above: then nothing was begun
+
+    void split(const PackedBatch& batch, size_t members) {
+      begins = split_by_tokens(batch, members);
+      cu_seqlens.resize(members);
+      parts.resize(members);
       for (size_t i = 0; i < members; ++i) {
         parts[i] = sequences_of(batch, begins[i], begins[i + 1], cu_seqlens[i]);
       }
@@ -107,7 +119,7 @@ class BackendGroup : public Backend {
   };
 
   std::vector<std::unique_ptr<Backend>> members_;
-  std::deque<Submitted> submitted_;  // oldest first
+  FixedQueue<Submitted> submitted_;  // oldest first
   BackendDescription description_;
 };
 

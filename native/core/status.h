@@ -49,6 +49,9 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
+// For where memory has run out: its message is so short that it takes none.
+inline Status no_memory() { return Status(StatusCode::kOutOfMemory, "Out of memory."); }
+
 // A value or the reason why there is none.
 template <typename T>
 class [[nodiscard]] Result {

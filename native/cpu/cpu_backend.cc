@@ -2,6 +2,7 @@
 #include "cpu/cpu_backend.h"
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -47,10 +48,14 @@ class CpuBackend final : public Backend {
 
   void submit(const PackedBatch& batch, const EncodeOutput& output,
               const std::atomic<bool>& cancelled) override {
-    status_ = parts_->for_each(batch, output, cancelled,
-                               [&](const PackedBatch& part, const EncodeOutput& out) {
-                                 return encoder_->run(part, out, cancelled);
-                               });
+    try {
+      status_ = parts_->for_each(batch, output, cancelled,
+                                 [&](const PackedBatch& part, const EncodeOutput& out) {
+                                   return encoder_->run(part, out, cancelled);
+                                 });
+    } catch (const std::bad_alloc&) {
+      status_ = no_memory();
+    }
   }
   BatchResult wait() override { return {std::exchange(status_, Status())}; }
 

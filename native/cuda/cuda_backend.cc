@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <new>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "backend/batch_parts.h"
+#include "core/fixed_queue.h"
 #include "cuda/encoder/device_encoder.h"
 #include "cuda/encoder/device_weights.h"
 
@@ -59,18 +59,29 @@ class CudaBackend final : public Backend {
   const Geometry& geometry() const override { return geometry_; }
 
   // One is computed while the next waits for the device.
-  std::size_t max_submitted() const override { return 2; }
+  std::size_t max_submitted() const override { return kMaxSubmitted; }
 
   void submit(const PackedBatch& batch, const EncodeOutput& output,
               const std::atomic<bool>& cancelled) override {
-    begin(submitted_.emplace_back(batch, output, cancelled));
+    Submitted& mine = submitted_.emplace_back(batch, output, cancelled);
+    try {
+      begin(mine);
+    } catch (const std::bad_alloc&) {
+      abandon(mine);
+    }
   }
 
   BatchResult wait() override {
     Submitted& oldest = submitted_.front();
-    finish(oldest);
-    BatchResult result{oldest.progress.status};
-    if (result.status.code() == StatusCode::kNotFinite) result = name_sequence(oldest);
+    BatchResult result;
+    try {
+      finish(oldest);
+      result.status = oldest.progress.status;
+      if (result.status.code() == StatusCode::kNotFinite) result = name_sequence(oldest);
+    } catch (const std::bad_alloc&) {
+      abandon(oldest);
+      result = {no_memory()};
+    }
     submitted_.pop_front();
     return result;
   }
@@ -78,6 +89,8 @@ class CudaBackend final : public Backend {
   void trim() override { encoder_.reset(); }
 
  private:
+  static constexpr std::size_t kMaxSubmitted = 2;
+
   // A batch that is not waited for yet.
   struct Submitted {
     PackedBatch batch;
@@ -93,6 +106,7 @@ class CudaBackend final : public Backend {
   void begin(Submitted& mine);
   Status queue_parts(Submitted& mine);
   void finish(Submitted& oldest);
+  void abandon(Submitted& mine);
   Status settle(const Status& failure);
   Status run_alone(const Submitted& of, std::int64_t first, std::int64_t last);
   BatchResult name_sequence(const Submitted& found);
@@ -106,7 +120,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<DeviceEncoder> encoder_;  // null before plan() and after trim()
   std::int64_t max_tokens_ = 0;             // of a part
   std::optional<BatchParts> parts_;
-  std::deque<Submitted> submitted_;  // oldest first
+  FixedQueue<Submitted> submitted_{kMaxSubmitted};  // oldest first
   BackendDescription description_;
 };
 
@@ -142,17 +156,22 @@ void CudaBackend::begin(Submitted& mine) {
 
 // After a failure nothing is under way any more.
 Status CudaBackend::queue_parts(Submitted& mine) {
-  const bool alone = encoder_->idle() && mine.batch.total_tokens() <= max_tokens_;
-  Status status;
-  try {
-    status = parts_->for_each(mine.batch, mine.output, mine.progress.cancelled,
-                              [&](const PackedBatch& part, const EncodeOutput& out) {
-                                return encoder_->submit(part, out, mine.progress, alone);
-                              });
-  } catch (const std::bad_alloc&) {
-    status = Status(StatusCode::kOutOfMemory, "Not enough memory to put a batch together.");
-  }
+  const bool idle = encoder_->idle();
+  const auto submit = [&](const PackedBatch& part, const EncodeOutput& out) {
+    const bool alone = idle && part.total_tokens() == mine.batch.total_tokens();
+    return encoder_->submit(part, out, mine.progress, alone);
+  };
+  const Status status =
+      parts_->for_each(mine.batch, mine.output, mine.progress.cancelled, submit);
   return status.ok() ? status : settle(status);
+}
+
+// Where memory has run out on the way: nothing is under way any more, and every batch that was has
+// failed.
+void CudaBackend::abandon(Submitted& mine) {
+  mine.progress.fail(no_memory());
+  const ContextScope scope(*context_);
+  if (encoder_ != nullptr) encoder_->abandon();
 }
 
 // Until no part of the batch is under way. Parts of earlier batches come by first.

@@ -69,6 +69,17 @@ int64_t ActiveRequest::head_rows_taken() const {
   return wants_token() ? static_cast<int64_t>(result_.head_tokens.size()) : tokens_taken();
 }
 
+int64_t ActiveRequest::logits_of(size_t sequence) const {
+  if (!output().logits || !geometry_.head.has_value()) return 0;
+  const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
+  const auto first = ready().input_ids.begin() + cu_seqlens[sequence];
+  const auto last = ready().input_ids.begin() + cu_seqlens[sequence + 1];
+  int64_t rows = last - first;
+  if (geometry_.head->rows == HeadRows::kFirst) rows = 1;
+  if (wants_token()) rows = std::count(first, last, output().head_token);
+  return rows * geometry_.head->outputs;
+}
+
 Status ActiveRequest::prepare_to_take(size_t count) {
   const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
   const int64_t tokens = int64_t{cu_seqlens[next_sequence_ + count]} - cu_seqlens[next_sequence_];
@@ -109,7 +120,12 @@ void ActiveRequest::take(size_t count) {
 }
 
 void ActiveRequest::fail(const Status& status) {
-  if (result_.status.ok()) result_.status = status;
+  if (!result_.status.ok()) return;
+  try {
+    result_.status = status;
+  } catch (const std::bad_alloc&) {
+    result_.status = no_memory();
+  }
 }
 
 void ActiveRequest::complete(const Status& status) {

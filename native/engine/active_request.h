@@ -43,6 +43,8 @@ class ActiveRequest {
   int64_t tokens_taken() const { return result_.cu_seqlens.back(); }
   // Of these, the rows that go through the head when it is wanted.
   int64_t head_rows_taken() const;
+  // Logits that the sequence of this index in ready() gives, where they are wanted.
+  int64_t logits_of(size_t sequence) const;
   // Makes room for what take() will write. Fails when the result would be larger than may be.
   Status prepare_to_take(size_t count);
   // The next `count` ready sequences have gone into a batch.

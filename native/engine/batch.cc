@@ -35,21 +35,39 @@ void Batch::clear() {
   input_ids_.clear();
   token_type_ids_.clear();
   cu_seqlens_.assign(1, 0);
+  logit_count_ = 0;
   cancelled_.store(false, std::memory_order_relaxed);
+}
+
+void Batch::trim() {
+  clear();
+  for (auto* ints : {&input_ids_, &token_type_ids_, &top_columns_}) *ints = std::vector<int32_t>();
+  for (auto* floats : {&hidden_states_, &pooled_, &pooler_output_, &logits_, &top_values_,
+                       &log_sum_exp_}) {
+    *floats = std::vector<float>();
+  }
+}
+
+// The first sequence that is ready and that there is no room for.
+size_t Batch::end_of_room(const ActiveRequest& request) const {
+  const PackedEncoding& ready = request.ready();
+  const size_t first = request.first_ready();
+  int64_t logits = logit_count_;
+  size_t last = first;
+  for (; last + 1 < ready.cu_seqlens.size(); ++last) {
+    logits += request.logits_of(last);
+    const int64_t tokens = int64_t{ready.cu_seqlens[last + 1]} - ready.cu_seqlens[first];
+    if (tokens <= room() && logits <= max_logits_) continue;
+    return empty() && last == first ? first + 1 : last;
+  }
+  return last;
 }
 
 Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
   const PackedEncoding& ready = request->ready();
   const size_t first = request->first_ready();
   const int32_t begin = ready.cu_seqlens[first];
-  const bool alone = empty();
-  size_t last = first;
-  while (last + 1 < ready.cu_seqlens.size()) {
-    const bool fits = int64_t{ready.cu_seqlens[last + 1]} - begin <= room();
-    if (!fits && !(alone && last == first)) break;
-    ++last;
-    if (!fits) break;
-  }
+  const size_t last = end_of_room(*request);
   if (last == first) return false;
   FUSEBERT_RETURN_IF_ERROR(request->prepare_to_take(last - first));
   const int32_t end = ready.cu_seqlens[last];
@@ -61,7 +79,7 @@ Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
     cu_seqlens_.reserve(cu_seqlens_.size() + (last - first));
     slices_.reserve(slices_.size() + 1);
   } catch (const std::bad_alloc&) {
-    return Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once.");
+    return no_memory();
   }
   const int32_t shift = cu_seqlens_.back() - begin;
   const auto append = [&](std::vector<int32_t>& to, const std::vector<int32_t>& from) {
@@ -69,6 +87,7 @@ Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
   };
   append(input_ids_, ready.input_ids);
   append(token_type_ids_, ready.token_type_ids);
+  for (size_t i = first; i < last; ++i) logit_count_ += request->logits_of(i);
   for (size_t i = first; i < last; ++i) cu_seqlens_.push_back(ready.cu_seqlens[i + 1] + shift);
   slices_.push_back({request, last - first, request->sequences_taken(), request->tokens_taken(),
                      request->head_rows_taken(), 0});
@@ -110,8 +129,7 @@ void Batch::hand_out() {
     try {
       hand_out(slice, sequence, head_row);
     } catch (const std::bad_alloc&) {
-      slice.request->fail(
-          Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once."));
+      slice.request->fail(no_memory());
     }
     sequence += slice.count;
     head_row += slice.head_rows;
@@ -164,8 +182,12 @@ std::shared_ptr<ActiveRequest> Batch::fail_sequence(int64_t sequence, const Stat
   }
   const Slice& slice = slices_[index];
   const std::shared_ptr<ActiveRequest> request = slice.request;
-  const std::string number = std::to_string(slice.first_sequence + sequence);
-  request->fail(Status(status.code(), "Text " + number + ": " + status.message()));
+  try {
+    const std::string number = std::to_string(slice.first_sequence + sequence);
+    request->fail(Status(status.code(), "Text " + number + ": " + status.message()));
+  } catch (const std::bad_alloc&) {
+    request->fail(no_memory());
+  }
   remove(index);
   return request;
 }

@@ -17,10 +17,13 @@ namespace fusebert {
 
 class Batch {
  public:
-  // Of up to so many tokens, but for a sequence that is longer by itself.
-  explicit Batch(int64_t max_tokens) : max_tokens_(max_tokens) {}
+  // Of up to so many tokens and logits, but for a sequence that has more by itself.
+  Batch(int64_t max_tokens, int64_t max_logits)
+      : max_tokens_(max_tokens), max_logits_(max_logits) {}
 
   void clear();
+  // As clear(), and gives the memory back.
+  void trim();
   bool empty() const { return slices_.empty(); }
   int64_t room() const { return max_tokens_ - packed().total_tokens(); }
   // Whether sequences for which this is wanted may join.
@@ -62,11 +65,13 @@ class Batch {
     int64_t head_rows;  // of these sequences
   };
 
+  size_t end_of_room(const ActiveRequest& request) const;
   void hand_out(const Slice& slice, size_t sequence, int64_t head_row);
   void hand_out_head(const Slice& slice, int64_t head_row);
   void remove(size_t slice);
 
-  const int64_t max_tokens_;
+  const int64_t max_tokens_, max_logits_;
+  int64_t logit_count_ = 0;
   int64_t hidden_size_ = 0, head_outputs_ = 0;
   OutputOptions output_;
   std::vector<Slice> slices_;

@@ -15,14 +15,15 @@ namespace {
 Status disposed() { return Status(StatusCode::kDisposed, "The model has been disposed."); }
 Status aborted() { return Status(StatusCode::kAborted, "The call was aborted."); }
 
-// What becomes of an exception: nothing here throws by itself, but memory may run out.
+// What becomes of an exception, without memory for more words: nothing here throws by itself, but
+// memory may run out.
 Status status_of(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const std::bad_alloc&) {
-    return Status(StatusCode::kOutOfMemory, "Not enough memory. Give fewer texts at once.");
+    return no_memory();
   } catch (...) {
-    return Status(StatusCode::kInternal, "An unexpected exception ended the batch.");
+    return Status(StatusCode::kInternal, "An exception.");
   }
 }
 
@@ -31,6 +32,9 @@ Status status_of(const std::exception_ptr& exception) {
 Engine::Engine(std::unique_ptr<Backend> backend)
     : backend_(std::move(backend)),
       max_batch_tokens_(std::max<int64_t>(1, backend_->describe().max_batch_tokens)) {
+  for (size_t i = 0; i < backend_->max_submitted(); ++i) {
+    spare_.push_back(std::make_unique<Batch>(max_batch_tokens_, kMaxBatchLogits));
+  }
   thread_ = std::thread([this] { run(); });
 }
 
@@ -65,7 +69,7 @@ void Engine::cancel(uint64_t id) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return;
   found->second->cancel();
-  any_cancelled_ = true;
+  cancelled_.push_back(found->second);
   cancel_batches_for_nobody();
   changed_.notify_one();
 }
@@ -114,7 +118,7 @@ void Engine::run() {
 bool Engine::wait_for_work() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] {
-    return stopping_ || any_cancelled_ || !queue_.empty() || !batches_.empty() ||
+    return stopping_ || !cancelled_.empty() || !queue_.empty() || !batches_.empty() ||
            trims_asked_ != trims_done_;
   });
   return !stopping_;
@@ -132,23 +136,23 @@ void Engine::trim_now() {
     asked = trims_asked_;
   }
   backend_->trim();
-  spare_.clear();
+  for (const auto& batch : spare_) batch->trim();
   const std::lock_guard lock(mutex_);
   trims_done_ = asked;
   trimmed_.notify_all();
 }
 
 void Engine::complete_cancelled() {
-  std::vector<RequestPointer> over;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!any_cancelled_) return;
-    any_cancelled_ = false;
-    for (const auto& [id, request] : requests_) {
-      if (request->cancelled()) over.push_back(request);
+  for (;;) {
+    RequestPointer request;
+    {
+      const std::lock_guard lock(mutex_);
+      if (cancelled_.empty()) return;
+      request = std::move(cancelled_.front());
+      cancelled_.pop_front();
     }
+    end_if_over(request);
   }
-  for (const RequestPointer& request : over) end_if_over(request);
 }
 
 void Engine::submit_batches() {
@@ -161,13 +165,8 @@ void Engine::submit_batches() {
 
 // Sequences from the front of the queue; null when there are none.
 std::unique_ptr<Batch> Engine::next_batch() {
-  std::unique_ptr<Batch> batch;
-  if (spare_.empty()) {
-    batch = std::make_unique<Batch>(max_batch_tokens_);
-  } else {
-    batch = std::move(spare_.back());
-    spare_.pop_back();
-  }
+  std::unique_ptr<Batch> batch = std::move(spare_.back());
+  spare_.pop_back();
   while (fill_batch(*batch)) {
   }
   if (!batch->empty()) return batch;
@@ -217,8 +216,7 @@ void Engine::first_leaves_queue() {
 
 void Engine::first_goes_to_end() {
   const std::lock_guard lock(mutex_);
-  queue_.push_back(std::move(queue_.front()));
-  queue_.pop_front();
+  queue_.splice(queue_.end(), queue_, queue_.begin());
 }
 
 void Engine::submit_batch(std::unique_ptr<Batch> owned) {
@@ -295,6 +293,7 @@ void Engine::complete_all() {
   {
     const std::lock_guard lock(mutex_);
     queue_.clear();
+    cancelled_.clear();
     rest.swap(requests_);
   }
   for (const auto& [id, request] : rest) request->complete(disposed());

@@ -15,6 +15,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -32,6 +33,8 @@ class Engine {
  public:
   // Requests that may be unfinished at once; more fail with kQueueFull.
   static constexpr size_t kMaxQueuedRequests = 65536;
+  // In one batch, but for a sequence that has more by itself: 256 MiB of them.
+  static constexpr int64_t kMaxBatchLogits = int64_t{1} << 26;
 
   explicit Engine(std::unique_ptr<Backend> backend);
   // As stop().
@@ -42,8 +45,8 @@ class Engine {
   const Backend& backend() const { return *backend_; }
 
   // Queues a request and returns an id for cancel(). Fails at once, without calling `completion`,
-  // with kDisposed, kQueueFull, kInputToken/kInvalidArgument when packed ids are out of range, or
-  // kInvalidArgument when the model has no head for logits.
+  // with kDisposed, kQueueFull, kInputToken, kInputTooLong or kInvalidArgument when packed ids are
+  // out of range, or kInvalidArgument when the model has no head for logits.
   Result<uint64_t> submit(EncodeRequest request, Completion completion);
 
   // The request completes with kAborted as soon as the backend lets go of it. Nothing happens when
@@ -81,18 +84,19 @@ class Engine {
 
   std::unique_ptr<Backend> backend_;
   const int64_t max_batch_tokens_;
-  std::vector<std::unique_ptr<Batch>> spare_;  // the engine thread's
+  // The engine thread's: as many as the backend takes, but for those under way.
+  std::vector<std::unique_ptr<Batch>> spare_;
 
   std::mutex mutex_;
   std::condition_variable changed_, trimmed_;
   // All of the following is guarded by mutex_.
   std::unordered_map<uint64_t, RequestPointer> requests_;  // that are not completed
   // Those with sequences in no batch yet, and some that have failed or been cancelled meanwhile.
-  std::deque<RequestPointer> queue_;
+  std::list<RequestPointer> queue_;
+  std::list<RequestPointer> cancelled_;  // that nobody has looked at yet
   std::deque<std::unique_ptr<Batch>> batches_;             // under way, oldest first
   uint64_t next_id_ = 1;
   bool stopping_ = false;
-  bool any_cancelled_ = false;
   uint64_t trims_asked_ = 0, trims_done_ = 0;
 
   std::mutex stop_mutex_;  // serialises callers of stop()

@@ -69,7 +69,7 @@ struct EncodeResult {
   int64_t truncated = 0;                // sequences that lost tokens
 };
 
-// Called exactly once, from the engine's thread or from stop().
+// Called exactly once, from the engine's thread.
 using Completion = std::function<void(EncodeResult)>;
 
 }  // namespace fusebert

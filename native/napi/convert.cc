@@ -141,10 +141,13 @@ bool append_string(napi_env env, napi_value text, std::string& bytes) {
   return status == napi_ok;
 }
 
+std::string_view view_of(const Napi::Uint8Array& array) {
+  return {reinterpret_cast<const char*>(array.Data()), array.ElementLength()};
+}
+
 bool append_bytes(const Napi::Value& value, std::string& bytes) {
   if (!is_bytes(value)) return false;
-  const auto array = value.As<Napi::Uint8Array>();
-  bytes.append(reinterpret_cast<const char*>(array.Data()), array.ElementLength());
+  bytes.append(view_of(value.As<Napi::Uint8Array>()));
   return true;
 }
 
@@ -152,14 +155,22 @@ bool append_bytes(const Napi::Value& value, std::string& bytes) {
 Result<TextList> to_text_range(const Napi::Object& object) {
   std::vector<int32_t> offsets;
   FUSEBERT_ASSIGN(offsets, to_int32s(object.Get("offsets"), "offsets"));
-  TextList texts;
-  if (!append_bytes(object.Get("bytes"), texts.bytes)) return expected("a Uint8Array", "bytes");
+  const Napi::Value bytes = object.Get("bytes");
+  if (!is_bytes(bytes)) return expected("a Uint8Array", "bytes");
+  const std::string_view all = view_of(bytes.As<Napi::Uint8Array>());
   if (offsets.empty() || offsets.front() < 0 ||
-      static_cast<size_t>(offsets.back()) > texts.bytes.size() ||
+      static_cast<size_t>(offsets.back()) > all.size() ||
       !std::is_sorted(offsets.begin(), offsets.end())) {
     return expected("ascending offsets into bytes", "offsets");
   }
-  texts.offsets.assign(offsets.begin(), offsets.end());
+  // Of bytes that hold far more, the texts alone.
+  const auto first = static_cast<size_t>(offsets.front());
+  TextList texts;
+  texts.bytes.assign(all.substr(first, static_cast<size_t>(offsets.back()) - first));
+  texts.offsets.clear();
+  for (const int32_t offset : offsets) {
+    texts.offsets.push_back(static_cast<size_t>(offset) - first);
+  }
   return texts;
 }
 

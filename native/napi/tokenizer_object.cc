@@ -2,6 +2,7 @@
 #include "napi/tokenizer_object.h"
 
 #include <algorithm>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -97,14 +98,22 @@ Status for_each_text(const Call& call, OnText&& on_text) {
 // takes twice as much of it.
 void reserve_rest(PackedEncoding& encoding, size_t read, size_t total) {
   constexpr double kMargin = 1.1;
+  // A guess may be far too high: texts that are cut are shorter than what was read of them.
+  constexpr double kMost = 64 << 20;
+  if (read == total) return;
   const double factor = kMargin * static_cast<double>(total) / static_cast<double>(read);
   const auto reserve = [factor](auto& values) {
-    values.reserve(static_cast<size_t>(static_cast<double>(values.size()) * factor));
+    const double guess = static_cast<double>(values.size()) * factor;
+    values.reserve(static_cast<size_t>(std::min(guess, kMost)));
   };
-  reserve(encoding.input_ids);
-  reserve(encoding.token_type_ids);
-  reserve(encoding.offsets);
-  reserve(encoding.special_tokens_mask);
+  try {
+    reserve(encoding.input_ids);
+    reserve(encoding.token_type_ids);
+    reserve(encoding.offsets);
+    reserve(encoding.special_tokens_mask);
+  } catch (const std::bad_alloc&) {
+    // What is really needed may fit.
+  }
 }
 
 Status encode_all(const Tokenizer& tokenizer, Call& call) {

@@ -45,6 +45,7 @@ class ScratchPool {
   void give_back(std::unique_ptr<EncodeScratch> scratch) {
     scratch->first.trim();
     scratch->second.trim();
+    scratch->word.trim();
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(scratch));
   }

@@ -27,6 +27,10 @@ Status format_error(std::string message) {
   return Status(StatusCode::kTokenizerFormat, std::move(message));
 }
 
+Status too_many_tokens() {
+  return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
+}
+
 bool token_before(const Trie::Entry& a, const Trie::Entry& b) { return a.key < b.key; }
 
 // The vocabulary's tokens, sorted; an error when one is there twice or is too long.
@@ -268,7 +272,7 @@ Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> 
   // A window is at most as long as the first, so this bounds the sum.
   const auto appended = static_cast<int64_t>(windows.size()) * total;
   if (appended + static_cast<int64_t>(out.input_ids.size()) > kMaxTokens) {
-    return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
+    return too_many_tokens();
   }
   for (const WindowPair& window : windows) {
     append_sequence(impl_->pieces(pair.has_value()),
@@ -284,6 +288,7 @@ Result<int64_t> Tokenizer::count(std::string_view text, std::optional<std::strin
   const ScratchPool::Lease scratch = impl_->scratch.take();
   const auto pass = tokenize(text, pair, options, *scratch);
   if (!pass.ok()) return pass.status();
+  if (pass.value().total > kMaxTokens) return too_many_tokens();
   return pass.value().total;
 }
 

@@ -110,7 +110,7 @@ class Tokenizer {
   Status encode(std::string_view text, std::optional<std::string_view> pair,
                 const EncodeOptions& options, PackedEncoding& out) const;
 
-  // How many tokens encode() would append, overflowing ones left out; nothing is made of them.
+  // How many tokens encode() would append, overflowing ones left out. It appends nothing.
   Result<int64_t> count(std::string_view text, std::optional<std::string_view> pair,
                         const EncodeOptions& options) const;
 

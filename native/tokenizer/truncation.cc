@@ -28,15 +28,29 @@ Kept longest_first(int64_t first, int64_t second, int64_t max_tokens) {
 // More would be a mistake: the number is that of the combinations of two texts.
 constexpr size_t kMaxWindows = size_t{1} << 20;
 
+Status too_many_windows() {
+  return Status(StatusCode::kInputTooLong,
+                "Expected texts that are cut into at most " + std::to_string(kMaxWindows) +
+                    " sequences. Raise max_length or lower the stride.");
+}
+
 // The windows of one text, the first included.
 Result<std::vector<Window>> windows_of(int64_t length, int64_t kept, int64_t stride) {
   std::vector<Window> windows{{0, kept}};
   if (kept == length) return windows;
+  if (kept == 0) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected a max_length that leaves tokens of a text beside the special ones, "
+                  "where overflowing tokens are wanted. Raise max_length.");
+  }
   if (stride >= kept) {
     return Status(StatusCode::kInvalidArgument,
                   "Expected a stride of less than " + std::to_string(kept) +
                       ", the tokens that max_length leaves of a text, but received " +
                       std::to_string(stride) + ".");
+  }
+  if ((length - kept) / (kept - stride) > static_cast<int64_t>(kMaxWindows)) {
+    return too_many_windows();
   }
   for (int64_t begin = 0; begin + kept < length;) {
     begin += kept - stride;
@@ -54,9 +68,7 @@ Status add_overflowing(const Kept& kept, const TextLengths& lengths, int64_t str
   const auto second = windows_of(lengths.second, kept.second, stride);
   if (!second.ok()) return second.status();
   if (first.value().size() > kMaxWindows / second.value().size()) {
-    return Status(StatusCode::kInputTooLong,
-                  "Expected texts that are cut into at most " + std::to_string(kMaxWindows) +
-                      " sequences. Raise max_length or lower the stride.");
+    return too_many_windows();
   }
   // What overflows of the first text comes before its beginning with what overflows of the second.
   for (size_t i = 1; i < first.value().size(); ++i) {

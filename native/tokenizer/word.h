@@ -30,6 +30,12 @@ class Word {
     spans_.clear();
   }
 
+  // Gives back the memory of a word that was very long.
+  void trim() {
+    if (bytes_.size() > kMostKeptBytes) bytes_ = std::vector<char>(kLeastBytes);
+    if (spans_.capacity() > kMostKeptBytes) spans_ = std::vector<Span>();
+  }
+
   void push(char32_t code_point, Span span) {
     char encoded[utf8::kMaxBytes];
     push_bytes(encoded, static_cast<size_t>(utf8::encode(code_point, encoded)), span);
@@ -63,6 +69,7 @@ class Word {
 
  private:
   static constexpr size_t kLeastBytes = 4 * simd::kBlockBytes;
+  static constexpr size_t kMostKeptBytes = size_t{1} << 16;
 
   int64_t max_chars_ = 0;
   bool keep_spans_ = false;

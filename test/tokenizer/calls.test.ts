@@ -7,7 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { AutoTokenizer, type Tokenizer } from '../../lib/tokenizer/auto-tokenizer.js'
 
-const VOCAB = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'one', 'two', 'three', '中', '##s', '.']
+const VOCAB = [
+  '[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'one', 'two', 'three', '中', '##s', '.', "'",
+]
+// What the tokenizer's own decoder leaves, as it looks at one token at a time.
+const SPACED = "one ' two"
+const CLEAN = "one'two"
 
 let folder: string
 let tokenizer: Tokenizer
@@ -149,9 +154,20 @@ describe('tokens and text', () => {
     expect(await code(tokenizer.batchDecode(outside))).toBe('ERR_INVALID_ARGUMENT')
   })
 
-  it('cleans up when tokenizer_config.json says so', async () => {
-    const config = JSON.stringify({ clean_up_tokenization_spaces: 7 })
-    await writeFile(join(folder, 'tokenizer_config.json'), config)
-    expect(await code(AutoTokenizer.from_pretrained(folder))).toBe('ERR_TOKENIZER_FORMAT')
+  it('cleans up when tokenizer_config.json says so, or the call does', async () => {
+    const load = async (clean_up_tokenization_spaces: unknown) => {
+      const config = JSON.stringify({ clean_up_tokenization_spaces })
+      await writeFile(join(folder, 'tokenizer_config.json'), config)
+      return AutoTokenizer.from_pretrained(folder)
+    }
+    expect(await code(load(7))).toBe('ERR_TOKENIZER_FORMAT')
+    for (const said of [true, false]) {
+      const loaded = await load(said)
+      const ids = await loaded.encode(SPACED, { add_special_tokens: false })
+      const clean_up_tokenization_spaces = !said
+      expect(await loaded.decode(ids)).toBe(said ? CLEAN : SPACED)
+      const decoded = await loaded.decode(ids, { clean_up_tokenization_spaces })
+      expect(decoded).toBe(said ? SPACED : CLEAN)
+    }
   })
 })

@@ -116,6 +116,13 @@ Status DeviceEncoder::drain() {
   return first;
 }
 
+void DeviceEncoder::abandon() {
+  for (const Stream* const each : {&upload_, &compute_, &download_}) {
+    context_->api().cuStreamSynchronize(each->get());
+  }
+  drop(no_memory());
+}
+
 void DeviceEncoder::drop(const Status& why) {
   for (PartSlot& slot : slots_) slot.drop(why);
 }

@@ -47,6 +47,8 @@ class DeviceEncoder {
   // Delivers what is under way and waits until the streams are empty. An error is the device's,
   // and final.
   Status drain();
+  // Waits as drain() does, but delivers nothing and takes no memory.
+  void abandon();
   // Drops what is under way, when the device cannot be asked for it.
   void drop(const Status& why);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "cuda/kernels/attention/attention.h"
@@ -15,9 +16,24 @@ constexpr auto kFloatBytes = static_cast<std::int64_t>(sizeof(float));
 // Before the results on the host, so that these keep their alignment.
 constexpr std::int64_t kFlagFloats = 16;
 
-// Half as much again as there was, so that parts that grow do not allocate each time.
-std::int64_t grown(std::int64_t present, std::int64_t needed) {
-  return std::max(needed, present + present / 2);
+// Room for `needed` floats, or for half as much again as there was, so that parts that grow do not
+// allocate each time. `room` becomes what there is.
+template <class Memory, class Allocate>
+Status make_room(std::int64_t needed, std::int64_t& room, Memory& memory,
+                 const Allocate& allocate) {
+  if (needed <= room) return Status();
+  std::int64_t floats = std::max(needed, room + room / 2);
+  room = 0;
+  memory = Memory();
+  auto allocated = allocate(static_cast<std::size_t>(floats * kFloatBytes));
+  if (allocated.status().code() == StatusCode::kOutOfMemory && floats > needed) {
+    floats = needed;
+    allocated = allocate(static_cast<std::size_t>(floats * kFloatBytes));
+  }
+  if (!allocated.ok()) return allocated.status();
+  memory = std::move(allocated.value());
+  room = floats;
+  return Status();
 }
 
 }  // namespace
@@ -98,27 +114,13 @@ Forward::ChosenRows PartSlot::head_rows() const {
 }
 
 Status PartSlot::reserve() {
-  if (floats_ > result_floats_) {
-    const std::int64_t floats = grown(result_floats_, floats_);
-    result_floats_ = 0;
-    results_ = DeviceMemory();
-    auto results = allocate_device(context_, static_cast<std::size_t>(floats * kFloatBytes),
-                                   budget_);
-    if (!results.ok()) return results.status();
-    results_ = std::move(results.value());
-    result_floats_ = floats;
-  }
-  const std::int64_t on_host = kFlagFloats + returned_;
-  if (on_host > host_floats_) {
-    const std::int64_t floats = grown(host_floats_, on_host);
-    host_floats_ = 0;
-    host_ = PinnedMemory();
-    auto host = allocate_pinned(context_, static_cast<std::size_t>(floats * kFloatBytes));
-    if (!host.ok()) return host.status();
-    host_ = std::move(host.value());
-    host_floats_ = floats;
-  }
-  return Status();
+  FUSEBERT_RETURN_IF_ERROR(
+      make_room(floats_, result_floats_, results_, [&](std::size_t bytes) {
+        return allocate_device(context_, bytes, budget_);
+      }));
+  return make_room(kFlagFloats + returned_, host_floats_, host_, [&](std::size_t bytes) {
+    return allocate_pinned(context_, bytes);
+  });
 }
 
 Status PartSlot::download(const Stream& stream, BatchProgress& progress) {
@@ -142,7 +144,11 @@ Status PartSlot::deliver() {
   const Status waited = wait_for(downloaded_);
   BatchProgress& progress = *std::exchange(progress_, nullptr);
   --progress.parts_under_way;
-  progress.fail(waited.ok() ? hand_out(progress) : waited);
+  try {
+    progress.fail(waited.ok() ? hand_out(progress) : waited);
+  } catch (const std::bad_alloc&) {
+    progress.fail(no_memory());
+  }
   return waited;
 }
 

@@ -276,6 +276,37 @@ TEST(Engine, StopDisposesOfWhatWaitsAndOfWhatRuns) {
   fixture.engine->stop();
 }
 
+TEST(Engine, StopEndsEveryBatchUnderWayAndWhatWouldGoAgain) {
+  for (const int32_t bad_id : {-1, 100}) {
+    Fixture fixture(8, 0, 2);
+    fixture.log->bad_id = bad_id;
+    fixture.log->held = true;
+    std::vector<std::future<EncodeResult>> futures(3);
+    fixture.submit(make_request({8}, 0), futures[0]);
+    fixture.wait_for_batches(1);
+    fixture.submit(make_request({2}, 100), futures[1]);
+    fixture.submit(make_request({2, 9, 9}, 200), futures[2]);
+    std::thread stopper([&] { fixture.engine->stop(); });
+    stopper.join();
+    for (auto& future : futures) EXPECT_EQ(future.get().status.code(), StatusCode::kDisposed);
+  }
+}
+
+TEST(Engine, WhoCausedABatchToGoAgainMayBeCancelled) {
+  Fixture fixture(64);
+  fixture.log->bad_id = 100;
+  fixture.log->held = true;
+  std::future<EncodeResult> first, loud, quiet;
+  fixture.submit(make_request({64}, 300), first);
+  fixture.wait_for_batches(1);
+  const uint64_t id = fixture.submit(make_request({2}, 100), loud);
+  fixture.submit(make_request({3}, 7), quiet);
+  fixture.engine->cancel(id);
+  fixture.log->held = false;
+  EXPECT_EQ(loud.get().status.code(), StatusCode::kAborted);
+  expect_pooled(quiet.get(), {3}, 7);
+}
+
 TEST(Engine, TrimsBetweenBatchesAndGoesOn) {
   Fixture fixture(4);
   fixture.engine->trim();  // an idle engine too

@@ -28,9 +28,11 @@ Geometry geometry_with(HeadRows rows) {
   return g;
 }
 
-std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& checkpoint) {
+std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& checkpoint,
+                              int64_t max_batch_tokens = 0) {
   BackendOptions options;
   options.threads = 1;
+  options.max_batch_tokens = max_batch_tokens;
   auto loaded = cpu::load_cpu_backend(options, geometry, *checkpoint.table);
   EXPECT_TRUE(loaded.ok()) << loaded.status().message();
   return loaded.ok() ? std::move(loaded.value()) : nullptr;
@@ -64,7 +66,8 @@ void check(HeadRows rows) {
   const Geometry g = geometry_with(rows);
   const TestCheckpoint checkpoint(g, 1);
   const auto alone = load(g, checkpoint);
-  Engine engine(load(g, checkpoint));  // batches of 12 tokens
+  Engine engine(load(g, checkpoint, 1));  // as many as the longest sequence has
+  ASSERT_EQ(engine.backend().describe().max_batch_tokens, g.max_position_embeddings);
   cpu::Random random(2);
   const OutputOptions wishes[] = {wish(kEveryToken, true, 0), wish(kMask, true, 0),
                                   wish(kMask, false, 4), wish(kEveryToken, true, 2)};
