@@ -102,7 +102,7 @@ void reserve_rest(PackedEncoding& encoding, size_t read, size_t total) {
   constexpr double kMost = 64 << 20;
   if (read == total) return;
   const double factor = kMargin * static_cast<double>(total) / static_cast<double>(read);
-  const auto reserve = [factor](auto& values) {
+  const auto reserve = [&](auto& values) {
     const double guess = static_cast<double>(values.size()) * factor;
     values.reserve(static_cast<size_t>(std::min(guess, kMost)));
   };
