@@ -164,7 +164,8 @@ const ofMasked: Forward<
   )
   const { mask_token_id, top_k } = given
   if (mask_token_id === undefined) {
-    if (top_k === undefined) return ofTokens(model, inputs, options)
+    const { signal } = given
+    if (top_k === undefined) return ofTokens(model, inputs, signal === undefined ? {} : { signal })
     throw new FusebertError('ERR_INVALID_ARGUMENT', 'Expected mask_token_id where there is top_k.')
   }
   const signal = checkSignal(given.signal)

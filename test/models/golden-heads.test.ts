@@ -94,6 +94,9 @@ describe('masked words', () => {
     const inputs = inputsOf(expected)
     const all = await loaded(inputs)
     const rows = all.logits.tolist<number[][][]>()
+    // As of a tokenizer that has none.
+    const unmasked = await loaded(inputs, { mask_token_id: undefined } as object)
+    expect((unmasked as typeof all).logits.data).toEqual(all.logits.data)
     const masked = await loaded(inputs, { mask_token_id: MASK })
     const wanted = inputs.input_ids.flatMap((ids, row) =>
       ids.flatMap((id, column) => (id === MASK ? [[row, column]] : [])),
