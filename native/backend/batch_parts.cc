@@ -58,12 +58,8 @@ Status BatchParts::check(const EncodeOutput& output) const {
 int64_t BatchParts::logits_of(const PackedBatch& batch, const EncodeOutput& output,
                               int64_t sequence) const {
   if (!output.wants_head()) return 0;
-  const auto boundaries = batch.cu_seqlens.subspan(static_cast<size_t>(sequence), 2);
-  const auto token = static_cast<size_t>(boundaries[0]);
-  const auto tokens = static_cast<size_t>(boundaries[1] - boundaries[0]);
-  const PackedBatch alone{batch.input_ids.subspan(token, tokens),
-                          batch.token_type_ids.subspan(token, tokens), boundaries};
-  return count_head_rows(*geometry_.head, alone, output.head_token) * geometry_.head->outputs;
+  const Head& head = *geometry_.head;
+  return count_head_rows_of(head, batch, sequence, output.head_token) * head.outputs;
 }
 
 int64_t BatchParts::part_end(const PackedBatch& batch, const EncodeOutput& output,

@@ -71,13 +71,10 @@ int64_t ActiveRequest::head_rows_taken() const {
 
 int64_t ActiveRequest::logits_of(size_t sequence) const {
   if (!output().logits || !geometry_.head.has_value()) return 0;
-  const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
-  const auto first = ready().input_ids.begin() + cu_seqlens[sequence];
-  const auto last = ready().input_ids.begin() + cu_seqlens[sequence + 1];
-  int64_t rows = last - first;
-  if (geometry_.head->rows == HeadRows::kFirst) rows = 1;
-  if (wants_token()) rows = std::count(first, last, output().head_token);
-  return rows * geometry_.head->outputs;
+  const PackedBatch batch{ready().input_ids, ready().token_type_ids, ready().cu_seqlens};
+  const Head& head = *geometry_.head;
+  const auto index = static_cast<int64_t>(sequence);
+  return count_head_rows_of(head, batch, index, output().head_token) * head.outputs;
 }
 
 Status ActiveRequest::prepare_to_take(size_t count) {

@@ -48,26 +48,26 @@ void Batch::trim() {
   }
 }
 
-// The first sequence that is ready and that there is no room for.
-size_t Batch::end_of_room(const ActiveRequest& request) const {
+Batch::Room Batch::find_room(const ActiveRequest& request) const {
   const PackedEncoding& ready = request.ready();
   const size_t first = request.first_ready();
-  int64_t logits = logit_count_;
-  size_t last = first;
-  for (; last + 1 < ready.cu_seqlens.size(); ++last) {
-    logits += request.logits_of(last);
-    const int64_t tokens = int64_t{ready.cu_seqlens[last + 1]} - ready.cu_seqlens[first];
-    if (tokens <= room() && logits <= max_logits_) continue;
-    return empty() && last == first ? first + 1 : last;
+  Room found{first, logit_count_};
+  for (; found.end + 1 < ready.cu_seqlens.size(); ++found.end) {
+    const int64_t logits = found.logits + request.logits_of(found.end);
+    const int64_t tokens = int64_t{ready.cu_seqlens[found.end + 1]} - ready.cu_seqlens[first];
+    if (tokens > room() || logits > max_logits_) {
+      return empty() && found.end == first ? Room{first + 1, logits} : found;
+    }
+    found.logits = logits;
   }
-  return last;
+  return found;
 }
 
 Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
   const PackedEncoding& ready = request->ready();
   const size_t first = request->first_ready();
   const int32_t begin = ready.cu_seqlens[first];
-  const size_t last = end_of_room(*request);
+  const auto [last, logits] = find_room(*request);
   if (last == first) return false;
   FUSEBERT_RETURN_IF_ERROR(request->prepare_to_take(last - first));
   const int32_t end = ready.cu_seqlens[last];
@@ -87,11 +87,11 @@ Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
   };
   append(input_ids_, ready.input_ids);
   append(token_type_ids_, ready.token_type_ids);
-  for (size_t i = first; i < last; ++i) logit_count_ += request->logits_of(i);
   for (size_t i = first; i < last; ++i) cu_seqlens_.push_back(ready.cu_seqlens[i + 1] + shift);
   slices_.push_back({request, last - first, request->sequences_taken(), request->tokens_taken(),
                      request->head_rows_taken(), 0});
   output_ = request->output();
+  logit_count_ = logits;
   request->take(last - first);
   slices_.back().head_rows = request->head_rows_taken() - slices_.back().first_head_row;
   request->joined_batch();

@@ -65,7 +65,13 @@ class Batch {
     int64_t head_rows;  // of these sequences
   };
 
-  size_t end_of_room(const ActiveRequest& request) const;
+  // Where a request's ready sequences end that there is room for, and the logits with them.
+  struct Room {
+    size_t end;
+    int64_t logits;
+  };
+
+  Room find_room(const ActiveRequest& request) const;
   void hand_out(const Slice& slice, size_t sequence, int64_t head_row);
   void hand_out_head(const Slice& slice, int64_t head_row);
   void remove(size_t slice);

@@ -30,10 +30,10 @@ Status status_of(const std::exception_ptr& exception) {
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)),
-      max_batch_tokens_(std::max<int64_t>(1, backend_->describe().max_batch_tokens)) {
+    : backend_(std::move(backend)) {
+  const int64_t max_tokens = std::max<int64_t>(1, backend_->describe().max_batch_tokens);
   for (size_t i = 0; i < backend_->max_submitted(); ++i) {
-    spare_.push_back(std::make_unique<Batch>(max_batch_tokens_, kMaxBatchLogits));
+    spare_.push_back(std::make_unique<Batch>(max_tokens, kMaxBatchLogits));
   }
   thread_ = std::thread([this] { run(); });
 }
@@ -223,30 +223,18 @@ void Engine::submit_batch(std::unique_ptr<Batch> owned) {
   Batch& batch = *owned;
   try {
     batch.prepare(backend_->geometry());
-    {
-      const std::lock_guard lock(mutex_);
-      batches_.push_back(std::move(owned));
-      cancel_batches_for_nobody();
-    }
-    backend_->submit(batch.packed(), batch.output(), batch.cancelled());
+    const std::lock_guard lock(mutex_);
+    batches_.push_back(std::move(owned));
+    cancel_batches_for_nobody();
   } catch (...) {
     batch.fail(status_of(std::current_exception()));
-    if (owned == nullptr) {
-      const std::lock_guard lock(mutex_);
-      owned = std::move(batches_.back());
-      batches_.pop_back();
-    }
-    end(std::move(owned));
+    return end(std::move(owned));
   }
+  backend_->submit(batch.packed(), batch.output(), batch.cancelled());
 }
 
 void Engine::end_oldest_batch() {
-  BatchResult result;
-  try {
-    result = backend_->wait();
-  } catch (...) {
-    result.status = status_of(std::current_exception());
-  }
+  const BatchResult result = backend_->wait();
   std::unique_ptr<Batch> batch;
   {
     const std::lock_guard lock(mutex_);

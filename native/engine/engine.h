@@ -83,7 +83,6 @@ class Engine {
   void cancel_batches_for_nobody();  // with mutex_ held
 
   std::unique_ptr<Backend> backend_;
-  const int64_t max_batch_tokens_;
   // The engine thread's: as many as the backend takes, but for those under way.
   std::vector<std::unique_ptr<Batch>> spare_;
 

@@ -49,6 +49,10 @@ inline constexpr int32_t kEveryToken = -1;
 // `token`, unless that is kEveryToken.
 int64_t count_head_rows(const Head& head, const PackedBatch& batch, int32_t token);
 
+// The same of one sequence of the batch.
+int64_t count_head_rows_of(const Head& head, const PackedBatch& batch, int64_t sequence,
+                           int32_t token);
+
 // These rows, as indices of tokens in rising order. `rows` is filled anew.
 void list_head_rows(const Head& head, const PackedBatch& batch, int32_t token,
                     std::vector<int32_t>& rows);

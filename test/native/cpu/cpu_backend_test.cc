@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "cpu/kernel_test_support.h"
+#include "cpu/backend_test.h"
 #include "cpu/reference_bert.h"
 #include "cpu/test_batch.h"
 #include "cpu/test_checkpoint.h"
@@ -27,28 +27,7 @@ Geometry small_geometry() {
   return g;
 }
 
-class CpuBackend : public KernelTest {
- protected:
-  void SetUp() override {
-    const char* before = std::getenv(kIsaVariable);
-    saved_ = before == nullptr ? "" : before;
-    setenv(kIsaVariable, GetParam()->isa, 1);
-  }
-  void TearDown() override { setenv(kIsaVariable, saved_.c_str(), 1); }
-
-  static std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& checkpoint,
-                                       int threads = 2, int64_t max_batch_tokens = 0) {
-    BackendOptions options;
-    options.threads = threads;
-    options.max_batch_tokens = max_batch_tokens;
-    auto loaded = load_cpu_backend(options, geometry, *checkpoint.table);
-    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
-    return loaded.ok() ? std::move(loaded.value()) : nullptr;
-  }
-
- private:
-  std::string saved_;
-};
+class CpuBackend : public BackendTest {};
 FUSEBERT_FOR_EVERY_ISA(CpuBackend);
 
 void expect_hidden_states(const Geometry& g, const TestCheckpoint& checkpoint, const Batch& batch,

@@ -1,11 +1,9 @@
 // Heads on the CPU, for every instruction set: against a naive BERT in double precision, alone
 // against in a batch to the bit, at the rows of one token alone, and the largest logits.
 #include <cmath>
-#include <cstdlib>
 #include <numeric>
 
-#include "cpu/cpu_backend.h"
-#include "cpu/kernel_test_support.h"
+#include "cpu/backend_test.h"
 #include "cpu/test_batch.h"
 #include "cpu/test_checkpoint.h"
 #include "cpu/test_heads.h"
@@ -29,28 +27,7 @@ Geometry geometry_with(const Head& head) {
   return g;
 }
 
-class CpuHead : public KernelTest {
- protected:
-  void SetUp() override {
-    const char* before = std::getenv(kIsaVariable);
-    saved_ = before == nullptr ? "" : before;
-    setenv(kIsaVariable, GetParam()->isa, 1);
-  }
-  void TearDown() override { setenv(kIsaVariable, saved_.c_str(), 1); }
-
-  static std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& checkpoint,
-                                       int threads = 2, int64_t max_batch_tokens = 0) {
-    BackendOptions options;
-    options.threads = threads;
-    options.max_batch_tokens = max_batch_tokens;
-    auto loaded = load_cpu_backend(options, geometry, *checkpoint.table);
-    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
-    return loaded.ok() ? std::move(loaded.value()) : nullptr;
-  }
-
- private:
-  std::string saved_;
-};
+class CpuHead : public BackendTest {};
 FUSEBERT_FOR_EVERY_ISA(CpuHead);
 
 void expect_logits(const HeadLogits& found, const Rows& want) {
