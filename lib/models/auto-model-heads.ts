@@ -3,23 +3,14 @@
 import { callable } from '../callable.js'
 import { FusebertError } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
-import {
-  MAX_TOP_LOGITS,
-  type NativeEncodeResult,
-  type NativeHeadOutput,
-} from '../native/addon.js'
+import { MAX_TOP_LOGITS, type NativeEncodeResult } from '../native/addon.js'
 import { checkInteger, checkOptions, checkSignal } from '../options.js'
 import { Tensor } from '../tensor.js'
 import type { HeadTask } from './heads.js'
 import type { LoadOptions } from './load-options.js'
-import { LoadedModel } from './loaded-model.js'
+import { ALL_LOGITS, LoadedModel } from './loaded-model.js'
 import { handleOf, type ModelHandle } from './model-handle.js'
-import {
-  packInputs,
-  type CallOptions,
-  type ModelInputs,
-  type PackedInputs,
-} from './model-inputs.js'
+import { packInputs, type CallOptions, type ModelInputs } from './model-inputs.js'
 
 export interface LogitsOutput {
   /**
@@ -80,25 +71,6 @@ export interface MaskedLMModel extends HeadModel<LogitsOutput> {
   (inputs: ModelInputs, options: MaskedRowsOptions): Promise<MaskedRowsOutput>
 }
 
-const EVERY_TOKEN = -1
-const ALL_LOGITS: NativeHeadOutput = { logits: true, token: EVERY_TOKEN, top: 0 }
-
-function run(
-  model: LoadedModel,
-  packed: PackedInputs,
-  head: NativeHeadOutput,
-  signal: AbortSignal | undefined,
-): Promise<NativeEncodeResult> {
-  return model.encodeIds(
-    packed.input_ids,
-    packed.token_type_ids,
-    packed.cu_seqlens,
-    { pooling: 'none', normalize: false, hidden_states: false, pooler_output: false, head },
-    packed.columns,
-    signal,
-  )
-}
-
 const floats = (data: Float32Array | null, dims: number[]): Tensor<'float32'> =>
   new Tensor('float32', data ?? new Float32Array(0), dims)
 
@@ -130,19 +102,26 @@ function plainSignal(options: CallOptions | undefined): AbortSignal | undefined 
   return checkSignal(checkOptions<CallOptions>('options', ['signal'], options).signal)
 }
 
+/** Logits of texts. */
 const ofTexts: Forward<LogitsOutput, CallOptions> = async (model, inputs, options) => {
   const signal = plainSignal(options)
   const packed = packInputs(inputs)
-  const { logits } = await run(model, packed, ALL_LOGITS, signal)
+  const { logits } = await model.encodeHead(packed, ALL_LOGITS, packed.columns, signal)
   return { logits: floats(logits, [packed.rows, model.headOutputs]) }
 }
 
-const ofTokens: Forward<LogitsOutput, CallOptions> = async (model, inputs, options) => {
-  const signal = plainSignal(options)
+async function tokenLogits(
+  model: LoadedModel,
+  inputs: ModelInputs,
+  signal: AbortSignal | undefined,
+): Promise<LogitsOutput> {
   const packed = packInputs(inputs)
-  const { logits } = await run(model, packed, ALL_LOGITS, signal)
+  const { logits } = await model.encodeHead(packed, ALL_LOGITS, packed.columns, signal)
   return { logits: floats(logits, [packed.rows, packed.columns, model.headOutputs]) }
 }
+
+const ofTokens: Forward<LogitsOutput, CallOptions> = async (model, inputs, options) =>
+  tokenLogits(model, inputs, plainSignal(options))
 
 const ofSpans: Forward<QuestionAnsweringOutput, CallOptions> = async (model, inputs, options) => {
   const { logits } = await ofTokens(model, inputs, options)
@@ -164,8 +143,7 @@ const ofMasked: Forward<
   )
   const { mask_token_id, top_k } = given
   if (mask_token_id === undefined) {
-    const { signal } = given
-    if (top_k === undefined) return ofTokens(model, inputs, signal === undefined ? {} : { signal })
+    if (top_k === undefined) return tokenLogits(model, inputs, checkSignal(given.signal))
     throw new FusebertError('ERR_INVALID_ARGUMENT', 'Expected mask_token_id where there is top_k.')
   }
   const signal = checkSignal(given.signal)
@@ -173,7 +151,9 @@ const ofMasked: Forward<
   const token = checkInteger('mask_token_id', mask_token_id, 0, outputs - 1)
   const most = Math.min(MAX_TOP_LOGITS, outputs)
   const top = top_k === undefined ? 0 : checkInteger('top_k', top_k, 1, most)
-  const result = await run(model, packInputs(inputs), { logits: top === 0, token, top }, signal)
+  const packed = packInputs(inputs)
+  const head = { logits: top === 0, token, top }
+  const result = await model.encodeHead(packed, head, packed.columns, signal)
   const positions = positionsOf(result)
   const masked = positions.data.length / 2
   if (top === 0) return { positions, logits: floats(result.logits, [masked, outputs]) }

@@ -8,6 +8,7 @@ import type { ModelFolder } from '../hub/folder.js'
 import type {
   NativeEncodeOptions,
   NativeEncodeResult,
+  NativeHeadOutput,
   NativeModel,
   NativeModelInfo,
   NativeOutputOptions,
@@ -24,6 +25,15 @@ import { LOAD_OPTIONS, type LoadOptions } from './load-options.js'
 
 const MAX_THREADS = 1024
 const MAX_BATCH_TOKENS = 1 << 20
+
+/** Of a head's wishes: the logits of all its rows. */
+export const ALL_LOGITS: NativeHeadOutput = { logits: true, token: -1, top: 0 }
+
+interface PackedIds {
+  readonly input_ids: Int32Array
+  readonly token_type_ids: Int32Array
+  readonly cu_seqlens: Int32Array
+}
 
 export class LoadedModel {
   readonly config: ModelConfig
@@ -118,6 +128,24 @@ export class LoadedModel {
   ): Promise<NativeEncodeResult> {
     return this.#run(signal, () =>
       this.#native.encodeIds(input_ids, token_type_ids, cu_seqlens, output, padded_length),
+    )
+  }
+
+  /**
+   * What the head makes of packed ids, and nothing else.
+   * @param padded_length - as encodeIds has it
+   */
+  encodeHead(
+    { input_ids, token_type_ids, cu_seqlens }: PackedIds,
+    head: NativeHeadOutput,
+    padded_length: number,
+    signal: AbortSignal | undefined,
+  ): Promise<NativeEncodeResult> {
+    const output: NativeOutputOptions = {
+      pooling: 'none', normalize: false, hidden_states: false, pooler_output: false, head,
+    }
+    return this.encodeIds(
+      input_ids, token_type_ids, cu_seqlens, output, padded_length, signal,
     )
   }
 

@@ -1,11 +1,11 @@
-// What every loaded model has beside the call itself.
+// What every loaded model, and every pipeline, has beside the call itself.
 
 import type { NativeModelInfo } from '../native/addon.js'
 import type { ModelConfig } from './config.js'
 import type { LoadedModel } from './loaded-model.js'
 
-export interface ModelHandle {
-  readonly config: ModelConfig
+export interface DeviceHandle {
+  /** Where the model runs, and why there. */
   readonly device: Readonly<NativeModelInfo>
   /**
    * Gives back the memory that only running needs, for a model that will be idle: a GPU's
@@ -19,12 +19,19 @@ export interface ModelHandle {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export function handleOf(model: LoadedModel): ModelHandle {
+export interface ModelHandle extends DeviceHandle {
+  readonly config: ModelConfig
+}
+
+export function deviceHandleOf(model: LoadedModel): DeviceHandle {
   return {
-    config: model.config,
     device: model.info,
     trim: () => model.trim(),
     dispose: () => model.dispose(),
     [Symbol.asyncDispose]: () => model.dispose(),
   }
+}
+
+export function handleOf(model: LoadedModel): ModelHandle {
+  return { config: model.config, ...deviceHandleOf(model) }
 }

@@ -4,11 +4,12 @@ import { callable } from '../callable.js'
 import { ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { LoadedModel } from '../models/loaded-model.js'
+import { deviceHandleOf, type DeviceHandle } from '../models/model-handle.js'
 import {
   readSentenceTransformers,
   type SentenceTransformersConfig,
 } from '../models/sentence-transformers.js'
-import type { NativeEncodeResult, NativeModelInfo, Pooling } from '../native/addon.js'
+import type { NativeEncodeResult, Pooling } from '../native/addon.js'
 import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
@@ -54,7 +55,7 @@ export interface FeatureExtractionDefaults {
   readonly from_sentence_transformers: boolean
 }
 
-export interface FeatureExtractionPipeline {
+export interface FeatureExtractionPipeline extends DeviceHandle {
   /**
    * @returns with pooling: a Tensor [texts, hidden_size], [1, hidden_size] for one string. With
    * pooling 'none': for one string a Tensor [1, S, hidden_size], for an array an array of Tensors
@@ -79,18 +80,6 @@ export interface FeatureExtractionPipeline {
   readonly defaults: FeatureExtractionDefaults
   readonly hidden_size: number
   readonly tokenizer: Tokenizer
-  /** Where the model runs, and why there. */
-  readonly device: Readonly<NativeModelInfo>
-  /**
-   * Gives back the memory that only running needs, for a model that will be idle: a GPU's
-   * workspace, buffers and graphs, and the last batch. Waits for the batch under way; the next call
-   * takes it again.
-   * @throws ERR_DISPOSED
-   */
-  trim(): Promise<void>
-  /** Frees the weights; calls under way reject with ERR_DISPOSED. Idempotent. */
-  dispose(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
 }
 
 const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
@@ -191,9 +180,6 @@ export async function loadFeatureExtraction(
     defaults,
     hidden_size: model.config.geometry.hidden_size,
     tokenizer,
-    device: model.info,
-    trim: () => model.trim(),
-    dispose: () => model.dispose(),
-    [Symbol.asyncDispose]: () => model.dispose(),
+    ...deviceHandleOf(model),
   }) as FeatureExtractionPipeline
 }

@@ -149,26 +149,14 @@ interface Wish {
 /** Candidates for each mask of packed texts, in reading order. */
 async function candidatesOf(
   { model, mask_token_id }: Parts,
-  { input_ids, token_type_ids, cu_seqlens }: NativeEncoding,
+  encoding: NativeEncoding,
   { top_k, targets }: Wish,
   signal: AbortSignal | undefined,
 ): Promise<Candidate[][]> {
   const all = targets !== null || top_k > MAX_TOP_LOGITS
-  const result = await model.encodeIds(
-    input_ids,
-    token_type_ids,
-    cu_seqlens,
-    {
-      pooling: 'none',
-      normalize: false,
-      hidden_states: false,
-      pooler_output: false,
-      // With all logits the one largest, for the sake of log Σ exp.
-      head: { logits: all, token: mask_token_id, top: all ? 1 : top_k },
-    },
-    0,
-    signal,
-  )
+  // With all logits the one largest, for the sake of log Σ exp.
+  const head = { logits: all, token: mask_token_id, top: all ? 1 : top_k }
+  const result = await model.encodeHead(encoding, head, 0, signal)
   return all ? chooseTargets(result, model.headOutputs, targets, top_k) : chooseTop(result, top_k)
 }
 

@@ -4,6 +4,7 @@ import { callable } from '../callable.js'
 import { invalidArgument } from '../errors.js'
 import type { ModelConfig } from '../models/config.js'
 import type { LoadOptions } from '../models/load-options.js'
+import { ALL_LOGITS } from '../models/loaded-model.js'
 import { checkChoice, checkInteger, checkOptions } from '../options.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
 import {
@@ -159,23 +160,9 @@ async function classify(
       ? functionOf(model.config)
       : checkChoice(FUNCTIONS, 'function_to_apply', given.function_to_apply)
   const limits = checkLimits(given, pairs !== null, max_length, model, tokenizer)
-  const { input_ids, token_type_ids, cu_seqlens, truncated } =
-    await tokenizeTexts(tokenizer, texts, pairs, limits)
-  const result = await model.encodeIds(
-    input_ids,
-    token_type_ids,
-    cu_seqlens,
-    {
-      pooling: 'none',
-      normalize: false,
-      hidden_states: false,
-      pooler_output: false,
-      head: { logits: true, token: -1, top: 0 },
-    },
-    0,
-    limits.signal,
-  )
-  const usage = usageOf(cu_seqlens, truncated)
+  const encoding = await tokenizeTexts(tokenizer, texts, pairs, limits)
+  const result = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
+  const usage = usageOf(encoding.cu_seqlens, encoding.truncated)
   const logits = result.logits ?? new Float32Array(0)
   const labels = model.headOutputs
   const ranked = texts.map((_, i) =>

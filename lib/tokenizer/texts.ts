@@ -68,7 +68,15 @@ export function checkInputs(texts: unknown, pair: unknown): Inputs {
     }
     return { texts: [texts], pairs: pair === undefined ? null : [pair], single: true }
   }
-  const list = checkTextInputs('texts', texts)
+  return pairUp(checkTextInputs('texts', texts), pair)
+}
+
+/**
+ * Lists of texts with their second ones.
+ * @param list - checked already
+ * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_EMPTY for a list of no texts
+ */
+export function pairUp(list: NativeTexts, pair: unknown): Inputs {
   const count = textCount(list)
   if (count === 0) {
     throw new FusebertError('ERR_INPUT_EMPTY', 'Expected at least one text but received none.')

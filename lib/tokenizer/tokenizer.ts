@@ -17,7 +17,14 @@ import {
   checkTexts,
 } from '../options.js'
 import { toTensors, type Encoding } from './batch-encoding.js'
-import { checkInputs, checkTextInputs, type TextInput, type TextInputs } from './texts.js'
+import {
+  checkInputs,
+  checkTextInputs,
+  pairUp,
+  type Inputs,
+  type TextInput,
+  type TextInputs,
+} from './texts.js'
 import {
   checkIds,
   checkRows,
@@ -204,8 +211,7 @@ class Encoder {
       : undefined
   }
 
-  async run(texts: unknown, given: Partial<EncodeOptions>): Promise<NativeEncoding> {
-    const inputs = checkInputs(texts, given.text_pair)
+  async run(inputs: Inputs, given: Partial<EncodeOptions>): Promise<NativeEncoding> {
     const options = this.#options(given, inputs.pairs !== null)
     return fromNative(() => this.native.encode(inputs.texts, inputs.pairs, options))
   }
@@ -251,7 +257,7 @@ async function call(
       'Expected padding: false, because this tokenizer has no padding token.',
     )
   }
-  const packed = await encoder.run(texts, given)
+  const packed = await encoder.run(checkInputs(texts, given.text_pair), given)
   return toTensors(packed, {
     padding: padding !== false,
     length: length ?? 0,
@@ -270,7 +276,8 @@ async function encodeBatch(
   options?: EncodeOptions,
 ): Promise<PackedEncoding> {
   const list = checkTextInputs('texts', texts)
-  const packed = await encoder.run(list, checkEncodeOptions(options))
+  const given = checkEncodeOptions(options)
+  const packed = await encoder.run(pairUp(list, given.text_pair), given)
   const { input_ids, token_type_ids, cu_seqlens, truncated } = packed
   return {
     input_ids,
@@ -294,7 +301,7 @@ async function idsOf(
   if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
     throw invalidArgument('a string or a Uint8Array', 'text', text)
   }
-  const { input_ids, cu_seqlens } = await encoder.run(text, given)
+  const { input_ids, cu_seqlens } = await encoder.run(checkInputs(text, given.text_pair), given)
   return input_ids.subarray(0, cu_seqlens[1])
 }
 
