@@ -13,6 +13,7 @@ import type {
   NativeModelInfo,
   NativeOutputOptions,
   NativeRequest,
+  NativeTexts,
   NativeTokenizer,
 } from '../native/addon.js'
 import { fromNative, loadAddon } from '../native/load.js'
@@ -109,7 +110,7 @@ export class LoadedModel {
   /** Tokenizes and encodes texts. Rejects with the signal's reason, or a FusebertError. */
   encodeTexts(
     tokenizer: NativeTokenizer,
-    texts: readonly string[],
+    texts: NativeTexts,
     options: NativeEncodeOptions,
     output: NativeOutputOptions,
     signal: AbortSignal | undefined,

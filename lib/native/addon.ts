@@ -51,15 +51,16 @@ export interface NativeTokenizerSpec {
   decoder: NativeDecoder | null
 }
 
-/** Texts in one array: text i is the UTF-8 of bytes [offsets[i], offsets[i + 1]). */
-export interface NativeTextRange {
+/**
+ * Texts in one array: text i is the UTF-8 of bytes [offsets[i], offsets[i + 1]), in which malformed
+ * bytes stand for U+FFFD. The arrays are read while a call is under way, on other threads: they
+ * must be ones that only this package knows, and nobody may write to them.
+ */
+export interface NativeTexts {
   bytes: Uint8Array
   /** [texts + 1] */
   offsets: Int32Array
 }
-
-/** Strings, or UTF-8 in which malformed bytes stand for U+FFFD. */
-export type NativeTexts = readonly (string | Uint8Array)[] | NativeTextRange
 
 export interface NativeEncodeOptions {
   truncation: TruncationStrategy | null
@@ -86,6 +87,38 @@ export interface NativeEncoding {
   truncated: number
 }
 
+/** How sequences become rows of one length. */
+export interface NativeLayout {
+  /** Without it all sequences must have the same length. */
+  padding: boolean
+  /** Tokens of a row at least; longer sequences make all rows longer. */
+  length: number
+  pad_token_id: number
+  token_type_ids: boolean
+}
+
+export interface NativePaddedEncoding {
+  rows: number
+  columns: number
+  input_ids: BigInt64Array // [rows, columns]
+  attention_mask: BigInt64Array // [rows, columns]
+  token_type_ids: BigInt64Array | null // [rows, columns]
+  special_tokens_mask: BigInt64Array | null // [rows, columns]; 1 in padding
+  offsets: Int32Array | null // [rows, columns, 2]
+  samples: BigInt64Array | null // [rows]
+}
+
+/** Texts of one batch, which come in parts. */
+export interface NativeBatch {
+  /**
+   * Encodes the next part on a thread of Node's pool; parts may be under way together.
+   * @param pairs - as many as texts, or null
+   */
+  add(texts: NativeTexts, pairs: NativeTexts | null): Promise<void>
+  /** What all parts became, in their order. Once, when all are done. */
+  finish(): Promise<NativeEncoding | NativePaddedEncoding>
+}
+
 export interface NativeDecodeOptions {
   skip_special_tokens: boolean
   clean_up_tokenization_spaces: boolean
@@ -93,24 +126,67 @@ export interface NativeDecodeOptions {
 
 export interface NativeTokenizer {
   readonly vocabSize: number
-  /** Texts are copied before this returns; as many pairs as texts, or null. */
+  /**
+   * @param pairs - as many as texts, or null
+   * @param layout - null: packed
+   */
   encode(
     texts: NativeTexts,
     pairs: NativeTexts | null,
     options: NativeEncodeOptions,
+    layout: null,
   ): Promise<NativeEncoding>
-  /** Tokens of each text, as encode would give them without overflowing ones. */
+  encode(
+    texts: NativeTexts,
+    pairs: NativeTexts | null,
+    options: NativeEncodeOptions,
+    layout: NativeLayout | null,
+  ): Promise<NativeEncoding | NativePaddedEncoding>
+  /** The same on this thread, packed. */
+  encodeSync(
+    texts: NativeTexts,
+    pairs: NativeTexts | null,
+    options: NativeEncodeOptions,
+  ): NativeEncoding
+  /**
+   * @param layout - null: packed
+   * @param expected_bytes - of all texts, for memory that is taken at once; a guess
+   */
+  startBatch(
+    options: NativeEncodeOptions,
+    layout: NativeLayout | null,
+    expected_bytes: number,
+  ): NativeBatch
+  /**
+   * Tokens of each text, as encode would give them without overflowing ones.
+   * @param first_text - what messages count texts from
+   */
   count(
     texts: NativeTexts,
     pairs: NativeTexts | null,
     options: NativeEncodeOptions,
+    first_text: number,
   ): Promise<Int32Array>
-  /** The text of each sequence; the arrays are copied before this returns. */
+  countSync(
+    texts: NativeTexts,
+    pairs: NativeTexts | null,
+    options: NativeEncodeOptions,
+    first_text: number,
+  ): Int32Array
+  /**
+   * The text of each sequence, a long one as UTF-8. What NativeTexts says of its arrays holds for
+   * these.
+   */
   decode(
     ids: Int32Array,
     cu_seqlens: Int32Array,
     options: NativeDecodeOptions,
-  ): Promise<string[]>
+  ): Promise<(string | Uint8Array)[]>
+  decodeSync(
+    ids: Int32Array,
+    cu_seqlens: Int32Array,
+    options: NativeDecodeOptions,
+  ): (string | Uint8Array)[]
   /** -1 when there is no such token. */
   tokenToId(token: string): number
   /** '' when there is no such id. */
@@ -274,10 +350,10 @@ export interface NativeRequest {
 
 export interface NativeModel {
   readonly info: NativeModelInfo
-  /** Tokenizes and encodes; texts are copied before this returns. */
+  /** Tokenizes and encodes. */
   encodeTexts(
     tokenizer: NativeTokenizer,
-    texts: readonly string[],
+    texts: NativeTexts,
     options: NativeEncodeOptions,
     output: NativeOutputOptions,
   ): NativeRequest

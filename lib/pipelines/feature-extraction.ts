@@ -13,6 +13,9 @@ import type { NativeEncodeResult, Pooling } from '../native/addon.js'
 import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { gatherTexts } from '../tokenizer/text-parts.js'
+import { listSource } from '../tokenizer/text-source.js'
+import { inTurns } from '../turns.js'
 import { checkVocabulary } from './head-pipeline.js'
 import {
   checkLimits,
@@ -119,9 +122,10 @@ async function extract(
     given.normalize ?? (pooling !== 'none' && defaults.normalize),
   )
   const limits = checkLimits(given, false, defaults.max_length, model, tokenizer)
+  const source = listSource(lowercase ? list.map((text) => text.toLowerCase()) : list)
   const result = await model.encodeTexts(
     tokenizer.native,
-    lowercase ? list.map((text) => text.toLowerCase()) : list,
+    await inTurns(gatherTexts(source)),
     encodeOptions(limits),
     { pooling, normalize, hidden_states: true, pooler_output: false, head: null },
     limits.signal,

@@ -4,9 +4,9 @@
 import { withSignal } from '../abort.js'
 import type { LoadedModel } from '../models/loaded-model.js'
 import type { NativeEncodeOptions, NativeEncoding } from '../native/addon.js'
-import { fromNative } from '../native/load.js'
 import { checkBoolean, checkInteger, checkSignal } from '../options.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { encodeTexts } from '../tokenizer/encoder.js'
 
 export interface TextCallOptions {
   /**
@@ -84,11 +84,9 @@ export async function tokenizeTexts(
 ): Promise<NativeEncoding> {
   const { signal } = limits
   signal?.throwIfAborted()
-  return fromNative(() => {
-    const encoding = tokenizer.native.encode(texts, pairs, encodeOptions(limits))
-    // Ids are made in no time compared with what follows; nobody need be told to stop.
-    return withSignal(encoding, signal, () => undefined)
-  })
+  const encoding = encodeTexts(tokenizer.native, texts, pairs, encodeOptions(limits))
+  // Ids are made in no time compared with what follows; nobody need be told to stop.
+  return withSignal(encoding, signal, () => undefined)
 }
 
 export function usageOf(cu_seqlens: Int32Array, truncated: number): Usage {

@@ -1,7 +1,8 @@
 // Texts as callers give them, checked: strings, UTF-8, or many in one array of bytes.
 
 import { FusebertError, invalidArgument } from '../errors.js'
-import type { NativeTexts } from '../native/addon.js'
+import { sliced, type Slices } from '../turns.js'
+import { ListSource, RangeSource, listSource, type TextSource } from './text-source.js'
 
 /** A string, or UTF-8, in which malformed bytes are read as U+FFFD, as TextDecoder does. */
 export type TextInput = string | Uint8Array
@@ -13,14 +14,17 @@ export interface TextRange {
   offsets: Int32Array
 }
 
+/** Bytes must not change until the call has settled. */
 export type TextInputs = readonly TextInput[] | TextRange
 
-/** Texts for the native code, and whether there was one or a list. */
+/** Texts on their way to native code, and whether there was one or a list. */
 export interface Inputs {
-  texts: NativeTexts
-  pairs: NativeTexts | null
+  texts: TextSource
+  pairs: TextSource | null
   single: boolean
 }
+
+const CHECKS_AT_ONCE = 16_384
 
 function isText(value: unknown): value is TextInput {
   return typeof value === 'string' || value instanceof Uint8Array
@@ -30,61 +34,72 @@ function isRange(value: unknown): value is TextRange {
   return typeof value === 'object' && value !== null && 'bytes' in value && 'offsets' in value
 }
 
-function checkRange(subject: string, { bytes, offsets }: TextRange): TextRange {
+function* checkRange(subject: string, { bytes, offsets }: TextRange): Slices<TextSource> {
   if (!(bytes instanceof Uint8Array)) {
     throw invalidArgument('a Uint8Array', `${subject}.bytes`, bytes)
   }
   if (!(offsets instanceof Int32Array) || offsets.length === 0) {
     throw invalidArgument('an Int32Array with an element', `${subject}.offsets`, offsets)
   }
-  const inside = offsets.every((offset, i) => offset >= (i === 0 ? 0 : (offsets[i - 1] ?? 0)))
-  if (!inside || (offsets[offsets.length - 1] ?? 0) > bytes.length) {
-    const expected = `ascending positions up to ${bytes.length}`
-    throw invalidArgument(expected, `${subject}.offsets`, offsets)
-  }
-  return { bytes, offsets }
+  let last = 0
+  yield* sliced(offsets.length, CHECKS_AT_ONCE, (from, to) => {
+    for (let i = from; i < to; i += 1) {
+      const offset = offsets[i] ?? 0
+      if (offset < last || offset > bytes.length) {
+        const expected = `ascending positions up to ${bytes.length}`
+        throw invalidArgument(expected, `${subject}.offsets`, offsets)
+      }
+      last = offset
+    }
+  })
+  return new RangeSource(bytes, offsets)
+}
+
+function* checkList(subject: string, value: readonly unknown[]): Slices<TextSource> {
+  // A copy: what is checked is what is used.
+  const list = value.slice()
+  let units = 0
+  yield* sliced(list.length, CHECKS_AT_ONCE, (from, to) => {
+    for (let i = from; i < to; i += 1) {
+      const text = list[i]
+      if (!isText(text)) {
+        throw invalidArgument('a string or a Uint8Array', `${subject}[${i}]`, text)
+      }
+      units += text.length
+    }
+  })
+  return new ListSource(list as TextInput[], units)
 }
 
 /** @throws ERR_INVALID_ARGUMENT */
-export function checkTextInputs(subject: string, value: unknown): NativeTexts {
-  if (isRange(value)) return checkRange(subject, value)
+export function* checkTextInputs(subject: string, value: unknown): Slices<TextSource> {
+  if (isRange(value)) return yield* checkRange(subject, value)
   if (!Array.isArray(value)) throw invalidArgument('an array of texts', subject, value)
-  // A copy: what is checked is what is used.
-  return Array.from(value, (text: unknown, i) => {
-    if (isText(text)) return text
-    throw invalidArgument('a string or a Uint8Array', `${subject}[${i}]`, text)
-  })
-}
-
-export function textCount(texts: NativeTexts): number {
-  return 'bytes' in texts ? texts.offsets.length - 1 : texts.length
+  return yield* checkList(subject, value)
 }
 
 /** @throws ERR_INVALID_ARGUMENT, ERR_INPUT_EMPTY for a list of no texts */
-export function checkInputs(texts: unknown, pair: unknown): Inputs {
-  if (isText(texts)) {
-    if (pair !== undefined && !isText(pair)) {
-      throw invalidArgument('one text, like the first,', 'text_pair', pair)
-    }
-    return { texts: [texts], pairs: pair === undefined ? null : [pair], single: true }
+export function* checkInputs(texts: unknown, pair: unknown): Slices<Inputs> {
+  if (!isText(texts)) return yield* pairUp(yield* checkTextInputs('texts', texts), pair)
+  if (pair !== undefined && !isText(pair)) {
+    throw invalidArgument('one text, like the first,', 'text_pair', pair)
   }
-  return pairUp(checkTextInputs('texts', texts), pair)
+  const pairs = pair === undefined ? null : listSource([pair])
+  return { texts: listSource([texts]), pairs, single: true }
 }
 
 /**
- * Lists of texts with their second ones.
- * @param list - checked already
+ * Texts with their second ones.
  * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_EMPTY for a list of no texts
  */
-export function pairUp(list: NativeTexts, pair: unknown): Inputs {
-  const count = textCount(list)
-  if (count === 0) {
+export function* pairUp(texts: TextSource, pair: unknown): Slices<Inputs> {
+  if (texts.count === 0) {
     throw new FusebertError('ERR_INPUT_EMPTY', 'Expected at least one text but received none.')
   }
-  if (pair === undefined) return { texts: list, pairs: null, single: false }
-  const pairs = checkTextInputs('text_pair', pair)
-  if (textCount(pairs) !== count) {
-    throw invalidArgument(`as many texts as texts (${count})`, 'text_pair', pair)
+  if (pair === undefined) return { texts, pairs: null, single: false }
+  const pairs = yield* checkTextInputs('text_pair', pair)
+  if (pairs.count !== texts.count) {
+    throw invalidArgument(`as many texts as texts (${texts.count})`, 'text_pair', pair)
   }
-  return { texts: list, pairs, single: false }
+  return { texts, pairs, single: false }
 }

@@ -2,6 +2,13 @@
 
 import { invalidArgument } from '../errors.js'
 import { Tensor } from '../tensor.js'
+import { sliced, type Slices } from '../turns.js'
+
+/** What takes some tenths of a millisecond. */
+const IDS_AT_ONCE = 1 << 14
+const ROWS_AT_ONCE = 1 << 14
+const ROWS_OF_PART = 1 << 9
+const IDS_OF_PART = 1 << 15
 
 export type TokenIds = readonly number[] | readonly bigint[] | Int32Array | BigInt64Array
 
@@ -29,19 +36,43 @@ function toId(value: unknown, subject: string, i: number): number {
   return value >= 0 && value < 2 ** 31 ? value : -1
 }
 
-/** @throws ERR_INVALID_ARGUMENT */
-export function checkIds(subject: string, value: unknown): Int32Array {
-  if (!isList(value)) throw invalidArgument('token ids', subject, value)
-  return Int32Array.from(value, (id, i) => toId(id, subject, i))
+/** Copies ids to `to`, from `begin` on. @throws ERR_INVALID_ARGUMENT */
+function* copyIds(
+  subject: string,
+  ids: ArrayLike<unknown>,
+  to: Int32Array,
+  begin: number,
+): Slices<void> {
+  // Of a caller's array that shrinks meanwhile nothing is left over.
+  yield* sliced(Math.min(ids.length, to.length - begin), IDS_AT_ONCE, (from, until) => {
+    if (ids instanceof Int32Array) {
+      to.set(ids.subarray(from, until), begin + from)
+      return
+    }
+    for (let i = from; i < until; i += 1) to[begin + i] = toId(ids[i], subject, i)
+  })
 }
 
-function tensorRows(tensor: Tensor): PackedIds {
+function checkList(subject: string, value: unknown): ArrayLike<unknown> {
+  if (!isList(value)) throw invalidArgument('token ids', subject, value)
+  return value
+}
+
+/** A copy. @throws ERR_INVALID_ARGUMENT */
+export function* checkIds(subject: string, value: unknown): Slices<Int32Array> {
+  const list = checkList(subject, value)
+  const ids = new Int32Array(list.length)
+  yield* copyIds(subject, list, ids, 0)
+  return ids
+}
+
+function* tensorRows(tensor: Tensor): Slices<PackedIds> {
   const [rows, columns] = tensor.dims
   if (tensor.dims.length !== 2 || rows === undefined || columns === undefined) {
     throw invalidArgument('a Tensor of two dimensions', 'rows', tensor.dims)
   }
   if (!isList(tensor.data)) throw invalidArgument('a Tensor of integers', 'rows', tensor.type)
-  const ids = checkIds('rows', tensor.data)
+  const ids = yield* checkIds('rows', tensor.data)
   return { ids, cu_seqlens: Int32Array.from({ length: rows + 1 }, (_, row) => row * columns) }
 }
 
@@ -52,17 +83,58 @@ function isPacked(value: unknown): value is { input_ids: Int32Array; cu_seqlens:
   )
 }
 
-/** @throws ERR_INVALID_ARGUMENT */
-export function checkRows(value: unknown): PackedIds {
-  if (value instanceof Tensor) return tensorRows(value)
-  if (isPacked(value)) return { ids: value.input_ids, cu_seqlens: value.cu_seqlens }
-  if (!Array.isArray(value)) throw invalidArgument('an array of token ids', 'rows', value)
-  const rows = Array.from(value, (row: unknown, i) => checkIds(`rows[${i}]`, row))
+function* listRows(value: readonly unknown[]): Slices<PackedIds> {
+  const rows = value.slice()
   const cu_seqlens = new Int32Array(rows.length + 1)
-  rows.forEach((row, i) => {
-    cu_seqlens[i + 1] = (cu_seqlens[i] ?? 0) + row.length
+  yield* sliced(rows.length, ROWS_AT_ONCE, (from, to) => {
+    for (let i = from; i < to; i += 1) {
+      cu_seqlens[i + 1] = (cu_seqlens[i] ?? 0) + checkList(`rows[${i}]`, rows[i]).length
+    }
   })
   const ids = new Int32Array(cu_seqlens[rows.length] ?? 0)
-  rows.forEach((row, i) => ids.set(row, cu_seqlens[i]))
+  let copied = 0
+  for (const [i, row] of rows.entries()) {
+    const list = checkList(`rows[${i}]`, row)
+    yield* copyIds(`rows[${i}]`, list, ids, cu_seqlens[i] ?? 0)
+    copied += list.length + 1
+    if (copied >= IDS_AT_ONCE) {
+      yield
+      copied = 0
+    }
+  }
   return { ids, cu_seqlens }
+}
+
+/** Copies. @throws ERR_INVALID_ARGUMENT */
+export function* checkRows(value: unknown): Slices<PackedIds> {
+  if (value instanceof Tensor) return yield* tensorRows(value)
+  if (isPacked(value)) {
+    const cu_seqlens = value.cu_seqlens.slice()
+    return { ids: yield* checkIds('rows', value.input_ids), cu_seqlens }
+  }
+  if (!Array.isArray(value)) throw invalidArgument('an array of token ids', 'rows', value)
+  return yield* listRows(value)
+}
+
+/** cu_seqlens of the rows in parts, each of which is little to make strings of. */
+export function* rowParts({ cu_seqlens }: PackedIds): Generator<Int32Array> {
+  let first = 0
+  // Native code says what is wrong with it.
+  if (cu_seqlens.length < 2) yield cu_seqlens
+  for (let i = 1; i < cu_seqlens.length; i += 1) {
+    const ids = (cu_seqlens[i] ?? 0) - (cu_seqlens[first] ?? 0)
+    const last = i + 1 === cu_seqlens.length
+    if (!last && i - first < ROWS_OF_PART && ids < IDS_OF_PART) continue
+    yield cu_seqlens.slice(first, i + 1)
+    first = i
+  }
+}
+
+/** `map` of each id. */
+export function* mapIds<T>(ids: Int32Array, map: (id: number) => T): Slices<T[]> {
+  const mapped = new Array<T>(ids.length)
+  yield* sliced(ids.length, IDS_AT_ONCE, (from, until) => {
+    for (let i = from; i < until; i += 1) mapped[i] = map(ids[i] ?? 0)
+  })
+  return mapped
 }

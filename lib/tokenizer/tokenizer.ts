@@ -3,20 +3,15 @@
 import { callable } from '../callable.js'
 import { FusebertError, invalidArgument } from '../errors.js'
 import type {
-  NativeEncodeOptions,
   NativeEncoding,
+  NativeLayout,
   NativeTokenizer,
   TruncationStrategy,
 } from '../native/addon.js'
-import { fromNative } from '../native/load.js'
-import {
-  checkBoolean,
-  checkChoice,
-  checkInteger,
-  checkOptions,
-  checkTexts,
-} from '../options.js'
+import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
+import { atOnce, inTurns, type Slices } from '../turns.js'
 import { toTensors, type Encoding } from './batch-encoding.js'
+import { Encoder } from './encoder.js'
 import {
   checkInputs,
   checkTextInputs,
@@ -28,6 +23,7 @@ import {
 import {
   checkIds,
   checkRows,
+  mapIds,
   type PackedIds,
   type TokenIdRows,
   type TokenIds,
@@ -36,19 +32,17 @@ import type { Role, TokenizerConfig } from './tokenizer-config.js'
 
 export type { Encoding } from './batch-encoding.js'
 
-const TRUNCATIONS = ['longest_first', 'only_first', 'only_second'] as const
 const PADDINGS = ['longest', 'max_length'] as const
-const OFFSET_UNITS = ['utf16', 'code_point'] as const
-const MAX_LENGTH = 2 ** 31 - 1
 const ENCODE_OPTIONS = [
   'text_pair', 'truncation', 'max_length', 'stride', 'add_special_tokens',
   'return_overflowing_tokens', 'return_offsets_mapping', 'return_special_tokens_mask',
-  'offsets_unit',
+  'offsets_unit', 'threads',
 ] as const
 const TOKENIZER_OPTIONS = [...ENCODE_OPTIONS, 'padding', 'return_token_type_ids'] as const
-const COUNT_OPTIONS = ['text_pair', 'truncation', 'max_length', 'add_special_tokens'] as const
+const COUNT_OPTIONS = [
+  'text_pair', 'truncation', 'max_length', 'add_special_tokens', 'threads',
+] as const
 const TOKENIZE_OPTIONS = ['text_pair', 'add_special_tokens'] as const
-const DECODE_OPTIONS = ['skip_special_tokens', 'clean_up_tokenization_spaces'] as const
 
 /** Options of the packed form. */
 export interface EncodeOptions {
@@ -73,6 +67,11 @@ export interface EncodeOptions {
   return_special_tokens_mask?: boolean
   /** Unit of the offsets. Default 'utf16', which String.prototype.slice takes. */
   offsets_unit?: 'utf16' | 'code_point'
+  /**
+   * Threads of Node's pool that work on one call at once, where there is enough text for that.
+   * Default: as many as CPUs, at most 4, the pool's size unless UV_THREADPOOL_SIZE says otherwise.
+   */
+  threads?: number
 }
 
 export interface TokenizerOptions extends EncodeOptions {
@@ -120,17 +119,24 @@ export interface Tokenizer {
    * @throws as calling it does
    */
   encode(text: TextInput, options?: EncodeOptions): Promise<number[]>
+  /** The same at once, on this thread: for a text of some thousand characters at most. */
+  encodeSync(text: TextInput, options?: EncodeOptions): number[]
   /**
    * Many texts, packed.
    * @throws as calling it does
    */
   encodeBatch(texts: TextInputs, options?: EncodeOptions): Promise<PackedEncoding>
+  /** The same at once, on this thread: for a few short texts. */
+  encodeBatchSync(texts: TextInputs, options?: EncodeOptions): PackedEncoding
   /**
    * How many tokens encoding would give, without arrays of them.
    * @throws as calling it does
    */
   countTokens(text: TextInput, options?: CountOptions): Promise<number>
   countTokens(texts: TextInputs, options?: CountOptions): Promise<Int32Array>
+  /** The same at once, on this thread: for a few short texts. */
+  countTokensSync(text: TextInput, options?: CountOptions): number
+  countTokensSync(texts: TextInputs, options?: CountOptions): Int32Array
   /**
    * The tokens of one text, without special tokens unless they are asked for.
    * @throws as calling it does
@@ -141,6 +147,8 @@ export interface Tokenizer {
    * @throws ERR_INVALID_ARGUMENT
    */
   decode(ids: TokenIds, options?: DecodeOptions): Promise<string>
+  /** The same at once, on this thread: for a few thousand ids at most. */
+  decodeSync(ids: TokenIds, options?: DecodeOptions): string
   /**
    * The text of each sequence.
    * @throws ERR_INVALID_ARGUMENT
@@ -164,89 +172,16 @@ export interface Tokenizer {
   readonly native: NativeTokenizer
 }
 
-function checkTruncation(value: unknown): TruncationStrategy | null {
-  if (value === undefined || value === false) return null
-  return value === true ? 'longest_first' : checkChoice(TRUNCATIONS, 'truncation', value)
+function checkEncodeOptions(options: EncodeOptions | undefined): Partial<EncodeOptions> {
+  return checkOptions<EncodeOptions>('options', ENCODE_OPTIONS, options)
 }
 
-class Encoder {
-  readonly native: NativeTokenizer
-  readonly padTokenId: number | undefined
-  readonly #config: TokenizerConfig
-
-  constructor(native: NativeTokenizer, padTokenId: number | undefined, config: TokenizerConfig) {
-    this.native = native
-    this.padTokenId = padTokenId
-    this.#config = config
-  }
-
-  #options(given: Partial<EncodeOptions>, hasPair: boolean): NativeEncodeOptions {
-    const truncation = checkTruncation(given.truncation)
-    const add_special_tokens = checkBoolean('add_special_tokens', given.add_special_tokens ?? true)
-    const offsets = checkBoolean('return_offsets_mapping', given.return_offsets_mapping ?? false)
-    const mask = given.return_special_tokens_mask ?? false
-    const overflowing = given.return_overflowing_tokens ?? false
-    const unit = checkChoice(OFFSET_UNITS, 'offsets_unit', given.offsets_unit ?? 'utf16')
-    const shortest = add_special_tokens ? this.native.specialTokenCount(hasPair) : 0
-    const max_length = this.maxLength(given, Math.max(1, shortest))
-    return {
-      truncation,
-      max_length: truncation === null ? 0 : (max_length ?? 0),
-      add_special_tokens,
-      offsets: offsets ? unit : 'none',
-      special_tokens_mask: checkBoolean('return_special_tokens_mask', mask),
-      overflowing: checkBoolean('return_overflowing_tokens', overflowing),
-      stride: checkInteger('stride', given.stride ?? 0, 0, MAX_LENGTH),
-    }
-  }
-
-  /** undefined: no limit. */
-  maxLength(given: Partial<EncodeOptions>, shortest = 1): number | undefined {
-    if (given.max_length !== undefined) {
-      return checkInteger('max_length', given.max_length, shortest, MAX_LENGTH)
-    }
-    const { model_max_length } = this.#config
-    return Number.isFinite(model_max_length)
-      ? Math.max(shortest, Math.min(model_max_length, MAX_LENGTH))
-      : undefined
-  }
-
-  async run(inputs: Inputs, given: Partial<EncodeOptions>): Promise<NativeEncoding> {
-    const options = this.#options(given, inputs.pairs !== null)
-    return fromNative(() => this.native.encode(inputs.texts, inputs.pairs, options))
-  }
-
-  async count(texts: unknown, given: Partial<CountOptions>): Promise<number | Int32Array> {
-    const inputs = checkInputs(texts, given.text_pair)
-    const options = this.#options(given, inputs.pairs !== null)
-    const counts = await fromNative(() => this.native.count(inputs.texts, inputs.pairs, options))
-    return inputs.single ? (counts[0] ?? 0) : counts
-  }
-
-  async decode({ ids, cu_seqlens }: PackedIds, options?: DecodeOptions): Promise<string[]> {
-    const given = checkOptions<DecodeOptions>('options', DECODE_OPTIONS, options)
-    const skip = given.skip_special_tokens ?? false
-    const cleanUp =
-      given.clean_up_tokenization_spaces ?? this.#config.clean_up_tokenization_spaces
-    const checked = {
-      skip_special_tokens: checkBoolean('skip_special_tokens', skip),
-      clean_up_tokenization_spaces: checkBoolean('clean_up_tokenization_spaces', cleanUp),
-    }
-    return fromNative(() => this.native.decode(ids, cu_seqlens, checked))
-  }
-}
-
-async function call(
-  encoder: Encoder,
-  texts: TextInput | TextInputs,
-  options?: TokenizerOptions,
-): Promise<Encoding> {
-  const given = checkOptions<TokenizerOptions>('options', TOKENIZER_OPTIONS, options)
+/** How rows are laid out by the options of a call. */
+function layoutOf(encoder: Encoder, given: Partial<TokenizerOptions>): NativeLayout {
   const padding =
     typeof given.padding === 'string'
       ? checkChoice(PADDINGS, 'padding', given.padding)
       : checkBoolean('padding', given.padding ?? false) && 'longest'
-  const typeIds = checkBoolean('return_token_type_ids', given.return_token_type_ids ?? true)
   const length = padding === 'max_length' ? encoder.maxLength(given) : undefined
   if (padding === 'max_length' && length === undefined) {
     throw invalidArgument("a number of tokens with padding: 'max_length'", 'max_length', undefined)
@@ -257,27 +192,26 @@ async function call(
       'Expected padding: false, because this tokenizer has no padding token.',
     )
   }
-  const packed = await encoder.run(checkInputs(texts, given.text_pair), given)
-  return toTensors(packed, {
+  return {
     padding: padding !== false,
     length: length ?? 0,
     pad_token_id: encoder.padTokenId ?? 0,
-    token_type_ids: typeIds,
-  })
+    token_type_ids: checkBoolean('return_token_type_ids', given.return_token_type_ids ?? true),
+  }
 }
 
-function checkEncodeOptions(options: EncodeOptions | undefined): Partial<EncodeOptions> {
-  return checkOptions<EncodeOptions>('options', ENCODE_OPTIONS, options)
-}
-
-async function encodeBatch(
+async function call(
   encoder: Encoder,
-  texts: TextInputs,
-  options?: EncodeOptions,
-): Promise<PackedEncoding> {
-  const list = checkTextInputs('texts', texts)
-  const given = checkEncodeOptions(options)
-  const packed = await encoder.run(pairUp(list, given.text_pair), given)
+  texts: TextInput | TextInputs,
+  options?: TokenizerOptions,
+): Promise<Encoding> {
+  const given = checkOptions<TokenizerOptions>('options', TOKENIZER_OPTIONS, options)
+  const layout = layoutOf(encoder, given)
+  const inputs = await inTurns(checkInputs(texts, given.text_pair))
+  return toTensors(await encoder.encodePadded(inputs, given, layout))
+}
+
+function toPacked(packed: NativeEncoding): PackedEncoding {
   const { input_ids, token_type_ids, cu_seqlens, truncated } = packed
   return {
     input_ids,
@@ -292,16 +226,37 @@ async function encodeBatch(
   }
 }
 
-/** The ids of one text, without what overflows. */
-async function idsOf(
+function* batchInputs(texts: TextInputs, given: Partial<EncodeOptions>): Slices<Inputs> {
+  return yield* pairUp(yield* checkTextInputs('texts', texts), given.text_pair)
+}
+
+async function encodeBatch(
   encoder: Encoder,
-  text: TextInput,
-  given: Partial<EncodeOptions>,
-): Promise<Int32Array> {
+  texts: TextInputs,
+  options?: EncodeOptions,
+): Promise<PackedEncoding> {
+  const given = checkEncodeOptions(options)
+  return toPacked(await encoder.encode(await inTurns(batchInputs(texts, given)), given))
+}
+
+function encodeBatchSync(
+  encoder: Encoder,
+  texts: TextInputs,
+  options?: EncodeOptions,
+): PackedEncoding {
+  const given = checkEncodeOptions(options)
+  return toPacked(encoder.encodeSync(atOnce(batchInputs(texts, given)), given))
+}
+
+function oneInput(text: TextInput, pair: unknown): Inputs {
   if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
     throw invalidArgument('a string or a Uint8Array', 'text', text)
   }
-  const { input_ids, cu_seqlens } = await encoder.run(checkInputs(text, given.text_pair), given)
+  return atOnce(checkInputs(text, pair))
+}
+
+/** The ids of one text, without what overflows. */
+function firstIds({ input_ids, cu_seqlens }: NativeEncoding): Int32Array {
   return input_ids.subarray(0, cu_seqlens[1])
 }
 
@@ -310,7 +265,14 @@ async function encode(
   text: TextInput,
   options?: EncodeOptions,
 ): Promise<number[]> {
-  return Array.from(await idsOf(encoder, text, checkEncodeOptions(options)))
+  const given = checkEncodeOptions(options)
+  const ids = firstIds(await encoder.encode(oneInput(text, given.text_pair), given))
+  return inTurns(mapIds(ids, (id) => id))
+}
+
+function encodeSync(encoder: Encoder, text: TextInput, options?: EncodeOptions): number[] {
+  const given = checkEncodeOptions(options)
+  return Array.from(firstIds(encoder.encodeSync(oneInput(text, given.text_pair), given)))
 }
 
 async function tokenize(
@@ -319,11 +281,14 @@ async function tokenize(
   options?: TokenizeOptions,
 ): Promise<string[]> {
   const given = checkOptions<TokenizeOptions>('options', TOKENIZE_OPTIONS, options)
-  const ids = await idsOf(encoder, text, {
-    ...given,
-    add_special_tokens: given.add_special_tokens ?? false,
-  })
-  return Array.from(ids, (id) => encoder.native.idToToken(id))
+  const add_special_tokens = given.add_special_tokens ?? false
+  const inputs = oneInput(text, given.text_pair)
+  const ids = firstIds(await encoder.encode(inputs, { ...given, add_special_tokens }))
+  return inTurns(mapIds(ids, (id) => encoder.token(id)))
+}
+
+function checkCountOptions(options: CountOptions | undefined): Partial<CountOptions> {
+  return checkOptions<CountOptions>('options', COUNT_OPTIONS, options)
 }
 
 async function count(
@@ -331,13 +296,34 @@ async function count(
   texts: TextInput | TextInputs,
   options?: CountOptions,
 ): Promise<number | Int32Array> {
-  return encoder.count(texts, checkOptions<CountOptions>('options', COUNT_OPTIONS, options))
+  const given = checkCountOptions(options)
+  const inputs = await inTurns(checkInputs(texts, given.text_pair))
+  const counts = await encoder.count(inputs, given)
+  return inputs.single ? (counts[0] ?? 0) : counts
+}
+
+function countSync(
+  encoder: Encoder,
+  texts: TextInput | TextInputs,
+  options?: CountOptions,
+): number | Int32Array {
+  const given = checkCountOptions(options)
+  const inputs = atOnce(checkInputs(texts, given.text_pair))
+  const counts = encoder.countSync(inputs, given)
+  return inputs.single ? (counts[0] ?? 0) : counts
+}
+
+function* idRow(ids: TokenIds): Slices<PackedIds> {
+  const checked = yield* checkIds('ids', ids)
+  return { ids: checked, cu_seqlens: Int32Array.of(0, checked.length) }
 }
 
 async function decode(encoder: Encoder, ids: TokenIds, options?: DecodeOptions): Promise<string> {
-  const checked = checkIds('ids', ids)
-  const packed = { ids: checked, cu_seqlens: Int32Array.of(0, checked.length) }
-  return (await encoder.decode(packed, options))[0] ?? ''
+  return (await encoder.decode(await inTurns(idRow(ids)), options))[0] ?? ''
+}
+
+function decodeSync(encoder: Encoder, ids: TokenIds, options?: DecodeOptions): string {
+  return encoder.decodeSync(atOnce(idRow(ids)), options)[0] ?? ''
 }
 
 async function batchDecode(
@@ -345,7 +331,7 @@ async function batchDecode(
   rows: TokenIdRows,
   options?: DecodeOptions,
 ): Promise<string[]> {
-  return encoder.decode(checkRows(rows), options)
+  return encoder.decode(await inTurns(checkRows(rows)), options)
 }
 
 /** Makes a native tokenizer and the names of its special tokens a Tokenizer. */
@@ -366,12 +352,19 @@ export function createTokenizer(
     (texts: TextInput | TextInputs, options?: TokenizerOptions) => call(encoder, texts, options),
     {
       encode: (text: TextInput, options?: EncodeOptions) => encode(encoder, text, options),
+      encodeSync: (text: TextInput, options?: EncodeOptions) =>
+        encodeSync(encoder, text, options),
       encodeBatch: (texts: TextInputs, options?: EncodeOptions) =>
         encodeBatch(encoder, texts, options),
+      encodeBatchSync: (texts: TextInputs, options?: EncodeOptions) =>
+        encodeBatchSync(encoder, texts, options),
       countTokens: (texts: TextInput | TextInputs, options?: CountOptions) =>
         count(encoder, texts, options),
+      countTokensSync: (texts: TextInput | TextInputs, options?: CountOptions) =>
+        countSync(encoder, texts, options),
       tokenize: (text: TextInput, options?: TokenizeOptions) => tokenize(encoder, text, options),
       decode: (ids: TokenIds, options?: DecodeOptions) => decode(encoder, ids, options),
+      decodeSync: (ids: TokenIds, options?: DecodeOptions) => decodeSync(encoder, ids, options),
       batchDecode: (rows: TokenIdRows, options?: DecodeOptions) =>
         batchDecode(encoder, rows, options),
       convert_tokens_to_ids: convert,

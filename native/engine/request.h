@@ -4,26 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "backend/backend.h"
 #include "core/status.h"
+#include "core/text_list.h"
 #include "tokenizer/tokenizer.h"
 
 namespace fusebert {
-
-// Many texts in one allocation: UTF-8, end to end.
-struct TextList {
-  std::string bytes;
-  std::vector<size_t> offsets{0};  // [texts + 1]
-
-  size_t size() const { return offsets.size() - 1; }
-  std::string_view operator[](size_t i) const {
-    return std::string_view(bytes).substr(offsets[i], offsets[i + 1] - offsets[i]);
-  }
-};
 
 struct OutputOptions {
   Pooling pooling = Pooling::kNone;
@@ -48,7 +36,7 @@ struct OutputOptions {
 struct EncodeRequest {
   // Either texts with a tokenizer, or (tokenizer null) ids that are packed already.
   std::shared_ptr<const Tokenizer> tokenizer;
-  TextList texts;
+  TextList texts;  // not looked at once the request is complete
   EncodeOptions tokenizer_options;
   PackedEncoding encoded;
   OutputOptions output;

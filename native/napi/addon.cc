@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "napi/batch_object.h"
 #include "napi/cuda.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
@@ -55,6 +56,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     throw_error(env, Status(StatusCode::kInternal, "The environment could not be set up."));
     return exports;
   }
+  data->batch_constructor = Napi::Persistent(BatchObject::define(env));
   data->tokenizer_constructor = Napi::Persistent(TokenizerObject::define(env));
   data->model_constructor = Napi::Persistent(ModelObject::define(env));
   exports.Set("version", FUSEBERT_VERSION);

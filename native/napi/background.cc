@@ -65,4 +65,16 @@ napi_value run_in_background(napi_env env, const char* name, std::function<Statu
   return promise;
 }
 
+napi_value run_at_once(napi_env env, const std::function<Status()>& work,
+                       const std::function<napi_value(napi_env)>& make_result) {
+  napi_value value = nullptr;
+  const Status status = guarded([&]() -> Status {
+    FUSEBERT_RETURN_IF_ERROR(work());
+    value = make_result(env);
+    return Status();
+  });
+  if (!status.ok()) throw_error(env, status);
+  return value;
+}
+
 }  // namespace fusebert::node

@@ -16,4 +16,8 @@ namespace fusebert::node {
 napi_value run_in_background(napi_env env, const char* name, std::function<Status()> work,
                              std::function<napi_value(napi_env)> make_result);
 
+// The same at once, on the JavaScript thread. Returns the value, or null with an exception pending.
+napi_value run_at_once(napi_env env, const std::function<Status()>& work,
+                       const std::function<napi_value(napi_env)>& make_result);
+
 }  // namespace fusebert::node

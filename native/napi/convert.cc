@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace fusebert::node {
@@ -127,65 +128,18 @@ Result<std::vector<std::string>> to_vocab(const Napi::Object& object) {
   return vocab;
 }
 
-// Appends a string as UTF-8; false when the value is none.
-bool append_string(napi_env env, napi_value text, std::string& bytes) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, text, nullptr, 0, &length) != napi_ok) return false;
-  const size_t begin = bytes.size();
-  // Node writes a terminating zero too.
-  bytes.resize(begin + length + 1);
-  size_t written = 0;
-  const napi_status status =
-      napi_get_value_string_utf8(env, text, bytes.data() + begin, length + 1, &written);
-  bytes.resize(begin + written);
-  return status == napi_ok;
-}
-
-std::string_view view_of(const Napi::Uint8Array& array) {
-  return {reinterpret_cast<const char*>(array.Data()), array.ElementLength()};
-}
-
-bool append_bytes(const Napi::Value& value, std::string& bytes) {
-  if (!is_bytes(value)) return false;
-  bytes.append(view_of(value.As<Napi::Uint8Array>()));
-  return true;
-}
-
-// Texts that lie in one Uint8Array, with the offset of each and the end of the last.
-Result<TextList> to_text_range(const Napi::Object& object) {
-  std::vector<int32_t> offsets;
-  FUSEBERT_ASSIGN(offsets, to_int32s(object.Get("offsets"), "offsets"));
-  const Napi::Value bytes = object.Get("bytes");
-  if (!is_bytes(bytes)) return expected("a Uint8Array", "bytes");
-  const std::string_view all = view_of(bytes.As<Napi::Uint8Array>());
-  if (offsets.empty() || offsets.front() < 0 ||
-      static_cast<size_t>(offsets.back()) > all.size() ||
-      !std::is_sorted(offsets.begin(), offsets.end())) {
-    return expected("ascending offsets into bytes", "offsets");
-  }
-  // Of bytes that hold far more, the texts alone.
-  const auto first = static_cast<size_t>(offsets.front());
-  TextList texts;
-  texts.bytes.assign(all.substr(first, static_cast<size_t>(offsets.back()) - first));
-  texts.offsets.clear();
-  for (const int32_t offset : offsets) {
-    texts.offsets.push_back(static_cast<size_t>(offset) - first);
-  }
-  return texts;
-}
-
-// A typed array of `type` over the vector's memory.
-template <typename T>
-napi_value take_vector(napi_env env, std::vector<T> values, napi_typedarray_type type) {
+// A typed array of `type` over the memory of a vector or a string.
+template <typename Values>
+napi_value take(napi_env env, Values values, napi_typedarray_type type) {
   const size_t count = values.size();
-  const size_t bytes = count * sizeof(T);
+  const size_t bytes = count * sizeof(typename Values::value_type);
   napi_value buffer = nullptr;
-  auto owner = std::make_unique<std::vector<T>>(std::move(values));
+  auto owner = std::make_unique<Values>(std::move(values));
   napi_status status = napi_generic_failure;
   if (bytes > 0) {
     status = napi_create_external_arraybuffer(
         env, owner->data(), bytes,
-        [](napi_env, void*, void* hint) { delete static_cast<std::vector<T>*>(hint); },
+        [](napi_env, void*, void* hint) { delete static_cast<Values*>(hint); },
         owner.get(), &buffer);
   }
   if (status == napi_ok) {
@@ -213,24 +167,19 @@ bool is_integer(const Napi::Value& value, int64_t& integer) {
 }
 
 Result<TextList> to_texts(const Napi::Value& value) {
-  if (value.IsObject() && !value.IsArray()) return to_text_range(value.As<Napi::Object>());
-  if (!value.IsArray()) return expected("an array of strings or Uint8Arrays", "texts");
-  const auto array = value.As<Napi::Array>();
-  const napi_env env = value.Env();
-  const uint32_t count = array.Length();
-  TextList texts;
-  texts.offsets.reserve(size_t{count} + 1);
-  for (uint32_t i = 0; i < count; ++i) {
-    // A scope a text: handles of a million texts would pile up.
-    const Napi::HandleScope scope(env);
-    napi_value text = nullptr;
-    if (napi_get_element(env, array, i, &text) != napi_ok ||
-        !(append_string(env, text, texts.bytes) || append_bytes({env, text}, texts.bytes))) {
-      return expected("strings or Uint8Arrays", "texts");
-    }
-    texts.offsets.push_back(texts.bytes.size());
+  if (!value.IsObject()) return expected("an object", "texts");
+  const auto object = value.As<Napi::Object>();
+  const Napi::Value bytes = object.Get("bytes");
+  if (!is_bytes(bytes)) return expected("a Uint8Array", "bytes");
+  std::span<const int32_t> offsets;
+  FUSEBERT_ASSIGN(offsets, view_of_ints(object.Get("offsets"), "offsets"));
+  const auto array = bytes.As<Napi::Uint8Array>();
+  if (offsets.empty() || offsets.front() < 0 ||
+      static_cast<size_t>(offsets.back()) > array.ElementLength() ||
+      !std::is_sorted(offsets.begin(), offsets.end())) {
+    return expected("ascending offsets into bytes", "offsets");
   }
-  return texts;
+  return TextList{reinterpret_cast<const char*>(array.Data()), offsets};
 }
 
 Result<std::string> to_string(const Napi::Object& object, const char* key) {
@@ -251,13 +200,19 @@ Result<int64_t> to_int(const Napi::Object& object, const char* key) {
   return value;
 }
 
-Result<std::vector<int32_t>> to_int32s(const Napi::Value& value, const char* name) {
+Result<std::span<const int32_t>> view_of_ints(const Napi::Value& value, const char* name) {
   if (!value.IsTypedArray() ||
       value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
     return expected("an Int32Array", name);
   }
   const auto array = value.As<Napi::Int32Array>();
-  return std::vector<int32_t>(array.Data(), array.Data() + array.ElementLength());
+  return std::span<const int32_t>(array.Data(), array.ElementLength());
+}
+
+Result<std::vector<int32_t>> to_int32s(const Napi::Value& value, const char* name) {
+  std::span<const int32_t> view;
+  FUSEBERT_ASSIGN(view, view_of_ints(value, name));
+  return std::vector<int32_t>(view.begin(), view.end());
 }
 
 Result<TokenizerSpec> to_tokenizer_spec(const Napi::Value& value) {
@@ -432,15 +387,23 @@ Result<std::vector<TensorEntry>> to_tensors(const Napi::Value& value) {
 }
 
 napi_value take_floats(napi_env env, std::vector<float> values) {
-  return take_vector(env, std::move(values), napi_float32_array);
+  return take(env, std::move(values), napi_float32_array);
 }
 
 napi_value take_ints(napi_env env, std::vector<int32_t> values) {
-  return take_vector(env, std::move(values), napi_int32_array);
+  return take(env, std::move(values), napi_int32_array);
+}
+
+napi_value take_longs(napi_env env, std::vector<int64_t> values) {
+  return take(env, std::move(values), napi_bigint64_array);
 }
 
 napi_value take_bytes(napi_env env, std::vector<uint8_t> values) {
-  return take_vector(env, std::move(values), napi_uint8_array);
+  return take(env, std::move(values), napi_uint8_array);
+}
+
+napi_value take_text(napi_env env, std::string text) {
+  return take(env, std::move(text), napi_uint8_array);
 }
 
 }  // namespace fusebert::node

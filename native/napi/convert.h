@@ -5,10 +5,12 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/status.h"
+#include "core/text_list.h"
 #include "engine/request.h"
 #include "model/geometry.h"
 #include "model/weights.h"
@@ -18,12 +20,13 @@ namespace fusebert::node {
 
 // Whether the value is a number without a fraction that JavaScript represents exactly.
 bool is_integer(const Napi::Value& value, int64_t& integer);
-// From an array of strings and Uint8Arrays of UTF-8, or from { bytes: Uint8Array, offsets:
-// Int32Array [texts + 1] }. The texts are copied.
+// From { bytes: Uint8Array, offsets: Int32Array [texts + 1] }, whose memory the list refers to.
 Result<TextList> to_texts(const Napi::Value& value);
 Result<std::string> to_string(const Napi::Object& object, const char* key);
 Result<bool> to_bool(const Napi::Object& object, const char* key);
 Result<int64_t> to_int(const Napi::Object& object, const char* key);
+// Of an Int32Array, whose memory it refers to.
+Result<std::span<const int32_t>> view_of_ints(const Napi::Value& value, const char* name);
 Result<std::vector<int32_t>> to_int32s(const Napi::Value& value, const char* name);
 
 Result<TokenizerSpec> to_tokenizer_spec(const Napi::Value& value);
@@ -33,10 +36,13 @@ Result<Geometry> to_geometry(const Napi::Value& value);
 Result<std::vector<FileEntry>> to_files(const Napi::Value& value);
 Result<std::vector<TensorEntry>> to_tensors(const Napi::Value& value);
 
-// Typed arrays that take over a vector's memory where the host allows it, else a copy; null when
-// the environment is ending.
+// Typed arrays that take over their argument's memory where the host allows it, else a copy; null
+// when the environment is ending.
 napi_value take_floats(napi_env env, std::vector<float> values);
 napi_value take_ints(napi_env env, std::vector<int32_t> values);
+napi_value take_longs(napi_env env, std::vector<int64_t> values);
 napi_value take_bytes(napi_env env, std::vector<uint8_t> values);
+// A Uint8Array.
+napi_value take_text(napi_env env, std::string text);
 
 }  // namespace fusebert::node

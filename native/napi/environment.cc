@@ -2,6 +2,8 @@
 // then the poster closes; after that no thread of ours knows this environment.
 #include "napi/environment.h"
 
+#include <utility>
+
 namespace fusebert::node {
 
 Environment* Environment::create(Napi::Env env) {
@@ -22,9 +24,13 @@ Environment* Environment::create(Napi::Env env) {
 
 Environment::~Environment() {
   for (PendingCall* call : calls_) {
-    call->model.SuppressDestruct();  // the environment is gone, and its references with it
+    // The environment is gone, and its references with it.
+    call->model.SuppressDestruct();
+    call->texts.bytes.SuppressDestruct();
+    call->texts.offsets.SuppressDestruct();
     delete call;
   }
+  batch_constructor.SuppressDestruct();
   tokenizer_constructor.SuppressDestruct();
   model_constructor.SuppressDestruct();
 }
@@ -36,8 +42,9 @@ void Environment::on_cleanup(void* data) {
   environment->poster_->close();
 }
 
-PendingCall* Environment::begin_call(napi_env env, napi_deferred deferred, Napi::Object model) {
-  auto* call = new PendingCall{deferred, Napi::Persistent(model)};
+PendingCall* Environment::begin_call(napi_env env, napi_deferred deferred, Napi::Object model,
+                                     HeldTexts texts) {
+  auto* call = new PendingCall{deferred, Napi::Persistent(model), std::move(texts)};
   calls_.insert(call);
   poster_->hold(env);
   return call;

@@ -8,15 +8,17 @@
 #include <unordered_set>
 
 #include "engine/engine.h"
+#include "napi/held.h"
 #include "napi/poster.h"
 
 namespace fusebert::node {
 
-// A promise that waits for an engine, and the model object that must outlive it. Made and destroyed
-// on the JavaScript thread.
+// A promise that waits for an engine, and what must outlive it: the model object, and the texts
+// that the engine reads. Made and destroyed on the JavaScript thread.
 struct PendingCall {
   napi_deferred deferred = nullptr;
   Napi::ObjectReference model;
+  HeldTexts texts;
 };
 
 using EngineSet = std::unordered_set<std::shared_ptr<Engine>>;
@@ -35,9 +37,11 @@ class Environment {
   const std::shared_ptr<EngineSet>& engines() const { return engines_; }
 
   // JavaScript thread. The pending call keeps the process and the model object alive.
-  PendingCall* begin_call(napi_env env, napi_deferred deferred, Napi::Object model);
+  PendingCall* begin_call(napi_env env, napi_deferred deferred, Napi::Object model,
+                          HeldTexts texts);
   void end_call(napi_env env, PendingCall* call);
 
+  Napi::FunctionReference batch_constructor;
   Napi::FunctionReference tokenizer_constructor;
   Napi::FunctionReference model_constructor;
 

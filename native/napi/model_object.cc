@@ -9,6 +9,7 @@
 #include "napi/cuda.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
+#include "napi/held.h"
 #include "napi/tokenizer_object.h"
 
 namespace fusebert::node {
@@ -226,14 +227,14 @@ Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
 Napi::Value ModelObject::encode_texts(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   EncodeRequest request;
+  HeldTexts texts;
   const Status status = guarded([&]() -> Status {
     request.tokenizer = TokenizerObject::unwrap(info[0]);
     if (request.tokenizer == nullptr) {
       return Status(StatusCode::kInvalidArgument, "Expected a tokenizer of this addon.");
     }
-    auto texts = to_texts(info[1]);
-    if (!texts.ok()) return texts.status();
-    request.texts = std::move(texts.value());
+    FUSEBERT_RETURN_IF_ERROR(hold_texts(info[1], texts));
+    request.texts = texts.list;
     auto options = to_encode_options(info[2]);
     if (!options.ok()) return options.status();
     request.tokenizer_options = options.value();
@@ -246,7 +247,7 @@ Napi::Value ModelObject::encode_texts(const Napi::CallbackInfo& info) {
     throw_error(env, status);
     return env.Undefined();
   }
-  return submit(env, std::move(request), 0);
+  return submit(env, std::move(request), std::move(texts), 0);
 }
 
 Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
@@ -276,10 +277,11 @@ Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
     throw_error(env, status);
     return env.Undefined();
   }
-  return submit(env, std::move(request), padded_length);
+  return submit(env, std::move(request), HeldTexts(), padded_length);
 }
 
-Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request, int64_t padded_length) {
+Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request, HeldTexts texts,
+                                int64_t padded_length) {
   Environment* data = Environment::get(env);
   if (engine_ == nullptr || data == nullptr) {
     throw_error(env, Status(StatusCode::kDisposed, "The model has been disposed."));
@@ -292,7 +294,7 @@ Napi::Value ModelObject::submit(Napi::Env env, EncodeRequest request, int64_t pa
   napi_deferred deferred = nullptr;
   napi_value promise = nullptr;
   if (napi_create_promise(env, &deferred, &promise) != napi_ok) return env.Undefined();
-  PendingCall* call = data->begin_call(env, deferred, Value());
+  PendingCall* call = data->begin_call(env, deferred, Value(), std::move(texts));
   const OutputOptions output = request.output;
   const std::shared_ptr<Poster> poster = data->poster();
   // On the engine's thread. The posted task owns the result; std::function wants it copyable.

@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "napi/environment.h"
+#include "napi/held.h"
 
 namespace fusebert::node {
 
@@ -36,7 +37,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
   // Hands the request to the engine and returns { id, promise }. padded_length > 0: hidden states
   // come back as [sequences, padded_length, hidden].
-  Napi::Value submit(Napi::Env env, EncodeRequest request, int64_t padded_length);
+  // `texts` are those of the request, if it has any.
+  Napi::Value submit(Napi::Env env, EncodeRequest request, HeldTexts texts,
+                     int64_t padded_length);
   // Takes the engine out of this object and of the environment's set.
   std::shared_ptr<Engine> release_engine();
 

@@ -2,16 +2,20 @@
 #include "napi/tokenizer_object.h"
 
 #include <algorithm>
-#include <new>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "napi/background.h"
+#include "napi/batch_object.h"
 #include "napi/convert.h"
+#include "napi/encodings.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
+#include "napi/held.h"
 
 namespace fusebert::node {
 namespace {
@@ -21,146 +25,21 @@ constexpr napi_type_tag kTokenizerTag = {0x5f1d7c3a9b2e4680ULL, 0x8c41e7d20b6f93
 
 using TokenizerPointer = std::shared_ptr<const Tokenizer>;
 
-// Texts and options of a call, and what comes out of it.
-struct Call {
-  TextList texts;
-  TextList pairs;
-  bool has_pairs = false;
-  EncodeOptions options;
-  PackedEncoding encoding;
-  std::vector<int32_t> samples;  // [sequences] the text of each, where overflowing ones are wanted
-  std::vector<int32_t> counts;   // [texts]
-};
-
-// Arguments: texts, pairs or null, options.
-Status read_call(const Napi::CallbackInfo& info, Call& call) {
-  auto texts = to_texts(info[0]);
-  if (!texts.ok()) return texts.status();
-  call.texts = std::move(texts.value());
-  if (!info[1].IsNull()) {
-    auto pairs = to_texts(info[1]);
-    if (!pairs.ok()) return pairs.status();
-    call.pairs = std::move(pairs.value());
-    call.has_pairs = true;
-    if (call.pairs.size() != call.texts.size()) {
-      return Status(StatusCode::kInvalidArgument, "Expected as many pairs as texts.");
-    }
-  }
-  auto options = to_encode_options(info[2]);
-  if (!options.ok()) return options.status();
-  call.options = options.value();
-  return Status();
-}
-
-napi_value encoding_to_js(napi_env env, Call& call) {
-  PackedEncoding& encoding = call.encoding;
-  const EncodeOptions& options = call.options;
-  napi_value object = nullptr;
-  napi_value null = nullptr;
-  napi_value truncated = nullptr;
-  if (napi_create_object(env, &object) != napi_ok || napi_get_null(env, &null) != napi_ok ||
-      napi_create_int64(env, encoding.truncated, &truncated) != napi_ok) {
-    return nullptr;
-  }
-  const auto set = [env, object](const char* key, napi_value value) {
-    return value != nullptr && napi_set_named_property(env, object, key, value) == napi_ok;
-  };
-  const bool has_offsets = options.offsets != OffsetUnit::kNone;
-  const bool complete =
-      set("input_ids", take_ints(env, std::move(encoding.input_ids))) &&
-      set("token_type_ids", take_ints(env, std::move(encoding.token_type_ids))) &&
-      set("cu_seqlens", take_ints(env, std::move(encoding.cu_seqlens))) &&
-      set("offsets", has_offsets ? take_ints(env, std::move(encoding.offsets)) : null) &&
-      set("special_tokens_mask", options.special_tokens_mask
-                                     ? take_bytes(env, std::move(encoding.special_tokens_mask))
-                                     : null) &&
-      set("samples", options.overflowing ? take_ints(env, std::move(call.samples)) : null) &&
-      set("truncated", truncated);
-  return complete ? object : nullptr;
-}
-
-// Does something with each text and its pair, if there are pairs.
-template <typename OnText>
-Status for_each_text(const Call& call, OnText&& on_text) {
-  for (size_t i = 0; i < call.texts.size(); ++i) {
-    const std::optional<std::string_view> pair =
-        call.has_pairs ? std::optional(call.pairs[i]) : std::nullopt;
-    const Status status = on_text(call.texts[i], pair);
-    if (!status.ok()) {
-      return Status(status.code(), "Text " + std::to_string(i) + ": " + status.message());
-    }
-  }
-  return Status();
-}
-
-// Room for what the rest of the texts will take if it is like the first `read` bytes of `total`.
-// Memory that is new to the process costs as much as the tokens in it, and growing step by step
-// takes twice as much of it.
-void reserve_rest(PackedEncoding& encoding, size_t read, size_t total) {
-  constexpr double kMargin = 1.1;
-  // A guess may be far too high: texts that are cut are shorter than what was read of them.
-  constexpr double kMost = 64 << 20;
-  if (read == total) return;
-  const double factor = kMargin * static_cast<double>(total) / static_cast<double>(read);
-  const auto reserve = [&](auto& values) {
-    const double guess = static_cast<double>(values.size()) * factor;
-    values.reserve(static_cast<size_t>(std::min(guess, kMost)));
-  };
-  try {
-    reserve(encoding.input_ids);
-    reserve(encoding.token_type_ids);
-    reserve(encoding.offsets);
-    reserve(encoding.special_tokens_mask);
-  } catch (const std::bad_alloc&) {
-    // What is really needed may fit.
-  }
-}
-
-Status encode_all(const Tokenizer& tokenizer, Call& call) {
-  constexpr size_t kSampleBytes = size_t{1} << 16;
-  const auto bytes_of = [](const TextList& list) {
-    return list.offsets.back() - list.offsets.front();
-  };
-  const size_t total = bytes_of(call.texts) + bytes_of(call.pairs);
-  size_t read = 0;
-  int32_t sample = 0;
-  return for_each_text(call, [&](std::string_view text, std::optional<std::string_view> pair) {
-    const Status status = tokenizer.encode(text, pair, call.options, call.encoding);
-    const bool sampled = read >= kSampleBytes;
-    read += text.size() + pair.value_or("").size();
-    if (!sampled && read >= kSampleBytes) reserve_rest(call.encoding, read, total);
-    if (call.options.overflowing) call.samples.resize(call.encoding.cu_seqlens.size() - 1, sample);
-    ++sample;
-    return status;
-  });
-}
-
-Status count_all(const Tokenizer& tokenizer, Call& call) {
-  return for_each_text(call, [&](std::string_view text, std::optional<std::string_view> pair) {
-    const auto count = tokenizer.count(text, pair, call.options);
-    if (count.ok()) call.counts.push_back(static_cast<int32_t>(count.value()));
-    return count.status();
-  });
-}
-
 // Sequences of ids and what becomes of them.
 struct DecodeCall {
-  std::vector<int32_t> ids;
-  std::vector<int32_t> cu_seqlens;
+  HeldInts ids;
+  HeldInts cu_seqlens;
   DecodeOptions options;
   std::vector<std::string> texts;
 };
 
 // Arguments: ids, cu_seqlens, { skip_special_tokens, clean_up_tokenization_spaces }.
 Status read_decode_call(const Napi::CallbackInfo& info, DecodeCall& call) {
-  auto ids = to_int32s(info[0], "ids");
-  if (!ids.ok()) return ids.status();
-  auto cu_seqlens = to_int32s(info[1], "cu_seqlens");
-  if (!cu_seqlens.ok()) return cu_seqlens.status();
-  call.ids = std::move(ids.value());
-  call.cu_seqlens = std::move(cu_seqlens.value());
-  const std::vector<int32_t>& ends = call.cu_seqlens;
-  if (ends.empty() || ends.front() < 0 || static_cast<size_t>(ends.back()) > call.ids.size() ||
+  FUSEBERT_RETURN_IF_ERROR(hold_ints(info[0], "ids", call.ids));
+  FUSEBERT_RETURN_IF_ERROR(hold_ints(info[1], "cu_seqlens", call.cu_seqlens));
+  const std::span<const int32_t> ends = call.cu_seqlens.values;
+  if (ends.empty() || ends.front() < 0 ||
+      static_cast<size_t>(ends.back()) > call.ids.values.size() ||
       !std::is_sorted(ends.begin(), ends.end())) {
     return Status(StatusCode::kInvalidArgument, "Expected ascending offsets into ids.");
   }
@@ -174,16 +53,22 @@ Status read_decode_call(const Napi::CallbackInfo& info, DecodeCall& call) {
   return Status();
 }
 
-napi_value strings_to_js(napi_env env, const std::vector<std::string>& texts) {
+// A long text stays UTF-8: making a string of it would take too long for this thread.
+napi_value text_to_js(napi_env env, std::string text) {
+  constexpr size_t kLongestString = size_t{1} << 16;
+  if (text.size() > kLongestString) return take_text(env, std::move(text));
+  napi_value string = nullptr;
+  const napi_status status = napi_create_string_utf8(env, text.data(), text.size(), &string);
+  return status == napi_ok ? string : nullptr;
+}
+
+napi_value texts_to_js(napi_env env, std::vector<std::string> texts) {
   napi_value array = nullptr;
   if (napi_create_array_with_length(env, texts.size(), &array) != napi_ok) return nullptr;
   for (uint32_t i = 0; i < texts.size(); ++i) {
     const Napi::HandleScope scope(env);
-    napi_value text = nullptr;
-    if (napi_create_string_utf8(env, texts[i].data(), texts[i].size(), &text) != napi_ok ||
-        napi_set_element(env, array, i, text) != napi_ok) {
-      return nullptr;
-    }
+    const napi_value text = text_to_js(env, std::move(texts[i]));
+    if (text == nullptr || napi_set_element(env, array, i, text) != napi_ok) return nullptr;
   }
   return array;
 }
@@ -193,14 +78,24 @@ Napi::Value refuse(Napi::Env env, const Status& status) {
   return env.Undefined();
 }
 
+Napi::Value run(Napi::Env env, const char* name, bool at_once, const std::function<Status()>& work,
+                const std::function<napi_value(napi_env)>& make_result) {
+  return Napi::Value(env, at_once ? run_at_once(env, work, make_result)
+                                  : run_in_background(env, name, work, make_result));
+}
+
 }  // namespace
 
 Napi::Function TokenizerObject::define(Napi::Env env) {
   return DefineClass(
       env, "NativeTokenizer",
-      {InstanceMethod<&TokenizerObject::encode>("encode"),
-       InstanceMethod<&TokenizerObject::count>("count"),
-       InstanceMethod<&TokenizerObject::decode>("decode"),
+      {InstanceMethod<&TokenizerObject::call<&TokenizerObject::encode, false>>("encode"),
+       InstanceMethod<&TokenizerObject::call<&TokenizerObject::encode, true>>("encodeSync"),
+       InstanceMethod<&TokenizerObject::start_batch>("startBatch"),
+       InstanceMethod<&TokenizerObject::call<&TokenizerObject::count, false>>("count"),
+       InstanceMethod<&TokenizerObject::call<&TokenizerObject::count, true>>("countSync"),
+       InstanceMethod<&TokenizerObject::call<&TokenizerObject::decode, false>>("decode"),
+       InstanceMethod<&TokenizerObject::call<&TokenizerObject::decode, true>>("decodeSync"),
        InstanceMethod<&TokenizerObject::token_to_id>("tokenToId"),
        InstanceMethod<&TokenizerObject::id_to_token>("idToToken"),
        InstanceMethod<&TokenizerObject::special_token_count>("specialTokenCount"),
@@ -246,51 +141,85 @@ std::shared_ptr<const Tokenizer> TokenizerObject::unwrap(const Napi::Value& valu
   return Unwrap(value.As<Napi::Object>())->tokenizer_;
 }
 
-Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info) {
+Napi::Value TokenizerObject::encode(const Napi::CallbackInfo& info, bool at_once) {
   const Napi::Env env = info.Env();
-  auto call = std::make_shared<Call>();
-  const Status status = guarded([&]() -> Status { return read_call(info, *call); });
+  std::shared_ptr<HeldPart> held;
+  std::shared_ptr<EncodingResult> result;
+  const Status status = guarded([&]() -> Status {
+    auto part = hold_part(info[0], info[1], 0);
+    if (!part.ok()) return part.status();
+    held = std::move(part.value());
+    const auto options = to_encode_options(info[2]);
+    if (!options.ok()) return options.status();
+    const auto layout = to_layout(at_once ? info.Env().Null() : info[3]);
+    if (!layout.ok()) return layout.status();
+    result = std::make_shared<EncodingResult>(options.value(), layout.value());
+    return Status();
+  });
   if (!status.ok()) return refuse(env, status);
-  const TokenizerPointer tokenizer = tokenizer_;
-  const auto work = [call, tokenizer]() -> Status { return encode_all(*tokenizer, *call); };
-  const auto make_result = [call](napi_env result_env) {
-    return encoding_to_js(result_env, *call);
+  const auto work = [held, result, tokenizer = tokenizer_]() -> Status {
+    BatchEncoder batch(tokenizer, result->options(), held->part.size_bytes());
+    FUSEBERT_RETURN_IF_ERROR(batch.encode(0, held->part));
+    return result->set(batch.take());
   };
-  return Napi::Value(env, run_in_background(env, "fusebert:tokenize", work, make_result));
+  const auto make_result = [result](napi_env result_env) { return result->to_js(result_env); };
+  return run(env, "fusebert:tokenize", at_once, work, make_result);
 }
 
-Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  auto call = std::make_shared<Call>();
-  const Status status = guarded([&]() -> Status { return read_call(info, *call); });
-  if (!status.ok()) return refuse(env, status);
-  const TokenizerPointer tokenizer = tokenizer_;
-  const auto work = [call, tokenizer]() -> Status { return count_all(*tokenizer, *call); };
-  const auto make_result = [call](napi_env result_env) {
-    return take_ints(result_env, std::move(call->counts));
-  };
-  return Napi::Value(env, run_in_background(env, "fusebert:count", work, make_result));
+Napi::Value TokenizerObject::start_batch(const Napi::CallbackInfo& info) {
+  return BatchObject::start(info, tokenizer_);
 }
 
-Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info) {
+Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info, bool at_once) {
+  const Napi::Env env = info.Env();
+  std::shared_ptr<HeldPart> held;
+  EncodeOptions options;
+  const Status status = guarded([&]() -> Status {
+    int64_t first_text = 0;
+    if (!is_integer(info[3], first_text)) {
+      return Status(StatusCode::kInvalidArgument, "Expected the number of the first text.");
+    }
+    auto part = hold_part(info[0], info[1], first_text);
+    if (!part.ok()) return part.status();
+    held = std::move(part.value());
+    const auto read = to_encode_options(info[2]);
+    if (read.ok()) options = read.value();
+    return read.status();
+  });
+  if (!status.ok()) return refuse(env, status);
+  const auto counts = std::make_shared<std::vector<int32_t>>();
+  const auto work = [held, options, counts, tokenizer = tokenizer_]() -> Status {
+    return held->part.for_each([&](std::string_view text, std::optional<std::string_view> pair) {
+      const auto count = tokenizer->count(text, pair, options);
+      if (count.ok()) counts->push_back(static_cast<int32_t>(count.value()));
+      return count.status();
+    });
+  };
+  const auto make_result = [counts](napi_env result_env) {
+    return take_ints(result_env, std::move(*counts));
+  };
+  return run(env, "fusebert:count", at_once, work, make_result);
+}
+
+Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info, bool at_once) {
   const Napi::Env env = info.Env();
   auto call = std::make_shared<DecodeCall>();
   const Status status = guarded([&]() -> Status { return read_decode_call(info, *call); });
   if (!status.ok()) return refuse(env, status);
-  const TokenizerPointer tokenizer = tokenizer_;
-  const auto work = [call, tokenizer]() -> Status {
-    for (size_t i = 0; i + 1 < call->cu_seqlens.size(); ++i) {
-      const auto begin = static_cast<size_t>(call->cu_seqlens[i]);
-      const auto end = static_cast<size_t>(call->cu_seqlens[i + 1]);
-      const std::span<const int32_t> ids = std::span<const int32_t>(call->ids);
-      call->texts.push_back(tokenizer->decode(ids.subspan(begin, end - begin), call->options));
+  const auto work = [call, tokenizer = tokenizer_]() -> Status {
+    const std::span<const int32_t> ends = call->cu_seqlens.values;
+    for (size_t i = 0; i + 1 < ends.size(); ++i) {
+      const auto begin = static_cast<size_t>(ends[i]);
+      const auto end = static_cast<size_t>(ends[i + 1]);
+      call->texts.push_back(
+          tokenizer->decode(call->ids.values.subspan(begin, end - begin), call->options));
     }
     return Status();
   };
   const auto make_result = [call](napi_env result_env) {
-    return strings_to_js(result_env, call->texts);
+    return texts_to_js(result_env, std::move(call->texts));
   };
-  return Napi::Value(env, run_in_background(env, "fusebert:decode", work, make_result));
+  return run(env, "fusebert:decode", at_once, work, make_result);
 }
 
 Napi::Value TokenizerObject::token_to_id(const Napi::CallbackInfo& info) {

@@ -20,9 +20,14 @@ class TokenizerObject : public Napi::ObjectWrap<TokenizerObject> {
   explicit TokenizerObject(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value encode(const Napi::CallbackInfo& info);
-  Napi::Value count(const Napi::CallbackInfo& info);
-  Napi::Value decode(const Napi::CallbackInfo& info);
+  Napi::Value start_batch(const Napi::CallbackInfo& info);
+  Napi::Value encode(const Napi::CallbackInfo& info, bool at_once);
+  Napi::Value count(const Napi::CallbackInfo& info, bool at_once);
+  Napi::Value decode(const Napi::CallbackInfo& info, bool at_once);
+  template <auto kMethod, bool kAtOnce>
+  Napi::Value call(const Napi::CallbackInfo& info) {
+    return (this->*kMethod)(info, kAtOnce);
+  }
   Napi::Value token_to_id(const Napi::CallbackInfo& info);
   Napi::Value id_to_token(const Napi::CallbackInfo& info);
   Napi::Value special_token_count(const Napi::CallbackInfo& info);

@@ -3,8 +3,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { loadAddon } from '../../lib/native/load.js'
-import type { NativeEncodeOptions, NativeTokenizer } from '../../lib/native/addon.js'
+import type { NativeEncodeOptions, NativeTexts, NativeTokenizer } from '../../lib/native/addon.js'
+import { encodeTexts } from '../../lib/tokenizer/encoder.js'
+import { gatherTexts } from '../../lib/tokenizer/text-parts.js'
+import { listSource } from '../../lib/tokenizer/text-source.js'
 import { parseTokenizerJson } from '../../lib/tokenizer/tokenizer-json.js'
+import { atOnce } from '../../lib/turns.js'
 import { available } from '../support/require.js'
 import { Oracle } from './support/oracle.js'
 import { Random, randomText } from './support/random-text.js'
@@ -28,10 +32,15 @@ let native: NativeTokenizer
 async function decode(rows: readonly (readonly number[])[], skip: boolean, cleanUp = false) {
   const cu_seqlens = new Int32Array(rows.length + 1)
   rows.forEach((row, i) => (cu_seqlens[i + 1] = cu_seqlens[i]! + row.length))
-  return native.decode(Int32Array.from(rows.flat()), cu_seqlens, {
+  const texts = await native.decode(Int32Array.from(rows.flat()), cu_seqlens, {
     skip_special_tokens: skip,
     clean_up_tokenization_spaces: cleanUp,
   })
+  return texts.map(String)
+}
+
+function gather(texts: readonly string[]): NativeTexts {
+  return atOnce(gatherTexts(listSource(texts)))
 }
 
 /** Ids of words, punctuation and contractions, some of them of no token. */
@@ -85,7 +94,7 @@ describe.skipIf(!available('tokenizers'))('against the reference', () => {
     await oracle.load(JSON_TEXT)
     const texts = Array.from({ length: 1_000 }, () => randomText(random))
     const max_length = stride + 4
-    const ours = await native.encode(texts, null, {
+    const ours = await encodeTexts(native, texts, null, {
       ...plain, truncation: 'longest_first', max_length, overflowing: true, stride,
     })
     const whole = await oracle.encode({
@@ -118,8 +127,8 @@ describe('the native tokenizer', () => {
       [pairs, { ...plain, add_special_tokens: false }],
       [pairs, { ...plain, truncation: 'longest_first', max_length: 12 }],
     ] as const) {
-      const { cu_seqlens } = await native.encode(texts, second, options)
-      const counts = await native.count(texts, second, options)
+      const { cu_seqlens } = await encodeTexts(native, texts, second, options)
+      const counts = await native.count(gather(texts), second && gather(second), options, 0)
       expect(counts).toEqual(Int32Array.from(texts, (_, i) => cu_seqlens[i + 1]! - cu_seqlens[i]!))
     }
   })
@@ -137,11 +146,11 @@ describe('the native tokenizer', () => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     const strings = buffers.map((bytes) => decoder.decode(bytes))
     const options = { ...plain, offsets: 'utf16' } as const
-    const expected = await native.encode(strings, null, options)
-    expect(await native.encode(buffers, null, options)).toEqual(expected)
+    const expected = await encodeTexts(native, strings, null, options)
+    expect(await encodeTexts(native, buffers, null, options)).toEqual(expected)
     const offsets = new Int32Array(buffers.length + 1)
     buffers.forEach((bytes, i) => (offsets[i + 1] = offsets[i]! + bytes.length))
     const bytes = Buffer.concat(buffers)
-    expect(await native.encode({ bytes, offsets }, null, options)).toEqual(expected)
+    expect(await native.encode({ bytes, offsets }, null, options, null)).toEqual(expected)
   })
 })

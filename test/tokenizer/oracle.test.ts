@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { parseTokenizerJson } from '../../lib/tokenizer/tokenizer-json.js'
 import { loadAddon } from '../../lib/native/load.js'
+import { encodeTexts } from '../../lib/tokenizer/encoder.js'
 import type { NativeEncoding, NativeTokenizer } from '../../lib/native/addon.js'
 import { available, MINILM, ROOT } from '../support/require.js'
 import { Oracle, type OracleEncoding, type OracleRequest } from './support/oracle.js'
@@ -64,7 +65,7 @@ function same(a: OracleEncoding, b: OracleEncoding): boolean {
 }
 
 function encodeNative(request: OracleRequest, offsets: 'code_point' | 'utf16') {
-  return native.encode(request.texts, request.pairs, {
+  return encodeTexts(native, request.texts, request.pairs, {
     truncation: request.truncation?.strategy ?? null,
     max_length: request.truncation?.max_length ?? 0,
     add_special_tokens: request.add_special_tokens,

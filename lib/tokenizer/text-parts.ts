@@ -1,0 +1,142 @@
+// Batches of texts on their way to native code, in parts: each is gathered in slices of the
+// JavaScript thread's time and worked on by Node's thread pool while the next is gathered.
+
+import type { NativeTexts } from '../native/addon.js'
+import { nextTurn, type Slices } from '../turns.js'
+import { TextWriter, type TextSource } from './text-source.js'
+import type { Inputs } from './texts.js'
+
+/** Work (see text-source.ts) between two turns of the event loop, well below a millisecond. */
+const SLICE_WORK = 1 << 17
+/** Work of a part: a millisecond for a thread, which is much more than it costs to start. */
+const PART_WORK = 1 << 17
+
+export interface TextPart {
+  texts: NativeTexts
+  pairs: NativeTexts | null
+  /** Which of all texts the first one is. */
+  first_text: number
+  writers: readonly [TextWriter, TextWriter | null]
+}
+
+export class TextParts {
+  readonly #texts: TextSource
+  readonly #pairs: TextSource | null
+  readonly #spare: TextWriter[] = []
+  /** Work of the part that is being gathered. */
+  #work = 0
+  #begun = false
+  #ready: TextPart | undefined
+
+  constructor({ texts, pairs }: Inputs) {
+    this.#texts = texts
+    this.#pairs = pairs
+  }
+
+  get ended(): boolean {
+    const { written, count } = this.#texts
+    return written === count && (this.#pairs === null || this.#pairs.written === count)
+  }
+
+  /** Bytes of all texts, if they are ASCII. */
+  get expectedBytes(): number {
+    return this.#texts.units + (this.#pairs?.units ?? 0)
+  }
+
+  /** The next part; undefined when there is none. */
+  async next(): Promise<TextPart | undefined> {
+    const ready = this.#ready
+    this.#ready = undefined
+    if (ready !== undefined) return ready
+    if (this.ended) return undefined
+    if (this.#begun) await nextTurn()
+    this.#begun = true
+    this.#work = 0
+    const first_text = this.#texts.written
+    const writers = [this.#writer(), this.#pairs === null ? null : this.#writer()] as const
+    while (!this.#gather(...writers)) await nextTurn()
+    return { texts: writers[0].texts(), pairs: writers[1]?.texts() ?? null, first_text, writers }
+  }
+
+  /** The next part if it is the last; else undefined, and next() gives it. */
+  async nextIfLast(): Promise<TextPart | undefined> {
+    const part = await this.next()
+    if (this.ended) return part
+    this.#ready = part
+    return undefined
+  }
+
+  /** Takes back the memory of a part that nobody reads any more. */
+  release({ writers }: TextPart): void {
+    for (const writer of writers) {
+      if (writer !== null) this.#spare.push(writer)
+    }
+  }
+
+  #writer(): TextWriter {
+    const writer = this.#spare.pop() ?? new TextWriter()
+    writer.clear()
+    return writer
+  }
+
+  /** A slice. Texts and their pairs come in step. @returns whether the part is complete */
+  #gather(texts: TextWriter, pairs: TextWriter | null): boolean {
+    let work = 0
+    let complete = false
+    while (!complete && work < SLICE_WORK) {
+      const done = this.#step(texts, pairs, SLICE_WORK - work)
+      work += done
+      this.#work += done
+      complete = this.ended || (this.#work >= PART_WORK && this.#betweenTexts())
+    }
+    return complete
+  }
+
+  #step(texts: TextWriter, pairs: TextWriter | null, budget: number): number {
+    const source = this.#texts
+    if (this.#pairs === null || pairs === null) return source.write(texts, source.count, budget)
+    return this.#pairs.written < source.written
+      ? this.#pairs.write(pairs, source.written, budget)
+      : source.write(texts, source.written + 1, budget)
+  }
+
+  #betweenTexts(): boolean {
+    return !this.#texts.inText && (this.#pairs === null ||
+      this.#pairs.written === this.#texts.written)
+  }
+}
+
+/**
+ * Calls `work` for every part, on at most `threads` at once while one more is gathered.
+ * @throws the failure of the first part, in their order, that fails
+ */
+export async function forEachPart(
+  parts: TextParts,
+  threads: number,
+  work: (part: TextPart) => Promise<void>,
+): Promise<void> {
+  const underWay: Promise<void>[] = []
+  const start = async (part: TextPart): Promise<void> => {
+    await work(part)
+    parts.release(part)
+  }
+  for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
+    const started = start(part)
+    // It is waited for below; until then nobody else may call its failure unhandled.
+    started.catch(() => undefined)
+    underWay.push(started)
+    if (underWay.length > threads) await underWay.shift()
+  }
+  for (const last of underWay) await last
+}
+
+/** All texts as one part, for calls that take them whole. */
+export function* gatherTexts(texts: TextSource): Slices<NativeTexts> {
+  // Room for whatever the strings are: memory that is not written to is not taken.
+  const writer = new TextWriter(texts.units * 3)
+  for (;;) {
+    texts.write(writer, texts.count, SLICE_WORK)
+    if (texts.written === texts.count) return writer.texts()
+    yield
+  }
+}

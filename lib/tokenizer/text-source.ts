@@ -1,0 +1,232 @@
+// Where texts come from, and the arrays of bytes they are written to: one text after the other, or
+// piece by piece where a text is long.
+
+import { FusebertError } from '../errors.js'
+import type { NativeTexts } from '../native/addon.js'
+
+/**
+ * Work is counted in UTF-16 units, or bytes of UTF-8, that are written; a text costs this many
+ * more.
+ */
+const TEXT_COST = 64
+/** Of one text at once. */
+const MAX_PIECE = 1 << 16
+/** Bytes of UTF-8 that one UTF-16 unit makes at most. */
+const MAX_BYTES_OF_UNIT = 3
+const MIN_BYTES = 4_096
+const MIN_TEXTS = 64
+/** Native offsets are 32-bit. */
+const MAX_BYTES = 2 ** 31 - 1
+
+/** Texts of UTF-8, end to end, in arrays that grow and can be used again. */
+export class TextWriter {
+  #bytes: Buffer
+  #length = 0
+  #offsets = new Int32Array(MIN_TEXTS)
+  #texts = 0
+
+  /** @param bytes - there is room for; more is made when it is needed */
+  constructor(bytes = MIN_BYTES) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.min(Math.max(bytes, MIN_BYTES), MAX_BYTES))
+  }
+
+  clear(): void {
+    this.#length = 0
+    this.#texts = 0
+  }
+
+  /** Makes room at once for what comes in pieces, as far as there can be any. */
+  makeRoom(bytes: number): void {
+    const needed = Math.min(this.#length + bytes, MAX_BYTES)
+    if (needed <= this.#bytes.length) return
+    const size = Math.min(Math.max(needed, this.#bytes.length * 2), MAX_BYTES)
+    const larger = Buffer.allocUnsafeSlow(size)
+    this.#bytes.copy(larger, 0, 0, this.#length)
+    this.#bytes = larger
+  }
+
+  writeString(piece: string): void {
+    this.#reserve(piece.length * MAX_BYTES_OF_UNIT)
+    this.#length += this.#bytes.write(piece, this.#length)
+  }
+
+  writeBytes(piece: Uint8Array): void {
+    this.#reserve(piece.length)
+    this.#bytes.set(piece, this.#length)
+    this.#length += piece.length
+  }
+
+  /** Ends the text that was written last, or `behind` bytes before the end of all. */
+  endText(behind = 0): void {
+    if (this.#texts + 1 === this.#offsets.length) {
+      const larger = new Int32Array(this.#offsets.length * 2)
+      larger.set(this.#offsets)
+      this.#offsets = larger
+    }
+    this.#texts += 1
+    this.#offsets[this.#texts] = this.#length - behind
+  }
+
+  /** What was written, not copied. */
+  texts(): NativeTexts {
+    return { bytes: this.#bytes, offsets: this.#offsets.subarray(0, this.#texts + 1) }
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes > MAX_BYTES) {
+      throw new FusebertError(
+        'ERR_INPUT_TOO_LONG',
+        'Expected at most 2 GiB of text in one call, in UTF-8. Make several calls.',
+      )
+    }
+    this.makeRoom(bytes)
+  }
+}
+
+/** Texts that are written in their order, a budget of work at a time. */
+export interface TextSource {
+  readonly count: number
+  /** UTF-16 units, or bytes, of all texts. */
+  readonly units: number
+  /** Texts that have been written. */
+  readonly written: number
+  /** Whether the next one has been written in part. */
+  readonly inText: boolean
+  /**
+   * Writes texts up to text `until`, or pieces of one, until the budget is used up; it may be
+   * exceeded by one piece.
+   * @returns the work
+   */
+  write(writer: TextWriter, until: number, budget: number): number
+}
+
+/** Bytes of UTF-8 that a text takes at most. */
+function mostBytes(text: string | Uint8Array): number {
+  return typeof text === 'string' ? text.length * MAX_BYTES_OF_UNIT : text.length
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xdc00
+}
+
+/** Strings and arrays of UTF-8. */
+export class ListSource implements TextSource {
+  readonly units: number
+  readonly #texts: readonly (string | Uint8Array)[]
+  #index = 0
+  /** In the text at #index. */
+  #position = 0
+
+  constructor(texts: readonly (string | Uint8Array)[], units: number) {
+    this.#texts = texts
+    this.units = units
+  }
+
+  get count(): number {
+    return this.#texts.length
+  }
+
+  get written(): number {
+    return this.#index
+  }
+
+  get inText(): boolean {
+    return this.#position > 0
+  }
+
+  write(writer: TextWriter, until: number, budget: number): number {
+    let work = 0
+    while (this.#index < until && work < budget) {
+      const text = this.#texts[this.#index] ?? ''
+      const from = this.#position
+      if (from === 0) writer.makeRoom(mostBytes(text))
+      const to = this.#pieceEnd(text)
+      if (typeof text === 'string') {
+        writer.writeString(from === 0 && to === text.length ? text : text.slice(from, to))
+      } else {
+        writer.writeBytes(from === 0 && to === text.length ? text : text.subarray(from, to))
+      }
+      work += to - from
+      if (to < text.length) {
+        this.#position = to
+        continue
+      }
+      writer.endText()
+      work += TEXT_COST
+      this.#index += 1
+      this.#position = 0
+    }
+    return work
+  }
+
+  /** A pair of surrogates stays together. */
+  #pieceEnd(text: string | Uint8Array): number {
+    const end = this.#position + MAX_PIECE
+    if (end >= text.length) return text.length
+    return typeof text === 'string' && isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end
+  }
+}
+
+export function listSource(texts: readonly (string | Uint8Array)[]): TextSource {
+  return new ListSource(texts, texts.reduce((units, text) => units + text.length, 0))
+}
+
+/** Texts that lie in one array. */
+export class RangeSource implements TextSource {
+  readonly #bytes: Uint8Array
+  readonly #offsets: Int32Array
+  #index = 0
+  /** In all bytes. */
+  #position: number
+
+  constructor(bytes: Uint8Array, offsets: Int32Array) {
+    this.#bytes = bytes
+    this.#offsets = offsets
+    this.#position = this.#offset(0)
+  }
+
+  get count(): number {
+    return this.#offsets.length - 1
+  }
+
+  get units(): number {
+    return this.#offset(this.count) - this.#offset(0)
+  }
+
+  get written(): number {
+    return this.#index
+  }
+
+  get inText(): boolean {
+    return this.#position > this.#offset(this.#index)
+  }
+
+  write(writer: TextWriter, until: number, budget: number): number {
+    let work = 0
+    while (this.#index < until && work < budget) {
+      const from = this.#position
+      const end = this.#lastInPiece(until)
+      const to = end > this.#index ? this.#offset(end) : from + MAX_PIECE
+      writer.writeBytes(this.#bytes.subarray(from, to))
+      this.#position = to
+      work += to - from + (end - this.#index) * TEXT_COST
+      while (this.#index < end) {
+        this.#index += 1
+        writer.endText(to - this.#offset(this.#index))
+      }
+    }
+    return work
+  }
+
+  /** The end of the texts, at most `until`, that one piece holds. */
+  #lastInPiece(until: number): number {
+    const most = Math.min(until, this.#index + MAX_PIECE / TEXT_COST)
+    let end = this.#index
+    while (end < most && this.#offset(end + 1) - this.#position <= MAX_PIECE) end += 1
+    return end
+  }
+
+  #offset(i: number): number {
+    return this.#offsets[i] ?? 0
+  }
+}

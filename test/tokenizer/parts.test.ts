@@ -1,0 +1,151 @@
+// Calls with so much text that it is gathered in slices and encoded in parts, by several threads:
+// they give what each text gives alone, at once.
+import { createHash } from 'node:crypto'
+
+import { beforeAll, describe, expect, it } from 'vitest'
+
+import {
+  AutoTokenizer,
+  type PackedEncoding,
+  type Tokenizer,
+} from '../../lib/tokenizer/auto-tokenizer.js'
+import { Random, randomText } from './support/random-text.js'
+
+const OPTIONS = {
+  truncation: true, max_length: 24, return_overflowing_tokens: true, stride: 3,
+  return_offsets_mapping: true, return_special_tokens_mask: true,
+} as const
+
+let tokenizer: Tokenizer
+let texts: string[]
+let pairs: string[]
+
+beforeAll(async () => {
+  tokenizer = await AutoTokenizer.from_pretrained('fusebert-mini')
+  const random = new Random(7)
+  texts = Array.from({ length: 6_000 }, () => randomText(random))
+  // Longer than what is written at once, with characters of every length at the seams.
+  for (const [i, character] of ['a ', 'é', '中', '😀', '\ud83d', 'a😀'].entries()) {
+    texts[1_000 * i] = `x${character.repeat(90_000)}`
+  }
+  pairs = texts.map((_, i) => texts[texts.length - 1 - i]!)
+})
+
+/** Arrays of hundreds of thousands of numbers, each as one string. */
+function digest(encoding: PackedEncoding): Record<string, unknown> {
+  const entries = Object.entries(encoding) as [string, unknown][]
+  const short = entries.map(([key, value]) => [
+    key,
+    value instanceof Int32Array || value instanceof Uint8Array
+      ? createHash('sha256').update(value).digest('hex')
+      : value,
+  ])
+  return Object.fromEntries(short) as Record<string, unknown>
+}
+
+/** What encodeBatch should give, one text after the other. */
+function oneByOne(options: object, second: readonly string[] | null): PackedEncoding {
+  const ids: Int32Array[] = []
+  const types: Int32Array[] = []
+  const samples: number[] = []
+  let truncated = 0
+  texts.forEach((text, i) => {
+    const text_pair = second === null ? {} : { text_pair: [second[i]!] }
+    const encoded = tokenizer.encodeBatchSync([text], { ...options, ...text_pair })
+    for (let row = 0; row + 1 < encoded.cu_seqlens.length; row += 1) {
+      const [begin, end] = [encoded.cu_seqlens[row], encoded.cu_seqlens[row + 1]]
+      ids.push(encoded.input_ids.subarray(begin, end))
+      types.push(encoded.token_type_ids.subarray(begin, end))
+      samples.push(i)
+    }
+    truncated += encoded.truncated
+  })
+  const cu_seqlens = new Int32Array(ids.length + 1)
+  ids.forEach((row, i) => (cu_seqlens[i + 1] = cu_seqlens[i]! + row.length))
+  const concatenated = (rows: Int32Array[]): Int32Array => {
+    const all = new Int32Array(cu_seqlens.at(-1)!)
+    rows.forEach((row, i) => all.set(row, cu_seqlens[i]))
+    return all
+  }
+  return {
+    input_ids: concatenated(ids),
+    token_type_ids: concatenated(types),
+    cu_seqlens,
+    overflow_to_sample_mapping: Int32Array.from(samples),
+    truncated,
+  }
+}
+
+function inOneArray(list: readonly string[]) {
+  const offsets = new Int32Array(list.length + 1)
+  const buffers = list.map((text) => Buffer.from(text))
+  buffers.forEach((bytes, i) => (offsets[i + 1] = offsets[i]! + bytes.length))
+  return { bytes: Buffer.concat(buffers), offsets }
+}
+
+describe('a batch in parts', () => {
+  it('is what its texts are one by one', async () => {
+    const encoded = digest(await tokenizer.encodeBatch(texts, OPTIONS))
+    expect(encoded).toMatchObject(digest(oneByOne(OPTIONS, null)))
+    const buffers = texts.map((text) => Buffer.from(text))
+    for (const form of [texts, buffers, inOneArray(texts)]) {
+      for (const threads of [1, 3, 8]) {
+        const again = await tokenizer.encodeBatch(form, { ...OPTIONS, threads })
+        expect(digest(again)).toEqual(encoded)
+      }
+    }
+    expect(digest(tokenizer.encodeBatchSync(texts, OPTIONS))).toEqual(encoded)
+  })
+
+  it('keeps pairs together', async () => {
+    const options = { ...OPTIONS, max_length: 40 }
+    const encoded = digest(await tokenizer.encodeBatch(texts, { ...options, text_pair: pairs }))
+    expect(encoded).toMatchObject(digest(oneByOne(options, pairs)))
+    for (const text_pair of [pairs, inOneArray(pairs)]) {
+      const again = await tokenizer.encodeBatch(texts, { ...options, text_pair, threads: 1 })
+      expect(digest(again)).toEqual(encoded)
+      const range = await tokenizer.encodeBatch(inOneArray(texts), { ...options, text_pair })
+      expect(digest(range)).toEqual(encoded)
+    }
+  })
+
+  it('is counted, padded and decoded in parts too', async () => {
+    const counts = await tokenizer.countTokens(texts)
+    expect(tokenizer.countTokensSync(texts).join()).toBe(counts.join())
+    expect(counts[5_999]).toBe(tokenizer.countTokensSync(texts[5_999]!))
+    const cut = { truncation: true, max_length: 16 }
+    const packed = await tokenizer.encodeBatch(texts, cut)
+    const padded = await tokenizer(texts, { ...cut, padding: true })
+    expect(padded.input_ids.dims).toEqual([6_000, 16])
+    const mask = padded.attention_mask.data as BigInt64Array
+    const kept = (padded.input_ids.data as BigInt64Array).filter((_, i) => mask[i] === 1n)
+    expect(Int32Array.from(kept, Number).join()).toBe(packed.input_ids.join())
+    const decoded = await tokenizer.batchDecode(packed, { skip_special_tokens: true })
+    expect(decoded).toHaveLength(6_000)
+    for (const i of [0, 1, 777, 5_999]) {
+      const ids = packed.input_ids.subarray(packed.cu_seqlens[i], packed.cu_seqlens[i + 1])
+      expect(decoded[i]).toBe(tokenizer.decodeSync(ids, { skip_special_tokens: true }))
+    }
+    const long = await tokenizer.encode('naïve 😀 '.repeat(60_000))
+    expect(long.join()).toBe(tokenizer.encodeSync('naïve 😀 '.repeat(60_000)).join())
+    expect(await tokenizer.decode(long)).toBe(tokenizer.decodeSync(long))
+  })
+
+  it('says which text is wrong, whatever part it is in', async () => {
+    const short = { truncation: 'only_second', max_length: 10 } as const
+    const wrong = texts.map((_, i) => (i === 4_321 ? 'a '.repeat(50) : 'a'))
+    const failed = tokenizer.encodeBatch(wrong, { ...short, text_pair: texts.map(() => 'b') })
+    await expect(failed).rejects.toMatchObject({
+      code: 'ERR_INPUT_TOO_LONG', message: expect.stringContaining('Text 4321: ') as string,
+    })
+    const mixed = [...texts.slice(0, 5_000), 7 as unknown as string]
+    await expect(tokenizer.encodeBatch(mixed)).rejects.toThrow(/texts\[5000\]/)
+    await expect(tokenizer.encodeBatch(texts, { threads: 0 })).rejects.toThrow(/threads/)
+  })
+
+  it('may be under way several times at once', async () => {
+    const alone = digest(await tokenizer.encodeBatch(texts, OPTIONS))
+    const together = await Promise.all([1, 2, 3].map(() => tokenizer.encodeBatch(texts, OPTIONS)))
+    for (const encoded of together) expect(digest(encoded)).toEqual(alone)
+  })
+})
