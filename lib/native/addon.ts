@@ -24,18 +24,20 @@ export interface NativeTemplatePiece {
   type_id: number
 }
 
-export interface NativeDecoder {
-  /** What tokens that go on a word begin with. */
-  prefix: string
-  /** No spaces before punctuation and in English contractions. */
-  cleanup: boolean
-}
+export type NativeDecoder =
+  | {
+      type: 'WordPiece'
+      /** What tokens that go on a word begin with. */
+      prefix: string
+      /** No spaces before punctuation and in English contractions. */
+      cleanup: boolean
+    }
+  /** Characters of tokens stand for bytes of UTF-8. */
+  | { type: 'ByteLevel' }
 
-export interface NativeTokenizerSpec {
-  /** Token of each id, UTF-8, end to end; an id without a token has an empty range. */
-  vocab_bytes: Uint8Array
-  /** [vocab_size + 1] byte offsets into vocab_bytes. */
-  vocab_offsets: Int32Array
+/** BertNormalizer, BertPreTokenizer and WordPiece. */
+export interface NativeWordPiece {
+  type: 'WordPiece'
   unk_token: string
   continuing_subword_prefix: string
   max_input_chars_per_word: number
@@ -44,6 +46,34 @@ export interface NativeTokenizerSpec {
   /** null: as lowercase. */
   strip_accents: boolean | null
   lowercase: boolean
+}
+
+/** Byte-level BPE, and what its post-processors do to offsets. */
+export interface NativeBytePair {
+  type: 'BPE'
+  /** [merges, 3] ids of two tokens and of what they become; the first merges are done first. */
+  merges: Int32Array
+  /** null: bytes that no token has are left out. */
+  unk_token: string | null
+  /** One unknown token for neighbours. */
+  fuse_unk: boolean
+  /** A word that is a token is that token. */
+  ignore_merges: boolean
+  add_prefix_space: boolean
+  /** By the pattern of GPT-2. */
+  split_words: boolean
+  /** White space is left out of offsets, */
+  trim_offsets: boolean
+  /** but one space that a text begins with. */
+  keep_first_space: boolean
+}
+
+export interface NativeTokenizerSpec {
+  /** Token of each id, UTF-8, end to end; an id without a token has an empty range. */
+  vocab_bytes: Uint8Array
+  /** [vocab_size + 1] byte offsets into vocab_bytes. */
+  vocab_offsets: Int32Array
+  model: NativeWordPiece | NativeBytePair
   added_tokens: NativeAddedToken[]
   single_template: NativeTemplatePiece[]
   pair_template: NativeTemplatePiece[]

@@ -26,6 +26,21 @@ export function shown(value: unknown): string {
   return Array.isArray(value) ? 'an array' : typeof value
 }
 
+/**
+ * A file of UTF-8 as text.
+ * @throws ERR_TOKENIZER_FORMAT
+ */
+export function readText(bytes: Uint8Array, name: string): string {
+  try {
+    // A byte order mark is part of the first token, as for the reference.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw formatError(
+      `Expected UTF-8 in ${name} but received other bytes. Download the file again.`,
+    )
+  }
+}
+
 /** Whether a string can be written as UTF-8 (it has no lone surrogates). */
 function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text)
@@ -35,6 +50,17 @@ function isWellFormed(text: string): boolean {
 export class Vocabulary {
   readonly ids = new Map<string, number>()
   readonly #tokens: string[] = []
+
+  /**
+   * From a JSON object of tokens and their ids.
+   * @throws ERR_TOKENIZER_FORMAT
+   */
+  static from(tokens: Record<string, unknown>, where: string): Vocabulary {
+    const vocabulary = new Vocabulary()
+    for (const [token, id] of Object.entries(tokens)) vocabulary.add(token, id)
+    if (vocabulary.count === 0) throw formatError(`Expected tokens in ${where} but it is empty.`)
+    return vocabulary
+  }
 
   /** Number of tokens; ids may be higher where some are missing. */
   get count(): number {
@@ -152,4 +178,14 @@ export function bertTemplates(
     single_template: single,
     pair_template: [...single, sequencePiece('b', 1), specialPiece(sep, 1)],
   }
+}
+
+/** <s> A </s> and <s> A </s></s> B </s>, all of token type 0. */
+export function robertaTemplates(
+  cls: number,
+  sep: number,
+): Pick<NativeTokenizerSpec, 'single_template' | 'pair_template'> {
+  const single = [specialPiece(cls, 0), sequencePiece('a', 0), specialPiece(sep, 0)]
+  const second = [specialPiece(sep, 0), sequencePiece('b', 0), specialPiece(sep, 0)]
+  return { single_template: single, pair_template: [...single, ...second] }
 }

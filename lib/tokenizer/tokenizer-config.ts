@@ -1,5 +1,5 @@
 // tokenizer_config.json, special_tokens_map.json and added_tokens.json: the settings beside a
-// vocabulary. All are optional; defaults are those of BertTokenizerFast.
+// vocabulary. All are optional; defaults are those of BertTokenizerFast and RobertaTokenizerFast.
 
 import { isObject, type ModelFolder } from '../hub/folder.js'
 import { formatError, shown, unsupported } from './spec.js'
@@ -9,27 +9,47 @@ export interface SpecialToken {
   single_word: boolean
   lstrip: boolean
   rstrip: boolean
+  normalized: boolean
 }
+
+export type Family = 'bert' | 'roberta'
 
 /** Roles in the order in which the reference adds missing tokens to a vocabulary. */
 export const ROLES = ['unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const
 export type Role = (typeof ROLES)[number]
+/** Before them, RoBERTa's tokens of these roles. */
+const ENDS = ['bos_token', 'eos_token'] as const
 
-const DEFAULTS: Record<Role, string> = {
-  unk_token: '[UNK]',
-  sep_token: '[SEP]',
-  pad_token: '[PAD]',
-  cls_token: '[CLS]',
-  mask_token: '[MASK]',
+const DEFAULTS: Record<Family, Record<Role | (typeof ENDS)[number], string>> = {
+  bert: {
+    bos_token: '[CLS]',
+    eos_token: '[SEP]',
+    unk_token: '[UNK]',
+    sep_token: '[SEP]',
+    pad_token: '[PAD]',
+    cls_token: '[CLS]',
+    mask_token: '[MASK]',
+  },
+  roberta: {
+    bos_token: '<s>',
+    eos_token: '</s>',
+    unk_token: '<unk>',
+    sep_token: '</s>',
+    pad_token: '<pad>',
+    cls_token: '<s>',
+    mask_token: '<mask>',
+  },
 }
 
-/** Classes whose fast tokenizer is BERT's, template included. */
-const CLASSES = ['Bert', 'DistilBert', 'Electra', 'MobileBert', 'PreTrained']
+/** Classes whose fast tokenizer is the family's, template included. */
+const CLASSES: Record<Family, readonly string[]> = {
+  bert: ['Bert', 'DistilBert', 'Electra', 'MobileBert', 'PreTrained'],
+  roberta: ['Roberta'],
+}
 
 export interface StatedToken extends SpecialToken {
   id: number
   special: boolean
-  normalized: boolean
 }
 
 export interface TokenizerConfig {
@@ -38,11 +58,17 @@ export interface TokenizerConfig {
   do_lower_case: boolean
   strip_accents: boolean | null
   tokenize_chinese_chars: boolean
+  /** RoBERTa's: whether texts get a space before them. */
+  add_prefix_space: boolean
+  /** RoBERTa's: whether white space is left out of offsets. */
+  trim_offsets: boolean
   /** What decode does unless told otherwise. */
   clean_up_tokenization_spaces: boolean
   /** Infinity when nothing is stated. */
   model_max_length: number
   special_tokens: Record<Role, SpecialToken>
+  /** RoBERTa's tokens for the beginning and the end of a text. */
+  end_tokens: SpecialToken[]
   additional_special_tokens: SpecialToken[]
   /** added_tokens_decoder, or else added_tokens.json, by id. */
   added_tokens: StatedToken[]
@@ -80,21 +106,33 @@ function specialToken(value: unknown, key: string): SpecialToken {
     single_word: booleanOr(flags, 'single_word', false),
     lstrip: booleanOr(flags, 'lstrip', false),
     rstrip: booleanOr(flags, 'rstrip', false),
+    normalized: booleanOr(flags, 'normalized', false),
   }
 }
 
-function readRoles(config: Json, map: Json): Record<Role, SpecialToken> {
-  const read = (role: Role): SpecialToken => {
+function readRoles(
+  config: Json,
+  map: Json,
+  family: Family,
+): Pick<TokenizerConfig, 'special_tokens' | 'end_tokens'> {
+  const read = (role: Role | (typeof ENDS)[number]): SpecialToken => {
     // tokenizer_config.json is the newer file and has precedence.
-    const value = own(config, role) ?? own(map, role) ?? DEFAULTS[role]
-    return specialToken(value, role)
+    const value = own(config, role) ?? own(map, role) ?? DEFAULTS[family][role]
+    const token = specialToken(value, role)
+    // RoBERTa was trained so that its mask takes the space before it: where a file names the token
+    // alone, it does. transformers 5 then leaves the space, before it was as here.
+    const strips = family === 'roberta' && role === 'mask_token' && typeof value === 'string'
+    return strips ? { ...token, lstrip: true } : token
   }
   return {
-    unk_token: read('unk_token'),
-    sep_token: read('sep_token'),
-    pad_token: read('pad_token'),
-    cls_token: read('cls_token'),
-    mask_token: read('mask_token'),
+    special_tokens: {
+      unk_token: read('unk_token'),
+      sep_token: read('sep_token'),
+      pad_token: read('pad_token'),
+      cls_token: read('cls_token'),
+      mask_token: read('mask_token'),
+    },
+    end_tokens: family === 'roberta' ? ENDS.map(read) : [],
   }
 }
 
@@ -164,8 +202,14 @@ function refuseOtherSides(config: Json): void {
   }
 }
 
-/** @throws ERR_TOKENIZER_FORMAT, ERR_UNSUPPORTED_TOKENIZER */
-export async function readTokenizerConfig(folder: ModelFolder): Promise<TokenizerConfig> {
+/**
+ * @param family - whose defaults apply
+ * @throws ERR_TOKENIZER_FORMAT, ERR_UNSUPPORTED_TOKENIZER
+ */
+export async function readTokenizerConfig(
+  folder: ModelFolder,
+  family: Family,
+): Promise<TokenizerConfig> {
   const config = await readObject(folder, 'tokenizer_config.json')
   const map = await readObject(folder, 'special_tokens_map.json')
   const legacy = await readObject(folder, 'added_tokens.json')
@@ -177,21 +221,24 @@ export async function readTokenizerConfig(folder: ModelFolder): Promise<Tokenize
     do_lower_case: booleanOr(config, 'do_lower_case', true),
     strip_accents: booleanOr(config, 'strip_accents', null),
     tokenize_chinese_chars: booleanOr(config, 'tokenize_chinese_chars', true),
+    add_prefix_space: booleanOr(config, 'add_prefix_space', false),
+    trim_offsets: booleanOr(config, 'trim_offsets', true),
     clean_up_tokenization_spaces: booleanOr(config, 'clean_up_tokenization_spaces', false),
     model_max_length: readMaxLength(config),
-    special_tokens: readRoles(config, map),
+    ...readRoles(config, map, family),
     additional_special_tokens: readAdditional(config, map),
     added_tokens: readAdded(config, legacy),
   }
 }
 
-/** @throws ERR_UNSUPPORTED_TOKENIZER when vocab.txt is not meant for BERT's tokenizer */
-export function checkTokenizerClass(config: TokenizerConfig): void {
+/** @throws ERR_UNSUPPORTED_TOKENIZER when a vocabulary is not meant for the family's tokenizer */
+export function checkTokenizerClass(config: TokenizerConfig, family: Family): void {
   const name = config.tokenizer_class?.replace(/Tokenizer(Fast)?$/, '')
-  if (name !== undefined && !CLASSES.includes(name)) {
+  if (name !== undefined && !CLASSES[family].includes(name)) {
+    const expected = family === 'bert' ? 'BertTokenizer' : 'RobertaTokenizer'
     throw unsupported(
-      `Expected BertTokenizer for tokenizer_class but received ${shown(config.tokenizer_class)}. ` +
-        "Only BERT's WordPiece tokenizer is supported.",
+      `Expected ${expected} for tokenizer_class but received ${shown(config.tokenizer_class)}. ` +
+        "Only BERT's WordPiece and RoBERTa's byte-level BPE are supported.",
     )
   }
   if (!config.do_basic_tokenize) {

@@ -9,6 +9,7 @@ import {
   Vocabulary,
   bertTemplates,
   formatError,
+  readText,
   shown,
 } from './spec.js'
 import { ROLES, checkTokenizerClass, type Role, type TokenizerConfig } from './tokenizer-config.js'
@@ -16,16 +17,7 @@ import { ROLES, checkTokenizerClass, type Role, type TokenizerConfig } from './t
 const MAX_INPUT_CHARS_PER_WORD = 100
 
 function readLines(bytes: Uint8Array): string[] {
-  let text: string
-  try {
-    // A byte order mark is part of the first token, as for the reference.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    throw formatError(
-      'Expected UTF-8 in vocab.txt but received other bytes. Download the file again.',
-    )
-  }
-  const lines = text.split(/\r\n|\n|\r/)
+  const lines = readText(bytes, 'vocab.txt').split(/\r\n|\n|\r/)
   // What follows the last line's end is not a line.
   if (lines.at(-1) === '') lines.pop()
   if (lines.length === 0 || lines.length > MAX_VOCAB_SIZE) {
@@ -66,7 +58,7 @@ function addTokens(vocabulary: Vocabulary, config: TokenizerConfig): AddedTokens
  * @throws ERR_TOKENIZER_FORMAT, ERR_UNSUPPORTED_TOKENIZER
  */
 export function parseVocabTxt(bytes: Uint8Array, config: TokenizerConfig): NativeTokenizerSpec {
-  checkTokenizerClass(config)
+  checkTokenizerClass(config, 'bert')
   const vocabulary = readVocabulary(bytes)
   const added = addTokens(vocabulary, config)
   const needed = (role: Role): number => {
@@ -81,15 +73,18 @@ export function parseVocabTxt(bytes: Uint8Array, config: TokenizerConfig): Nativ
   needed('unk_token')
   return {
     ...vocabulary.pack(),
-    unk_token: config.special_tokens.unk_token.content,
-    continuing_subword_prefix: '##',
-    max_input_chars_per_word: MAX_INPUT_CHARS_PER_WORD,
-    clean_text: true,
-    handle_chinese_chars: config.tokenize_chinese_chars,
-    strip_accents: config.strip_accents,
-    lowercase: config.do_lower_case,
+    model: {
+      type: 'WordPiece',
+      unk_token: config.special_tokens.unk_token.content,
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: MAX_INPUT_CHARS_PER_WORD,
+      clean_text: true,
+      handle_chinese_chars: config.tokenize_chinese_chars,
+      strip_accents: config.strip_accents,
+      lowercase: config.do_lower_case,
+    },
     added_tokens: added.list(),
     ...bertTemplates(needed('cls_token'), needed('sep_token')),
-    decoder: { prefix: '##', cleanup: true },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
   }
 }

@@ -3,6 +3,9 @@
 
 #include <utility>
 
+#include "tokenizer/byte_level.h"
+#include "tokenizer/well_formed.h"
+
 namespace fusebert {
 
 namespace {
@@ -52,6 +55,12 @@ void Decoder::push(std::string_view token) {
     first_ = false;
     return;
   }
+  if (spec_.kind == DecoderSpec::Kind::kByteLevel) {
+    // A token with a character that stands for no byte is taken as it is.
+    const auto bytes = byte_level::to_bytes(token);
+    text_ += bytes ? *bytes : token;
+    return;
+  }
   const bool continues = token.substr(0, spec_.prefix.size()) == spec_.prefix;
   piece_.clear();
   if (!first_ && !continues) piece_ += ' ';
@@ -63,6 +72,12 @@ void Decoder::push(std::string_view token) {
   }
   text_ += piece_;
   first_ = false;
+}
+
+void Decoder::finish() {
+  if (spec_.kind != DecoderSpec::Kind::kByteLevel) return;
+  std::string repaired;
+  if (utf8::well_formed(text_, repaired).data() == repaired.data()) text_ = std::move(repaired);
 }
 
 }  // namespace fusebert

@@ -1,4 +1,5 @@
-// Tokens back to text: the decoder WordPiece of `tokenizers`, and the clean-up of transformers.
+// Tokens back to text: the decoders WordPiece and ByteLevel of `tokenizers`, and the clean-up of
+// transformers.
 #pragma once
 
 #include <string>
@@ -13,6 +14,8 @@ class Decoder {
  public:
   Decoder(const DecoderSpec& spec, std::string& text) : spec_(spec), text_(text) {}
   void push(std::string_view token);
+  // After the last one: what is no UTF-8 becomes U+FFFD.
+  void finish();
 
  private:
   const DecoderSpec& spec_;

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tokenizer/sequence_encoder.h"
+#include "tokenizer/encode_scratch.h"
 
 namespace fusebert {
 
@@ -43,9 +43,7 @@ class ScratchPool {
 
  private:
   void give_back(std::unique_ptr<EncodeScratch> scratch) {
-    scratch->first.trim();
-    scratch->second.trim();
-    scratch->word.trim();
+    scratch->trim();
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(scratch));
   }

@@ -34,10 +34,15 @@ void append_text(const KeptTokens& text, int32_t type_id, const EncodeOptions& o
     out.special_tokens_mask.insert(out.special_tokens_mask.end(), count, 0);
   }
   if (options.offsets == OffsetUnit::kNone) return;
+  const size_t first = out.offsets.size();
   for (const Span& span : text.tokens.spans().subspan(begin, count)) {
     out.offsets.push_back(span.start);
     out.offsets.push_back(span.end);
   }
+  if (begin == 0 || count == 0) return;
+  const Span span = text.tokens.first_span(begin);
+  out.offsets[first] = span.start;
+  out.offsets[first + 1] = span.end;
 }
 
 void append_special(const TemplatePiece& piece, const EncodeOptions& options,

@@ -7,8 +7,8 @@
 
 #include "tokenizer/decoder.h"
 #include "tokenizer/scratch_pool.h"
-#include "tokenizer/sequence_encoder.h"
 #include "tokenizer/template.h"
+#include "tokenizer/text_encoder.h"
 #include "tokenizer/truncation.h"
 
 namespace fusebert {
@@ -18,7 +18,6 @@ namespace {
 // Bounds on what an untrusted file can ask for, far above any real vocabulary.
 constexpr size_t kMaxVocabSize = size_t{1} << 24;
 constexpr size_t kMaxVocabBytes = size_t{1} << 28;
-constexpr size_t kMaxTokenBytes = 4096;      // bounds the work at one place of a text
 constexpr size_t kMaxTemplatePieces = 64;    // bounds what a template repeats
 constexpr int64_t kMaxTokens = std::numeric_limits<int32_t>::max();
 constexpr size_t kMaxTextBytes = std::numeric_limits<int32_t>::max();
@@ -30,8 +29,6 @@ Status format_error(std::string message) {
 Status too_many_tokens() {
   return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
 }
-
-bool token_before(const Trie::Entry& a, const Trie::Entry& b) { return a.key < b.key; }
 
 // The vocabulary's tokens, sorted; an error when one is there twice or is too long.
 Result<std::vector<Trie::Entry>> sort_vocab(const std::vector<std::string>& vocab) {
@@ -62,7 +59,7 @@ Result<std::vector<Trie::Entry>> sort_vocab(const std::vector<std::string>& voca
 }
 
 // Ids of added tokens are their ids in the vocabulary, or new ones. Adds the new ones to `vocab`.
-Status merge_added_tokens(const std::vector<AddedToken>& added, const WordPiece& model,
+Status merge_added_tokens(const std::vector<AddedToken>& added, const TextEncoder& encoder,
                           std::vector<std::string>& vocab) {
   for (const AddedToken& token : added) {
     const std::string id = std::to_string(token.id);
@@ -75,7 +72,7 @@ Status merge_added_tokens(const std::vector<AddedToken>& added, const WordPiece&
                           " for added tokens but received " + id + ".");
     }
     const auto index = static_cast<size_t>(token.id);
-    const int32_t known = model.token_to_id(token.content);
+    const int32_t known = encoder.token_to_id(token.content);
     if (known >= 0 && known != token.id) {
       return format_error("Expected id " + std::to_string(known) +
                           ", as in the vocabulary, for an added token but received " + id + ".");
@@ -111,25 +108,14 @@ Status check_template(const std::vector<TemplatePiece>& pieces, bool pair,
   return Status();
 }
 
-std::string normalize(const Normalizer& normalizer, std::string_view text) {
-  std::string normalized;
-  Cursor cursor;
-  normalizer.run(text, cursor, [&](char32_t c, Span) {
-    char encoded[utf8::kMaxBytes];
-    normalized.append(encoded, static_cast<size_t>(utf8::encode(c, encoded)));
-    return true;
-  });
-  return normalized;
-}
-
 // The finder of those added tokens whose `normalized` flag is as given.
 Result<AddedTokenFinder> make_finder(const std::vector<AddedToken>& added, bool normalized,
-                                     const Normalizer& normalizer) {
+                                     const TextEncoder& encoder) {
   std::vector<AddedToken> tokens;
   std::vector<std::string> patterns;
   for (const AddedToken& token : added) {
     if (token.normalized != normalized) continue;
-    patterns.push_back(normalized ? normalize(normalizer, token.content) : token.content);
+    patterns.push_back(normalized ? encoder.normalize(token.content) : token.content);
     tokens.push_back(token);
   }
   return AddedTokenFinder::create(std::move(tokens), patterns);
@@ -138,9 +124,8 @@ Result<AddedTokenFinder> make_finder(const std::vector<AddedToken>& added, bool 
 }  // namespace
 
 struct Tokenizer::Impl {
-  explicit Impl(TokenizerParts made) : parts(std::move(made)) {}
-
-  TokenizerParts parts;
+  std::unique_ptr<const TextEncoder> encoder;
+  AddedTokenFinders finders;
   mutable ScratchPool scratch;
   std::vector<std::string> vocab;            // token of an id
   std::vector<AddedToken> added_tokens;
@@ -161,30 +146,19 @@ Tokenizer::~Tokenizer() = default;
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
   Result<std::vector<Trie::Entry>> entries = sort_vocab(spec.vocab);
   if (!entries.ok()) return entries.status();
-  const Trie::Entry unk{spec.unk_token, 0};
-  const auto found =
-      std::lower_bound(entries.value().begin(), entries.value().end(), unk, token_before);
-  if (found == entries.value().end() || found->key != unk.key) {
-    return format_error("Expected the unknown token in the vocabulary but it is not there.");
-  }
-  if (spec.continuing_subword_prefix.size() > kMaxTokenBytes ||
-      spec.max_input_chars_per_word < 0) {
-    return format_error("Expected max_input_chars_per_word of at least 0 and a prefix of at most " +
-                        std::to_string(kMaxTokenBytes) + " bytes.");
-  }
-  auto impl = std::make_unique<Impl>(TokenizerParts(
-      {spec.clean_text, spec.handle_chinese_chars, spec.strip_accents.value_or(spec.lowercase),
-       spec.lowercase},
-      WordPiece(entries.value(), spec.continuing_subword_prefix, found->id),
-      spec.max_input_chars_per_word));
-  TokenizerParts& parts = impl->parts;
+  const VocabularyView view{spec.vocab, entries.value()};
+  auto encoder = std::visit([&](const auto& model) { return make_encoder(model, view); },
+                            spec.model);
+  if (!encoder.ok()) return encoder.status();
+  auto impl = std::make_unique<Impl>();
+  impl->encoder = std::move(encoder.value());
   for (const bool normalized : {false, true}) {
-    auto finder = make_finder(spec.added_tokens, normalized, parts.normalizer);
+    auto finder = make_finder(spec.added_tokens, normalized, *impl->encoder);
     if (!finder.ok()) return finder.status();
-    (normalized ? parts.added_normalized : parts.added) = std::move(finder.value());
+    (normalized ? impl->finders.normalized : impl->finders.original) = std::move(finder.value());
   }
   impl->vocab = std::move(spec.vocab);
-  FUSEBERT_RETURN_IF_ERROR(merge_added_tokens(spec.added_tokens, parts.model, impl->vocab));
+  FUSEBERT_RETURN_IF_ERROR(merge_added_tokens(spec.added_tokens, *impl->encoder, impl->vocab));
   FUSEBERT_RETURN_IF_ERROR(check_template(spec.single_template, false, impl->vocab));
   FUSEBERT_RETURN_IF_ERROR(check_template(spec.pair_template, true, impl->vocab));
   impl->added_tokens = std::move(spec.added_tokens);
@@ -193,7 +167,7 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::create(TokenizerSpec spec) {
     if (token.special) impl->special.insert(token.content);
     // The reference gives back what it searched for.
     std::string& shown = impl->vocab[static_cast<size_t>(token.id)];
-    if (token.normalized) shown = normalize(parts.normalizer, token.content);
+    if (token.normalized) shown = impl->encoder->normalize(token.content);
   }
   std::sort(impl->added.begin(), impl->added.end(), token_before);
   impl->single_template = std::move(spec.single_template);
@@ -232,7 +206,7 @@ Result<Tokenizer::Pass> Tokenizer::tokenize(std::string_view text,
     tokens.start(options.offsets != OffsetUnit::kNone);
     const SequenceOptions sequence{enough, options.overflowing,
                                    options.offsets == OffsetUnit::kUtf16};
-    return encode_sequence(impl_->parts, one, sequence, scratch, tokens);
+    return impl_->encoder->encode(one, impl_->finders, sequence, scratch, tokens);
   };
   const int64_t first = encode_text(text, keep_first ? kMaxTokens : limit, scratch.first);
   scratch.second.start(false);
@@ -300,6 +274,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions&
     if (token.empty() || (options.skip_special_tokens && impl_->special.contains(token))) continue;
     decoder.push(token);
   }
+  decoder.finish();
   if (options.clean_up_tokenization_spaces) clean_up_tokenization(text);
   return text;
 }
@@ -307,11 +282,8 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions&
 int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(impl_->vocab.size()); }
 
 int32_t Tokenizer::token_to_id(std::string_view token) const {
-  const auto& added = impl_->added;
-  const auto found = std::lower_bound(added.begin(), added.end(), Trie::Entry{token, 0},
-                                      token_before);
-  if (found != added.end() && found->key == token) return found->id;
-  return impl_->parts.model.token_to_id(token);
+  const int32_t added = find_entry(impl_->added, token);
+  return added >= 0 ? added : impl_->encoder->token_to_id(token);
 }
 
 std::string_view Tokenizer::id_to_token(int32_t id) const {

@@ -1,7 +1,6 @@
-// BERT's tokenizer: normaliser, pre-tokenizer, WordPiece, special tokens, truncation, as Hugging
-// Face's `tokenizers` defines them (BertNormalizer, BertPreTokenizer, WordPiece,
-// TemplateProcessing). Text goes in as UTF-8 and ids come out packed. Immutable once made, so any
-// number of threads may use one at once.
+// The tokenizers of BERT (WordPiece) and RoBERTa (byte-level BPE): words, tokens, special tokens,
+// truncation, as Hugging Face's `tokenizers` defines them. Text goes in as UTF-8 and ids come out
+// packed. Immutable once made, so any number of threads may use one at once.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/status.h"
@@ -40,15 +40,15 @@ struct TemplatePiece {
 // How tokens become text again.
 struct DecoderSpec {
   // kNone: with spaces between them. kWordPiece: without one before tokens that begin with
-  // `prefix`, which is taken off.
-  enum class Kind { kNone, kWordPiece };
+  // `prefix`, which is taken off. kByteLevel: their characters are bytes of UTF-8.
+  enum class Kind { kNone, kWordPiece, kByteLevel };
   Kind kind = Kind::kNone;
   std::string prefix = "##";
-  bool cleanup = false;  // no spaces before punctuation and in English contractions
+  bool cleanup = false;  // kWordPiece: no spaces before punctuation and in English contractions
 };
 
-struct TokenizerSpec {
-  std::vector<std::string> vocab;  // vocab[id] = token; "" where no token has that id
+// BertNormalizer, BertPreTokenizer and WordPiece.
+struct WordPieceSpec {
   std::string unk_token = "[UNK]";
   std::string continuing_subword_prefix = "##";
   int64_t max_input_chars_per_word = 100;
@@ -56,6 +56,30 @@ struct TokenizerSpec {
   bool handle_chinese_chars = true;
   std::optional<bool> strip_accents;  // unset: as lowercase
   bool lowercase = true;
+};
+
+// Two tokens that become one.
+struct Merge {
+  int32_t left = 0;
+  int32_t right = 0;
+  int32_t merged = 0;
+};
+
+// ByteLevel and BPE, and what the post-processors ByteLevel and RobertaProcessing do to offsets.
+struct BytePairSpec {
+  std::vector<Merge> merges;  // the first ones are done first
+  std::optional<std::string> unk_token;  // unset: bytes that no token has are left out
+  bool fuse_unk = false;        // one unknown token for neighbours
+  bool ignore_merges = false;   // a word that is a token is that token
+  bool add_prefix_space = false;
+  bool split_words = true;      // by the pattern of GPT-2
+  bool trim_offsets = false;    // white space is left out of offsets
+  bool keep_first_space = false;  // with trim_offsets: but one space that a text begins with
+};
+
+struct TokenizerSpec {
+  std::vector<std::string> vocab;  // vocab[id] = token; "" where no token has that id
+  std::variant<WordPieceSpec, BytePairSpec> model;
   std::vector<AddedToken> added_tokens;
   std::vector<TemplatePiece> single_template;
   std::vector<TemplatePiece> pair_template;

@@ -50,4 +50,16 @@ inline const CodePointInfo& info(char32_t c) {
   return kRecords[kCells[(block << kBlockShift) | (c & kBlockMask)]];
 }
 
+// What the pattern of GPT-2 takes a character for: \p{L}, \p{N}, \s, or none of them.
+enum class SplitClass : uint8_t { kOther, kLetter, kNumber, kSpace };
+
+extern const uint8_t kSplitBlocks[];
+extern const uint8_t kSplitCells[];
+
+// `c` is a scalar value (below kCodePoints).
+inline SplitClass split_class(char32_t c) {
+  const uint32_t block = kSplitBlocks[c >> kBlockShift];
+  return static_cast<SplitClass>(kSplitCells[(block << kBlockShift) | (c & kBlockMask)]);
+}
+
 }  // namespace fusebert::unicode

@@ -2,6 +2,7 @@
 // in one walk. Nothing is allocated by a look-up, and no choice of tokens makes one slow.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,6 +11,9 @@
 #include "tokenizer/simd/find_byte.h"
 
 namespace fusebert {
+
+// Of a token that a file may have: bounds the work at one place of a text.
+inline constexpr size_t kMaxTokenBytes = 4096;
 
 // Maps byte strings to ids. Built once from keys that are sorted and distinct.
 class Trie {
@@ -78,5 +82,14 @@ class Trie {
   std::vector<unsigned char> labels_;
   std::vector<uint32_t> root_;         // [256] children of the root
 };
+
+inline bool token_before(const Trie::Entry& a, const Trie::Entry& b) { return a.key < b.key; }
+
+// The id of exactly `key` in sorted entries, or -1.
+inline int32_t find_entry(const std::vector<Trie::Entry>& sorted, std::string_view key) {
+  const auto found = std::lower_bound(sorted.begin(), sorted.end(), Trie::Entry{key, 0},
+                                      token_before);
+  return found != sorted.end() && found->key == key ? found->id : -1;
+}
 
 }  // namespace fusebert

@@ -102,6 +102,8 @@ function properties(c, ask) {
   const whitespace = separates && pieces.length === 2
   if (cleaned === ' ' && !whitespace) throw new Error(`U+${c.toString(16)}: white space differs`)
   if (cleaned !== '' && cleaned !== ' ' && cleaned !== char) throw new Error('unexpected cleaning')
+  const split = splitClass(c, ask.byteLevel)
+  if ((split === 'space') !== whitespace) throw new Error(`U+${c.toString(16)}: \\s differs`)
   const hangul = c >= 0xac00 && c <= 0xd7a3
   const itself = decomposition.length === 1 && decomposition[0] === c
   return {
@@ -114,7 +116,17 @@ function properties(c, ask) {
     decomposition: itself || hangul ? [] : decomposition,
     hangul: hangul ? decomposition : [],
     lowercase: lowercase.length === 1 && lowercase[0] === c ? [] : lowercase,
+    split,
   }
+}
+
+/** What the split pattern of GPT-2 takes a code point for: what it stays in one piece with. */
+function splitClass(c, byteLevel) {
+  const char = String.fromCodePoint(c)
+  const joins = (other) => byteLevel.preTokenizeString(other + char).length === 1
+  if (joins('!')) return 'other'
+  if (joins('a')) return 'letter'
+  return joins('1') ? 'number' : 'space'
 }
 
 function checkHangul(c, decomposition) {
@@ -132,6 +144,7 @@ async function main() {
     chinese: bert({ handleChineseChars: true }),
     strip: bert({ stripAccents: true }),
     preTokenizer: oracle.bertPreTokenizer(),
+    byteLevel: oracle.byteLevelPreTokenizer(false, true),
   }
   const word = await wordCharacters()
   const table = []

@@ -62,6 +62,29 @@ function rows(values, perLine) {
   return lines.join('\n')
 }
 
+/** Classes in the order of SplitClass in unicode_tables.h. */
+const SPLIT_CLASSES = ['other', 'letter', 'number', 'space']
+
+/** The two-stage index of what the pattern of GPT-2 takes characters for. */
+function renderSplitClasses(table) {
+  const blocks = new Interner()
+  const blockOf = []
+  for (let from = 0; from < table.length; from += BLOCK) {
+    const classes = table.slice(from, from + BLOCK)
+    blockOf.push(blocks.add(classes.map((entry) => SPLIT_CLASSES.indexOf(entry?.split ?? 'other'))))
+  }
+  if (blocks.values.length > 255) throw new Error('index overflow')
+  const cells = blocks.values.flat()
+  return `const uint8_t kSplitBlocks[${blockOf.length}] = {
+${rows(blockOf, 16)}
+};
+
+const uint8_t kSplitCells[${cells.length}] = {
+${rows(cells, 32)}
+};
+`
+}
+
 export function renderTables(table, oracleVersion) {
   const pool = new Pool()
   const records = new Interner()
@@ -96,6 +119,7 @@ const char32_t kPool[${pool.data.length}] = {
 ${rows(pool.data.map((c) => (c < 10 ? String(c) : `0x${c.toString(16)}`)), 8)}
 };
 
+${renderSplitClasses(table)}
 }  // namespace fusebert::unicode
 `
 }

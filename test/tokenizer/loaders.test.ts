@@ -145,7 +145,8 @@ describe('tokenizer.json', () => {
     await write({ 'tokenizer.json': changed('normalizer', null) })
     expect(await ids('a a a a a a a a a a a a')).toHaveLength(12)
     const spec = parseTokenizerJson(changed('normalizer', null))
-    expect(spec).toMatchObject({ clean_text: false, lowercase: false, strip_accents: null })
+    const model = { clean_text: false, lowercase: false, strip_accents: null }
+    expect(spec).toMatchObject({ model })
   })
 
   it('reads BertProcessing and no post-processor as templates', () => {
@@ -171,7 +172,8 @@ describe('tokenizer.json', () => {
   })
 
   it.each([
-    ['another model', 'model.type', 'BPE'],
+    ['another model', 'model.type', 'Unigram'],
+    ['words of one family and a model of the other', 'model.type', 'BPE'],
     ['another normalizer', 'normalizer.type', 'Sequence'],
     ['another pre-tokenizer', 'pre_tokenizer.type', 'Whitespace'],
     ['no pre-tokenizer', 'pre_tokenizer', null],
@@ -230,7 +232,7 @@ describe('tokenizer.json', () => {
 
 it.skipIf(!available('shared'))('both files of a real model say the same', async () => {
   const model = await ModelFolder.open(MINILM)
-  const config = await readTokenizerConfig(model)
+  const config = await readTokenizerConfig(model, 'bert')
   const fromJson = parseTokenizerJson(await model.readJson('tokenizer.json', 'ERR_INTERNAL'))
   const fromText = parseVocabTxt(await model.readBytes('vocab.txt'), config)
   const sorted = (spec: NativeTokenizerSpec) => ({

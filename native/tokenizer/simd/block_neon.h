@@ -20,6 +20,11 @@ class NeonBlock {
 
   uint32_t alphanumeric_run() const { return ones(alphanumeric_); }
 
+  uint32_t letter_run(uint32_t from) const {
+    const uint8x16_t letter = vorrq_u8(bytes_, vdupq_n_u8(0x20));
+    return ones(in_range(letter, 'a', 26), from);
+  }
+
   uint32_t word_run() const {
     return ones(vorrq_u8(alphanumeric_, vcgeq_u8(bytes_, vdupq_n_u8(0x80))));
   }
@@ -41,10 +46,10 @@ class NeonBlock {
   }
 
   // Four bits of each byte are left of the mask.
-  static uint32_t ones(uint8x16_t mask) {
+  static uint32_t ones(uint8x16_t mask, uint32_t from = 0) {
     const uint8x8_t nibbles = vshrn_n_u16(vreinterpretq_u16_u8(mask), 4);
     const uint64_t bits = vget_lane_u64(vreinterpret_u64_u8(nibbles), 0);
-    return static_cast<uint32_t>(std::countr_one(bits)) / 4;
+    return static_cast<uint32_t>(std::countr_one(bits >> (4 * from))) / 4;
   }
 
   uint8x16_t bytes_;

@@ -20,6 +20,13 @@ class PortableBlock {
     return run([](unsigned char byte) { return byte >= 0x80 || is_alphanumeric(byte); });
   }
 
+  // How many from the byte `from` on, 0 or 1, are ASCII letters.
+  uint32_t letter_run(uint32_t from) const {
+    uint32_t length = from;
+    while (length < kBlockBytes && is_letter(bytes_[length])) ++length;
+    return length - from;
+  }
+
   // The first `length` bytes, the bits of `fold` set in each. 0x20 makes ASCII letters lower case
   // and leaves digits alone.
   WordKey key(uint32_t length, unsigned char fold) const {
@@ -29,9 +36,13 @@ class PortableBlock {
   }
 
  private:
-  static bool is_alphanumeric(unsigned char byte) {
+  static bool is_letter(unsigned char byte) {
     const unsigned char letter = byte | 0x20;
-    return (letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9');
+    return letter >= 'a' && letter <= 'z';
+  }
+
+  static bool is_alphanumeric(unsigned char byte) {
+    return is_letter(byte) || (byte >= '0' && byte <= '9');
   }
 
   template <typename Predicate>

@@ -19,6 +19,11 @@ class Sse2Block {
 
   uint32_t alphanumeric_run() const { return ones(_mm_movemask_epi8(alphanumeric_)); }
 
+  uint32_t letter_run(uint32_t from) const {
+    const __m128i letter = _mm_or_si128(bytes_, _mm_set1_epi8(0x20));
+    return ones(_mm_movemask_epi8(in_range(letter, 'a', 26)) >> from);
+  }
+
   // The sign of a byte above 0x7F is set already.
   uint32_t word_run() const {
     return ones(_mm_movemask_epi8(_mm_or_si128(alphanumeric_, bytes_)));

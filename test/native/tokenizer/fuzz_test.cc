@@ -57,7 +57,7 @@ class Source {
 
 TokenizerSpec random_spec(Source& source) {
   TokenizerSpec spec = test::small_spec();
-  spec.continuing_subword_prefix = source.one_in(4) ? "" : "##";
+  test::wordpiece(spec).continuing_subword_prefix = source.one_in(4) ? "" : "##";
   const size_t words = source.below(200);
   for (size_t i = 0; i < words; ++i) {
     std::string word = source.text(4);
@@ -65,11 +65,11 @@ TokenizerSpec random_spec(Source& source) {
     const auto same = std::find(spec.vocab.begin(), spec.vocab.end(), word);
     if (same == spec.vocab.end() && !word.empty()) spec.vocab.push_back(std::move(word));
   }
-  spec.clean_text = source.one_in(2);
-  spec.handle_chinese_chars = source.one_in(2);
-  spec.lowercase = source.one_in(2);
-  if (source.one_in(2)) spec.strip_accents = source.one_in(2);
-  spec.max_input_chars_per_word = source.one_in(2) ? 100 : source.below(8);
+  test::wordpiece(spec).clean_text = source.one_in(2);
+  test::wordpiece(spec).handle_chinese_chars = source.one_in(2);
+  test::wordpiece(spec).lowercase = source.one_in(2);
+  if (source.one_in(2)) test::wordpiece(spec).strip_accents = source.one_in(2);
+  test::wordpiece(spec).max_input_chars_per_word = source.one_in(2) ? 100 : source.below(8);
   const size_t added = source.below(6);
   for (size_t i = 0; i < added; ++i) {
     AddedToken token;

@@ -13,6 +13,10 @@ namespace fusebert::test {
 
 using Ids = std::vector<int32_t>;
 
+inline WordPieceSpec& wordpiece(TokenizerSpec& spec) {
+  return std::get<WordPieceSpec>(spec.model);
+}
+
 inline TokenizerSpec small_spec() {
   TokenizerSpec spec;
   spec.vocab = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a",   "b",   "##a", "##b", "ab",

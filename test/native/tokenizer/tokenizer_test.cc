@@ -86,7 +86,7 @@ TEST(Tokenizer, AddedTokensMayOverlapInWhiteSpace) {
 TEST(Tokenizer, MalformedBytesAreReplaced) {
   TokenizerSpec spec = test::small_spec();
   EXPECT_EQ(test::ids(*test::make(spec), "a\xFF\xC3"), (Ids{4}));
-  spec.clean_text = false;
+  test::wordpiece(spec).clean_text = false;
   EXPECT_EQ(test::ids(*test::make(spec), "a \xED\xA0\x80"), (Ids{4, 1}));
 }
 
@@ -103,10 +103,10 @@ TEST(Tokenizer, RefusesContradictorySpecifications) {
       [](TokenizerSpec& s) { s.vocab.clear(); },
       [](TokenizerSpec& s) { s.vocab.push_back("a"); },
       [](TokenizerSpec& s) { s.vocab.push_back(std::string(5000, 'x')); },
-      [](TokenizerSpec& s) { s.unk_token = "<unk>"; },
-      [](TokenizerSpec& s) { s.unk_token = ""; },
-      [](TokenizerSpec& s) { s.max_input_chars_per_word = -1; },
-      [](TokenizerSpec& s) { s.continuing_subword_prefix.assign(5000, '#'); },
+      [](TokenizerSpec& s) { test::wordpiece(s).unk_token = "<unk>"; },
+      [](TokenizerSpec& s) { test::wordpiece(s).unk_token = ""; },
+      [](TokenizerSpec& s) { test::wordpiece(s).max_input_chars_per_word = -1; },
+      [](TokenizerSpec& s) { test::wordpiece(s).continuing_subword_prefix.assign(5000, '#'); },
       [](TokenizerSpec& s) { s.added_tokens[0].id = -1; },
       [](TokenizerSpec& s) { s.added_tokens[0].id = 5; },
       [](TokenizerSpec& s) { s.added_tokens[0].id = 1 << 30; },

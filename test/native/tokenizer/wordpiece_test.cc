@@ -39,7 +39,7 @@ TEST(WordPiece, CutsGreedily) {
 
 TEST(WordPiece, LimitCountsCharactersNotBytes) {
   TokenizerSpec spec = test::small_spec();
-  spec.strip_accents = false;
+  test::wordpiece(spec).strip_accents = false;
   const auto tokenizer = test::make(std::move(spec));
   std::string word;
   for (int i = 0; i < 100; ++i) word += "é";

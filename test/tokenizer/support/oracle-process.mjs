@@ -11,20 +11,23 @@ const STRATEGIES = {
 }
 let tokenizer
 
-function flatten(encoding) {
+function flatten(encoding, windows) {
   if (encoding === null) return null
   return {
     ids: Int32Array.from(encoding.getIds()),
     type_ids: Int32Array.from(encoding.getTypeIds()),
     offsets: Int32Array.from(encoding.getOffsets().flat()),
     special: Uint8Array.from(encoding.getSpecialTokensMask()),
+    sequences: Int8Array.from(encoding.getSequenceIds(), (of) => of ?? -1),
+    overflowing: windows ? encoding.getOverflowing().map((window) => flatten(window, false)) : [],
   }
 }
 
 async function encode({ texts, pairs, add_special_tokens, truncation }) {
   if (truncation === null) tokenizer.disableTruncation()
   else {
-    tokenizer.setTruncation(truncation.max_length, { strategy: STRATEGIES[truncation.strategy] })
+    const { max_length, strategy, stride = 0 } = truncation
+    tokenizer.setTruncation(max_length, { strategy: STRATEGIES[strategy], stride })
   }
   const options = { addSpecialTokens: add_special_tokens }
   const encodings = await Promise.all(
@@ -32,7 +35,8 @@ async function encode({ texts, pairs, add_special_tokens, truncation }) {
       tokenizer.encode(text, pairs === null ? null : pairs[i], options).catch(() => null),
     ),
   )
-  return encodings.map(flatten)
+  const windows = truncation?.stride !== undefined
+  return encodings.map((encoding) => flatten(encoding, windows))
 }
 
 process.on('message', (message) => {

@@ -7,11 +7,16 @@ export interface OracleEncoding {
   type_ids: Int32Array
   offsets: Int32Array
   special: Uint8Array
+  /** Which text each token is of; -1: of none, or not known. */
+  sequences: Int8Array
+  overflowing: OracleEncoding[]
 }
 
 export interface OracleTruncation {
   strategy: 'longest_first' | 'only_first' | 'only_second'
   max_length: number
+  /** What overflows follows in `overflowing`, repeating that many tokens. */
+  stride?: number
 }
 
 export interface OracleRequest {

@@ -24,7 +24,7 @@ export interface SmallOptions {
   lowercase: boolean
 }
 
-interface ExtraToken {
+export interface ExtraToken {
   content: string
   single_word?: boolean
   lstrip?: boolean

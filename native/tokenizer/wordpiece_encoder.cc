@@ -1,13 +1,21 @@
-// The stages of encoding one text. ASCII words go from bytes to tokens in one step each; a word
-// with other characters in it goes through the normaliser, code point by code point.
-#include "tokenizer/sequence_encoder.h"
-
+// BERT's family: added tokens, normalisation, words, WordPiece, in this order. ASCII words go from
+// bytes to tokens in one step each; a word with other characters in it goes through the normaliser,
+// code point by code point.
 #include <algorithm>
+#include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "tokenizer/byte_classes.h"
+#include "tokenizer/character_table.h"
+#include "tokenizer/normalizer.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/sequence_limit.h"
 #include "tokenizer/simd/block.h"
+#include "tokenizer/text_cursor.h"
+#include "tokenizer/text_encoder.h"
+#include "tokenizer/wordpiece.h"
 
 namespace fusebert {
 
@@ -18,45 +26,65 @@ using simd::kBlockBytes;
 // What makes ASCII letters lower case.
 constexpr unsigned char kLowercaseBit = 0x20;
 
-class SequenceEncoder {
+// What the family's tokenizers consist of when they encode.
+struct Parts {
+  Parts(const NormalizerOptions& options, WordPiece wordpiece, int64_t max_chars)
+      : normalizer(options),
+        bytes(normalizer),
+        characters(normalizer),
+        model(std::move(wordpiece)),
+        max_input_chars_per_word(max_chars),
+        punctuation{} {
+    for (unsigned char byte = 0; byte < punctuation.size(); ++byte) {
+      const char character = static_cast<char>(byte);
+      int32_t token = max_chars < 1 ? -1 : model.token_to_id({&character, 1});
+      punctuation[byte] = token < 0 ? model.unk_id() : token;
+    }
+  }
+
+  Normalizer normalizer;
+  ByteClasses bytes;
+  CharacterTable characters;
+  WordPiece model;
+  int64_t max_input_chars_per_word;
+  std::array<int32_t, 128> punctuation;  // the token of each ASCII character as a word
+};
+
+// One text on its way.
+class Sequence {
  public:
-  SequenceEncoder(const TokenizerParts& parts, std::string_view text,
-                  const SequenceOptions& options, EncodeScratch& scratch, TokenBuffer& tokens)
+  Sequence(const Parts& parts, std::string_view text, const AddedTokenFinders& added,
+           const SequenceOptions& options, EncodeScratch& scratch, TokenBuffer& tokens)
       : parts_(parts),
         text_(text),
-        options_(options),
+        added_(added),
         fold_(parts.normalizer.lowercase() ? kLowercaseBit : 0),
         longest_(std::min(WordCache::kMaxWordBytes,
                           static_cast<size_t>(parts.max_input_chars_per_word))),
         cache_(scratch.words),
         word_(scratch.word),
         tokens_(tokens),
-        cursor_{options.utf16_offsets, 0},
-        words_(word_, OnWord{this}) {
+        cursor_(text, options.utf16_offsets),
+        words_(word_, OnWord{this}),
+        limit_(options, tokens) {
     word_.start(parts.max_input_chars_per_word, tokens.keeps_spans());
   }
 
   int64_t run() && {
-    parts_.added.split(text_, [&](const AddedToken* token, size_t begin, size_t end) {
+    added_.original.split(text_, [&](const AddedToken* token, size_t begin, size_t end) {
       if (token == nullptr) return encode_text(begin, end);
       return add_token(*token, span_of(begin, end));
     });
-    return counted_ < 0 ? static_cast<int64_t>(tokens_.size()) : counted_;
+    return limit_.counted();
   }
 
  private:
   struct OnWord {
-    SequenceEncoder* encoder;
-    bool operator()(const Word& word) const { return encoder->add_word(word); }
+    Sequence* sequence;
+    bool operator()(const Word& word) const { return sequence->add_word(word); }
   };
 
-  // After each word. False: no more text is needed.
-  bool go_on() {
-    const auto count = static_cast<int64_t>(tokens_.size());
-    if (count < options_.limit) return true;
-    if (counted_ < 0) counted_ = count;
-    return options_.to_the_end || count <= options_.limit;
-  }
+  bool go_on() { return limit_.go_on(); }
 
   bool add_word(const Word& word) {
     const std::string_view bytes = word.bytes();
@@ -87,17 +115,16 @@ class SequenceEncoder {
     return false;
   }
 
-  // The reference does not look at the limit after an added token.
   bool add_token(const AddedToken& token, Span span) {
     tokens_.push(token.id, span);
-    return options_.to_the_end || counted_ < 0;
+    return limit_.go_on_after_added();
   }
 
   bool encode_text(size_t begin, size_t end) {
-    if (!parts_.added_normalized.empty()) return encode_text_with_tokens(begin, end);
+    if (!added_.normalized.empty()) return encode_text_with_tokens(begin, end);
     if (!tokens_.keeps_spans()) return encode_words<false>(begin, end);
-    move_cursor(begin);
-    cursor_byte_ = end;
+    cursor_.move_to(begin);
+    cursor_.skip_to(end);
     return encode_words<true>(begin, end);
   }
 
@@ -113,7 +140,7 @@ class SequenceEncoder {
         if (!encode_odd<kSpans>(position, end)) return false;
         continue;
       }
-      const int32_t start = kSpans ? cursor_.advance_ascii(length).start : 0;
+      const int32_t start = kSpans ? cursor_.cursor().advance_ascii(length).start : 0;
       add_short_word(block.key(length, fold_), length, [start](size_t from, size_t to) {
         return Span{start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)};
       });
@@ -121,7 +148,7 @@ class SequenceEncoder {
       // What usually follows.
       if (position < end && text_[position] == ' ') {
         ++position;
-        if (kSpans) cursor_.advance_ascii(1);
+        if (kSpans) cursor_.cursor().advance_ascii(1);
       }
       if (!go_on()) return false;
     }
@@ -134,11 +161,11 @@ class SequenceEncoder {
     switch (parts_.bytes[text_[position]]) {
       case ByteClass::kSpace:
         ++position;
-        if (kSpans) cursor_.advance_ascii(1);
+        if (kSpans) cursor_.cursor().advance_ascii(1);
         return true;
       case ByteClass::kPunctuation:
         tokens_.push(parts_.punctuation[static_cast<size_t>(text_[position])],
-                     kSpans ? cursor_.advance_ascii(1) : Span{});
+                     kSpans ? cursor_.cursor().advance_ascii(1) : Span{});
         ++position;
         return go_on();
       case ByteClass::kAlphanumeric:
@@ -203,7 +230,7 @@ class SequenceEncoder {
       const Character character = parts_.characters[decoded.code_point];
       const auto skip = [&] {
         position += static_cast<size_t>(decoded.bytes);
-        return kSpans ? cursor_.advance(decoded.code_point) : Span{};
+        return kSpans ? cursor_.cursor().advance(decoded.code_point) : Span{};
       };
       switch (character.kind) {
         case CharacterKind::kContinues:
@@ -240,25 +267,26 @@ class SequenceEncoder {
 
   bool normalize_character(std::string_view text, size_t& position) {
     return parts_.normalizer.run_character(
-        text, position, cursor_, [&](char32_t c, Span span) { return words_.push(c, span); });
+        text, position, cursor_.cursor(),
+        [&](char32_t c, Span span) { return words_.push(c, span); });
   }
 
   // The same as encode_words where added tokens are searched in the normalised text, which is kept
   // for that.
   bool encode_text_with_tokens(size_t begin, size_t end) {
-    move_cursor(begin);
-    cursor_byte_ = end;
+    cursor_.move_to(begin);
+    cursor_.skip_to(end);
     std::string normalized;
     std::vector<Span> spans;  // one for each byte of `normalized`
     const std::string_view text = text_.substr(begin, end - begin);
-    parts_.normalizer.run(text, cursor_, [&](char32_t c, Span span) {
+    parts_.normalizer.run(text, cursor_.cursor(), [&](char32_t c, Span span) {
       char encoded[utf8::kMaxBytes];
       const int length = utf8::encode(c, encoded);
       normalized.append(encoded, static_cast<size_t>(length));
       spans.insert(spans.end(), static_cast<size_t>(length), span);
       return true;
     });
-    return parts_.added_normalized.split(
+    return added_.normalized.split(
         normalized, [&](const AddedToken* token, size_t from, size_t to) {
           if (token != nullptr) {
             return add_token(*token, {spans[from].start, spans[to - 1].end});
@@ -273,62 +301,72 @@ class SequenceEncoder {
   }
 
   Span span_of(size_t begin, size_t end) {
-    if (!tokens_.keeps_spans()) return {};
-    move_cursor(begin);
-    const int32_t start = cursor_.position;
-    move_cursor(end);
-    return {start, cursor_.position};
+    return tokens_.keeps_spans() ? cursor_.span(begin, end) : Span{};
   }
 
-  // Forwards, or backwards where a token takes white space that the one before took too.
-  void move_cursor(size_t byte) {
-    while (cursor_byte_ < byte) {
-      const utf8::Decoded decoded = utf8::decode(text_, cursor_byte_);
-      cursor_.advance(decoded.code_point);
-      cursor_byte_ += static_cast<size_t>(decoded.bytes);
-    }
-    while (cursor_byte_ > byte) {
-      const utf8::Decoded decoded = utf8::decode_before(text_, cursor_byte_);
-      cursor_.position -= cursor_.utf16 && decoded.code_point >= 0x10000 ? 2 : 1;
-      cursor_byte_ -= static_cast<size_t>(decoded.bytes);
-    }
-  }
-
-  const TokenizerParts& parts_;
+  const Parts& parts_;
   std::string_view text_;
-  SequenceOptions options_;
+  const AddedTokenFinders& added_;
   unsigned char fold_;
   size_t longest_;  // of an ASCII word that is looked up
   WordCache& cache_;
   Word& word_;
   TokenBuffer& tokens_;
-  Cursor cursor_;           // moves only where spans are kept
-  size_t cursor_byte_ = 0;  // of text_, where cursor_ stands
+  TextCursor cursor_;  // moves only where spans are kept
   PreTokenizer<OnWord> words_;
-  int64_t counted_ = -1;
+  SequenceLimit limit_;
+};
+
+class WordPieceEncoder final : public TextEncoder {
+ public:
+  WordPieceEncoder(const NormalizerOptions& options, WordPiece model, int64_t max_chars)
+      : parts_(options, std::move(model), max_chars) {}
+
+  int64_t encode(std::string_view text, const AddedTokenFinders& added,
+                 const SequenceOptions& options, EncodeScratch& scratch,
+                 TokenBuffer& tokens) const override {
+    return Sequence(parts_, text, added, options, scratch, tokens).run();
+  }
+
+  int32_t token_to_id(std::string_view token) const override {
+    return parts_.model.token_to_id(token);
+  }
+
+  std::string normalize(std::string_view text) const override {
+    std::string normalized;
+    Cursor cursor;
+    parts_.normalizer.run(text, cursor, [&](char32_t c, Span) {
+      char encoded[utf8::kMaxBytes];
+      normalized.append(encoded, static_cast<size_t>(utf8::encode(c, encoded)));
+      return true;
+    });
+    return normalized;
+  }
+
+ private:
+  Parts parts_;
 };
 
 }  // namespace
 
-TokenizerParts::TokenizerParts(const NormalizerOptions& options, WordPiece wordpiece,
-                               int64_t max_chars)
-    : normalizer(options),
-      bytes(normalizer),
-      characters(normalizer),
-      model(std::move(wordpiece)),
-      max_input_chars_per_word(max_chars),
-      punctuation{} {
-  for (unsigned char byte = 0; byte < punctuation.size(); ++byte) {
-    const char character = static_cast<char>(byte);
-    int32_t token = max_chars < 1 ? -1 : model.token_to_id({&character, 1});
-    punctuation[byte] = token < 0 ? model.unk_id() : token;
+Result<std::unique_ptr<const TextEncoder>> make_encoder(const WordPieceSpec& spec,
+                                                        const VocabularyView& vocab) {
+  const auto unk = find_entry(vocab.sorted, spec.unk_token);
+  if (unk < 0) {
+    return Status(StatusCode::kTokenizerFormat,
+                  "Expected the unknown token in the vocabulary but it is not there.");
   }
-}
-
-int64_t encode_sequence(const TokenizerParts& parts, std::string_view text,
-                        const SequenceOptions& options, EncodeScratch& scratch,
-                        TokenBuffer& tokens) {
-  return SequenceEncoder(parts, text, options, scratch, tokens).run();
+  if (spec.continuing_subword_prefix.size() > kMaxTokenBytes ||
+      spec.max_input_chars_per_word < 0) {
+    return Status(StatusCode::kTokenizerFormat,
+                  "Expected max_input_chars_per_word of at least 0 and a prefix of at most " +
+                      std::to_string(kMaxTokenBytes) + " bytes.");
+  }
+  const NormalizerOptions options{spec.clean_text, spec.handle_chinese_chars,
+                                  spec.strip_accents.value_or(spec.lowercase), spec.lowercase};
+  return std::unique_ptr<const TextEncoder>(std::make_unique<WordPieceEncoder>(
+      options, WordPiece(vocab.sorted, spec.continuing_subword_prefix, unk),
+      spec.max_input_chars_per_word));
 }
 
 }  // namespace fusebert

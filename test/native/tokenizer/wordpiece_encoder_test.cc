@@ -1,11 +1,10 @@
 // The short way of ASCII words against the long way, which all words go when an added token is to
 // be searched in the normalised text.
-#include "tokenizer/sequence_encoder.h"
-
 #include <random>
 #include <string>
 
 #include "helpers.h"
+#include "tokenizer/utf8.h"
 
 namespace fusebert {
 namespace {
@@ -57,25 +56,25 @@ TokenizerSpec long_way(TokenizerSpec spec) {
   return spec;
 }
 
-class SequenceEncoderTest : public testing::TestWithParam<int> {
+class WordPieceEncoderTest : public testing::TestWithParam<int> {
  protected:
   static TokenizerSpec spec() {
     TokenizerSpec made = test::small_spec();
-    made.lowercase = (GetParam() & 1) != 0;
-    made.clean_text = (GetParam() & 2) != 0;
-    made.strip_accents = (GetParam() & 4) != 0;
-    made.max_input_chars_per_word = (GetParam() & 8) != 0 ? 12 : 100;
+    test::wordpiece(made).lowercase = (GetParam() & 1) != 0;
+    test::wordpiece(made).clean_text = (GetParam() & 2) != 0;
+    test::wordpiece(made).strip_accents = (GetParam() & 4) != 0;
+    test::wordpiece(made).max_input_chars_per_word = (GetParam() & 8) != 0 ? 12 : 100;
     if ((GetParam() & 16) != 0) {
       // A token that is the unknown one may also be a part of words.
-      made.continuing_subword_prefix = "";
-      made.unk_token = "b";
-      made.handle_chinese_chars = false;
+      test::wordpiece(made).continuing_subword_prefix = "";
+      test::wordpiece(made).unk_token = "b";
+      test::wordpiece(made).handle_chinese_chars = false;
     }
     return made;
   }
 };
 
-TEST_P(SequenceEncoderTest, BothWaysAreTheSame) {
+TEST_P(WordPieceEncoderTest, BothWaysAreTheSame) {
   const auto fast = test::make(spec());
   const auto slow = test::make(long_way(spec()));
   std::mt19937 random(static_cast<uint32_t>(GetParam()));
@@ -96,10 +95,10 @@ TEST_P(SequenceEncoderTest, BothWaysAreTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Switches, SequenceEncoderTest, testing::Range(0, 32));
+INSTANTIATE_TEST_SUITE_P(Switches, WordPieceEncoderTest, testing::Range(0, 32));
 
 // A text that ends within a block, with the end of the memory behind it.
-TEST(SequenceEncoder, ReadsNothingBehindTheText) {
+TEST(WordPieceEncoder, ReadsNothingBehindTheText) {
   const auto tokenizer = test::make(test::small_spec());
   for (size_t length = 0; length < 70; ++length) {
     const std::string text(length, 'a');

@@ -1,0 +1,61 @@
+// The merges of BPE by the two tokens that they join.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "tokenizer/tokenizer.h"
+
+namespace fusebert {
+
+// A look-up reads a few slots, whatever the merges are: the hash has a random factor, and another
+// one is taken until no pair is far from its place. Results do not depend on it.
+class MergeTable {
+ public:
+  static constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
+
+  struct Found {
+    uint32_t rank = kNoRank;  // lower ones are done first; kNoRank: the tokens are not joined
+    int32_t merged = -1;
+  };
+
+  MergeTable() : MergeTable(std::vector<Merge>{}) {}
+  // The rank of a merge is its index. Of two for the same tokens the last counts.
+  explicit MergeTable(const std::vector<Merge>& merges);
+
+  Found find(int32_t left, int32_t right) const {
+    const uint64_t key = key_of(left, right);
+    for (size_t i = home(key);; ++i) {
+      const Slot& slot = slots_[i];
+      if (slot.key == key) return slot.found;
+      if (slot.found.rank == kNoRank) return {};
+    }
+  }
+
+ private:
+  struct Slot {
+    uint64_t key = 0;
+    Found found;
+  };
+
+  static uint64_t key_of(int32_t left, int32_t right) {
+    return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) |
+           static_cast<uint32_t>(right);
+  }
+
+  // The high bits of a product with a random odd factor: any two pairs rarely share them.
+  size_t home(uint64_t key) const {
+    return static_cast<size_t>((key * factor_) >> shift_);
+  }
+
+  bool fill(const std::vector<Merge>& merges);
+
+  uint64_t factor_ = 1;
+  int shift_ = 0;
+  // A pair is in its place or behind it, before the next empty slot. Behind the last place are as
+  // many slots as a pair may be away from its own, and an empty one.
+  std::vector<Slot> slots_;
+};
+
+}  // namespace fusebert
