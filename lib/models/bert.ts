@@ -1,12 +1,12 @@
-// The tensors that a BERT encoder reads, under the names that checkpoints give them. Canonical
-// names are those of transformers' BertModel; checkpoints of models with heads put `bert.` before
-// them, some trainers `module.`, and old checkpoints call LayerNorm's weight and bias gamma and
-// beta. Tensors beyond those are ignored.
+// The tensors that a BERT or RoBERTa encoder reads, under the names that checkpoints give them.
+// Canonical names are those of transformers' BertModel and RobertaModel; checkpoints of models with
+// heads put `bert.` or `roberta.` before them, some trainers `module.`, and old checkpoints call
+// LayerNorm's weight and bias gamma and beta. Tensors beyond those are ignored.
 
 import type { StoredTensor, TensorTable, WeightDtype } from '../checkpoint/tensor-table.js'
 import { FusebertError } from '../errors.js'
 import type { NativeTensor } from '../native/addon.js'
-import type { ModelConfig } from './config.js'
+import type { Family, ModelConfig } from './config.js'
 
 export interface BertTensors {
   /** In the order of use, by canonical name. */
@@ -28,10 +28,13 @@ export interface Found extends Requirement {
   readonly tensor: StoredTensor
 }
 
-/** The first is preferred when two fit equally well: transformers looks for it first, too. */
-const PREFIXES = ['bert.', '', 'module.bert.', 'module.'] as const
+/** Names of families in messages. */
+const NAMES: Readonly<Record<Family, string>> = { bert: 'BERT', roberta: 'RoBERTa' }
 /** Missing tensors that a message names. */
 const MAX_NAMED = 4
+
+/** The first is preferred when two fit equally well: transformers looks for it first, too. */
+const prefixes = (family: Family): string[] => [`${family}.`, '', `module.${family}.`, 'module.']
 
 function requirements(geometry: ModelConfig['geometry']): Requirement[] {
   const { hidden_size: hidden, intermediate_size: intermediate } = geometry
@@ -104,9 +107,9 @@ function find(table: TensorTable, prefix: string, requirement: Requirement): Fou
  */
 export function bertTensors(table: TensorTable, config: ModelConfig): BertTensors {
   const required = requirements(config.geometry)
-  let prefix: string = PREFIXES[0]
+  let prefix = ''
   let most = -1
-  for (const candidate of PREFIXES) {
+  for (const candidate of prefixes(config.model_type)) {
     const count = required.filter((entry) => find(table, candidate, entry) !== undefined).length
     if (count > most) [prefix, most] = [candidate, count]
   }
@@ -119,17 +122,21 @@ export function bertTensors(table: TensorTable, config: ModelConfig): BertTensor
     if (entry === undefined) missing.push(prefix + requirement.name)
     else found.push(entry)
   }
-  if (missing.length > 0) throw missingTensors(missing, found.length)
+  if (missing.length > 0) throw missingTensors(config.model_type, missing, found.length)
   return { tensors: found.map(toNative), has_pooler, prefix }
 }
 
-function missingTensors(missing: readonly string[], found: number): FusebertError {
+function missingTensors(
+  family: Family,
+  missing: readonly string[],
+  found: number,
+): FusebertError {
   const named = missing.slice(0, MAX_NAMED).join(', ')
   const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : ''
   return new FusebertError(
     'ERR_TENSOR_MISSING',
-    `Expected ${found + missing.length} tensors of a BERT encoder in the checkpoint but ${named}` +
-      `${more} are missing. Check that config.json belongs to this checkpoint.`,
+    `Expected ${found + missing.length} tensors of a ${NAMES[family]} encoder in the checkpoint ` +
+      `but ${named}${more} are missing. Check that config.json belongs to this checkpoint.`,
   )
 }
 

@@ -1,5 +1,6 @@
-// config.json → the geometry of an encoder. Fields that are missing have BertConfig's defaults;
-// features that fusebert does not compute are refused by name, never ignored.
+// config.json → the geometry of an encoder. Fields that are missing have the defaults of the
+// family's class in transformers; features that fusebert does not compute are refused by name,
+// never ignored.
 
 import { describe, FusebertError, type ErrorCode } from '../errors.js'
 import { isObject, type ModelFolder } from '../hub/folder.js'
@@ -14,13 +15,18 @@ const PROBLEM_TYPES = [
 ] as const
 export type ProblemType = (typeof PROBLEM_TYPES)[number]
 
+/** Families of encoders, as `model_type` names them. */
+export type Family = 'bert' | 'roberta'
+
 export interface ModelConfig {
   readonly geometry: Readonly<Omit<NativeGeometry, 'has_pooler' | 'head'>>
+  /** Tokens that there are positions for: RoBERTa's leaves out those up to padding's. */
+  readonly max_sequence_length: number
   /** null when the model has none. */
   readonly pad_token_id: number | null
   /** Class names in transformers, such as BertForMaskedLM; may be empty. */
   readonly architectures: readonly string[]
-  readonly model_type: 'bert'
+  readonly model_type: Family
   /** Outputs of a classifier: `num_labels`, or else the labels of `id2label`; 2 without both. */
   readonly num_labels: number
   /** Names of a classifier's labels by their number, where the config gives them. */
@@ -47,8 +53,21 @@ const ACTIVATIONS: Readonly<Record<string, NativeGeometry['hidden_act']>> = {
   gelu: 'gelu',
   gelu_new: 'gelu_tanh',
   gelu_pytorch_tanh: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  quick_gelu: 'quick_gelu',
   relu: 'relu',
+  silu: 'silu',
+  swish: 'silu',
 }
+
+/** What families say that do not say otherwise. */
+const DEFAULTS: Readonly<Record<Family, { vocab_size: number; pad_token_id: number }>> = {
+  bert: { vocab_size: 30522, pad_token_id: 0 },
+  roberta: { vocab_size: 50265, pad_token_id: 1 },
+}
+
+/** Encoders of RoBERTa's architecture whose texts SentencePiece cuts. */
+const SENTENCE_PIECE_TYPES: readonly unknown[] = ['camembert', 'xlm-roberta']
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -98,13 +117,16 @@ export function parseConfig(value: unknown, where = CONFIG_NAME): ModelConfig {
     )
   }
   const architectures = readArchitectures(value, where)
-  checkArchitecture(value, architectures, where)
-  const geometry = readGeometry(value, where)
+  const model_type = readFamily(value, architectures, where)
+  checkArchitecture(value, where)
+  const geometry = readGeometry(value, model_type, where)
+  const { padding_idx, max_position_embeddings } = geometry
   return Object.freeze({
     geometry: Object.freeze(geometry),
-    pad_token_id: readPadTokenId(value, geometry.vocab_size, where),
+    max_sequence_length: max_position_embeddings - (padding_idx === null ? 0 : padding_idx + 1),
+    pad_token_id: readPadTokenId(value, model_type, geometry.vocab_size, where),
     architectures,
-    model_type: 'bert' as const,
+    model_type,
     num_labels: readNumLabels(value, where),
     id2label: readLabels(value),
     problem_type: readProblemType(value, where),
@@ -120,35 +142,43 @@ function readArchitectures(config: Json, where: string): readonly string[] {
   throw failure('ERR_CONFIG', where, 'a list of names', 'architectures', value)
 }
 
+function unsupported(where: string, expected: string, field: string, value: unknown) {
+  return failure('ERR_UNSUPPORTED_MODEL', where, expected, field, value)
+}
+
+function readFamily(config: Json, architectures: readonly string[], where: string): Family {
+  const type = config['model_type'] ?? null
+  if (type === 'bert' || type === 'roberta') return type
+  if (SENTENCE_PIECE_TYPES.includes(type)) {
+    const expected = "'bert' or 'roberta', whose tokenizers are not SentencePiece,"
+    throw unsupported(where, expected, 'model_type', type)
+  }
+  if (type !== null) throw unsupported(where, "'bert' or 'roberta'", 'model_type', type)
+  // Old checkpoints do not name their type; the class that they were saved from tells.
+  if (architectures.length === 0 || architectures.some((n) => n.startsWith('Bert'))) return 'bert'
+  if (architectures.some((name) => name.startsWith('Roberta'))) return 'roberta'
+  const received = architectures.join(', ')
+  throw unsupported(where, 'a class of BERT or RoBERTa', 'architectures', received)
+}
+
 /** Everything that would make another computation of the same geometry. */
-function checkArchitecture(config: Json, architectures: readonly string[], where: string): void {
-  const unsupported = (expected: string, field: string, value: unknown) =>
-    failure('ERR_UNSUPPORTED_MODEL', where, expected, field, value)
-  const type = config['model_type']
-  if (type !== undefined && type !== null && type !== 'bert') {
-    throw unsupported("'bert'", 'model_type', type)
-  }
-  // Old BERT checkpoints do not name their type; the class that they were saved from tells.
-  const untyped = type === undefined || type === null
-  if (untyped && architectures.length > 0 && !architectures.some((n) => n.startsWith('Bert'))) {
-    throw unsupported('a class of BERT', 'architectures', architectures.join(', '))
-  }
+function checkArchitecture(config: Json, where: string): void {
   const positions = config['position_embedding_type'] ?? 'absolute'
   if (positions !== 'absolute') {
-    throw unsupported("'absolute'", 'position_embedding_type', positions)
+    throw unsupported(where, "'absolute'", 'position_embedding_type', positions)
   }
   for (const field of ['is_decoder', 'add_cross_attention']) {
     const flag = config[field] ?? false
-    if (flag !== false) throw unsupported('false (an encoder)', field, flag)
+    if (flag !== false) throw unsupported(where, 'false (an encoder)', field, flag)
   }
   for (const field of ['quantization_config', 'pruned_heads']) {
     const feature = config[field] ?? {}
     const empty = isObject(feature) && Object.keys(feature).length === 0
-    if (!empty) throw unsupported('nothing', field, feature)
+    if (!empty) throw unsupported(where, 'nothing', field, feature)
   }
 }
 
-function readGeometry(config: Json, where: string): ModelConfig['geometry'] {
+function readGeometry(config: Json, family: Family, where: string): ModelConfig['geometry'] {
   const integer = (field: string, fallback: number, max: number): number => {
     const value = config[field] === undefined ? fallback : config[field]
     if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) {
@@ -167,14 +197,20 @@ function readGeometry(config: Json, where: string): ModelConfig['geometry'] {
         'Choose a model with such heads.',
     )
   }
+  const vocab_size = integer('vocab_size', DEFAULTS[family].vocab_size, MAX_VOCAB_SIZE)
+  const max_position_embeddings = integer('max_position_embeddings', 512, MAX_POSITIONS)
   return {
-    vocab_size: integer('vocab_size', 30522, MAX_VOCAB_SIZE),
+    vocab_size,
     hidden_size,
     num_hidden_layers: integer('num_hidden_layers', 12, MAX_LAYERS),
     num_attention_heads,
     intermediate_size: integer('intermediate_size', 3072, MAX_INTERMEDIATE_SIZE),
-    max_position_embeddings: integer('max_position_embeddings', 512, MAX_POSITIONS),
+    max_position_embeddings,
     type_vocab_size: integer('type_vocab_size', 2, MAX_TYPE_VOCAB_SIZE),
+    padding_idx:
+      family === 'roberta'
+        ? readPaddingIdx(config, vocab_size, max_position_embeddings, where)
+        : null,
     layer_norm_eps: readEpsilon(config, where),
     hidden_act: readActivation(config, where),
   }
@@ -233,9 +269,22 @@ function readTied(config: Json, where: string): boolean {
   throw failure('ERR_CONFIG', where, 'true or false', field, value)
 }
 
-function readPadTokenId(config: Json, vocabSize: number, where: string): number | null {
+/** The id of padding, which has the last position that no token has. */
+function readPaddingIdx(config: Json, vocabSize: number, positions: number, where: string): number {
+  const id = readPadTokenId(config, 'roberta', vocabSize, where)
+  if (id !== null && id + 1 < positions) return id
+  const expected = `an id below ${positions - 1}, which leaves positions to tokens,`
+  throw failure('ERR_CONFIG', where, expected, 'pad_token_id', id)
+}
+
+function readPadTokenId(
+  config: Json,
+  family: Family,
+  vocabSize: number,
+  where: string,
+): number | null {
   const field = 'pad_token_id'
-  const value = config[field] === undefined ? 0 : config[field]
+  const value = config[field] === undefined ? DEFAULTS[family].pad_token_id : config[field]
   if (value === null) return null
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < vocabSize) {
     return value

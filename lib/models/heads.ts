@@ -1,11 +1,11 @@
 // The tensors of what stands on an encoder, under the names that checkpoints give them: those of
-// transformers' BERT classes, and of its RoBERTa classes, whose heads compute the same.
+// transformers' BERT classes, and of its RoBERTa classes.
 
 import type { TensorTable } from '../checkpoint/tensor-table.js'
 import { FusebertError } from '../errors.js'
 import type { NativeHead, NativeTensor } from '../native/addon.js'
 import { findStored, toNative, type Found } from './bert.js'
-import type { ModelConfig } from './config.js'
+import type { Family, ModelConfig } from './config.js'
 
 export const HEAD_TASKS = [
   'masked-lm',
@@ -48,10 +48,15 @@ const onFirst = (denseName: string, name: string): Layout => ({
   denseName,
 })
 
-/** By task; BERT's first. */
-const LAYOUTS: Readonly<Record<HeadTask, readonly Layout[]>> = {
-  'masked-lm': [
-    {
+const TOKEN_LAYOUTS = {
+  'token-classification': linear('all', 'classifier'),
+  'question-answering': linear('all', 'qa_outputs'),
+}
+
+/** By family and task. */
+const LAYOUTS: Readonly<Record<Family, Partial<Readonly<Record<HeadTask, Layout>>>>> = {
+  bert: {
+    'masked-lm': {
       rows: 'all',
       dense: 'hidden_act',
       denseName: 'cls.predictions.transform.dense',
@@ -60,23 +65,23 @@ const LAYOUTS: Readonly<Record<HeadTask, readonly Layout[]>> = {
       bias: 'cls.predictions.decoder.bias',
       tiedBias: 'cls.predictions.bias',
     },
-    {
+    'next-sentence': onFirst('pooler.dense', 'cls.seq_relationship'),
+    'sequence-classification': onFirst('pooler.dense', 'classifier'),
+    ...TOKEN_LAYOUTS,
+  },
+  roberta: {
+    'masked-lm': {
       rows: 'all',
-      dense: 'hidden_act',
+      dense: 'gelu',
       denseName: 'lm_head.dense',
       normName: 'lm_head.layer_norm',
       weight: 'lm_head.decoder.weight',
       bias: 'lm_head.decoder.bias',
       tiedBias: 'lm_head.bias',
     },
-  ],
-  'next-sentence': [onFirst('pooler.dense', 'cls.seq_relationship')],
-  'sequence-classification': [
-    onFirst('pooler.dense', 'classifier'),
-    onFirst('classifier.dense', 'classifier.out_proj'),
-  ],
-  'token-classification': [linear('all', 'classifier')],
-  'question-answering': [linear('all', 'qa_outputs')],
+    'sequence-classification': onFirst('classifier.dense', 'classifier.out_proj'),
+    ...TOKEN_LAYOUTS,
+  },
 }
 
 function outputsOf(task: HeadTask, config: ModelConfig): number {
@@ -132,11 +137,13 @@ function isTied(task: HeadTask, config: ModelConfig): boolean {
 
 /** The tasks for which the checkpoint has all tensors of a head. */
 export function headsOf(table: TensorTable, config: ModelConfig, prefix: string): HeadTask[] {
-  return HEAD_TASKS.filter((task) =>
-    LAYOUTS[task].some(
-      (layout) => search(table, config, task, layout, prefix).missing.length === 0,
-    ),
-  )
+  const layouts = LAYOUTS[config.model_type]
+  return HEAD_TASKS.filter((task) => {
+    const layout = layouts[task]
+    return (
+      layout !== undefined && search(table, config, task, layout, prefix).missing.length === 0
+    )
+  })
 }
 
 /**
@@ -151,13 +158,9 @@ export function headTensors(
   task: HeadTask,
   prefix: string,
 ): HeadTensors {
-  const searches: Search[] = []
-  for (const layout of LAYOUTS[task]) {
-    const result = search(table, config, task, layout, prefix)
-    if (result.missing.length > 0) {
-      searches.push(result)
-      continue
-    }
+  const layout = LAYOUTS[config.model_type][task]
+  const result = layout && search(table, config, task, layout, prefix)
+  if (layout !== undefined && result?.missing.length === 0) {
     const head: NativeHead = {
       rows: layout.rows,
       dense: layout.dense,
@@ -167,17 +170,17 @@ export function headTensors(
     }
     return { head, tensors: result.found.map(toNative) }
   }
-  // Where a part of a head is there, it is that one that was meant.
-  const begun = searches.filter(({ found }) => found.some(({ name }) => /output/.test(name)))
-  const looked = (begun.length > 0 ? begun : searches).map(({ missing }) => missing.join(', '))
   const present = headsOf(table, config, prefix)
   const others =
     present.length > 0
       ? `It has those for ${present.join(', ')}.`
       : 'It has no head that fusebert knows.'
+  const problem =
+    result === undefined
+      ? `models of type ${config.model_type} have none`
+      : `it lacks ${result.missing.join(', ')}`
   throw new FusebertError(
     'ERR_TENSOR_MISSING',
-    `Expected the tensors of a head for ${task} in the checkpoint but it lacks ` +
-      `${looked.join(', or ')}. ${others}`,
+    `Expected the tensors of a head for ${task} in the checkpoint but ${problem}. ${others}`,
   )
 }

@@ -239,7 +239,7 @@ export interface NativeHead {
   /** The first token of each text, or every token. */
   rows: 'first' | 'all'
   /** A dense layer, and what follows it. */
-  dense: 'none' | 'tanh' | 'hidden_act'
+  dense: 'none' | 'tanh' | 'gelu' | 'hidden_act'
   layer_norm: boolean
   /** head.output.weight is embeddings.word_embeddings.weight, and not there. */
   tied: boolean
@@ -254,8 +254,10 @@ export interface NativeGeometry {
   intermediate_size: number
   max_position_embeddings: number
   type_vocab_size: number
+  /** The id of padding, after which RoBERTa counts positions; null: positions are indices. */
+  padding_idx: number | null
   layer_norm_eps: number
-  hidden_act: 'gelu' | 'gelu_tanh' | 'relu'
+  hidden_act: 'gelu' | 'gelu_tanh' | 'quick_gelu' | 'relu' | 'silu'
   has_pooler: boolean
   head: NativeHead | null
 }

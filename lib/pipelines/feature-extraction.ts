@@ -153,7 +153,7 @@ function chooseDefaults(
     pooling: sentence?.pooling ?? 'none',
     normalize: sentence?.normalize ?? false,
     max_length: Math.min(
-      model.config.geometry.max_position_embeddings,
+      model.config.max_sequence_length,
       // As sentence-transformers, which gives its own limit to the tokenizer.
       sentence?.max_seq_length ?? tokenizer.model_max_length,
     ),

@@ -44,8 +44,7 @@ export async function loadHeadParts(
   const tokenizer = await AutoTokenizer.from_pretrained(folder.path)
   const model = await LoadedModel.load(folder, options, task)
   await checkVocabulary(model, tokenizer)
-  const { max_position_embeddings } = model.config.geometry
-  const max_length = Math.min(max_position_embeddings, tokenizer.model_max_length)
+  const max_length = Math.min(model.config.max_sequence_length, tokenizer.model_max_length)
   return { model, tokenizer, max_length }
 }
 

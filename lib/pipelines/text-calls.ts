@@ -54,7 +54,7 @@ export function checkLimits(
 ): Limits {
   // A shorter limit than the special tokens could never be met.
   const shortest = Math.max(1, tokenizer.native.specialTokenCount(pairs))
-  const longest = model.config.geometry.max_position_embeddings
+  const longest = model.config.max_sequence_length
   return {
     truncation: checkBoolean('truncation', given.truncation ?? true),
     max_length: checkInteger('max_length', given.max_length ?? max_length, shortest, longest),

@@ -9,7 +9,7 @@ namespace fusebert {
 
 int64_t batch_tokens(const BackendOptions& options, int64_t wanted, const Geometry& geometry) {
   return std::max(options.max_batch_tokens > 0 ? options.max_batch_tokens : wanted,
-                  geometry.max_position_embeddings);
+                  geometry.max_sequence_length());
 }
 
 Status check_head(const Geometry& geometry, int32_t top) {
@@ -80,7 +80,7 @@ Result<PackedBatch> BatchParts::cut(const PackedBatch& batch, int64_t begin, int
                                     EncodeOutput& output) {
   const PackedBatch part = sequences_of(batch, begin, end, cu_seqlens_);
   if (part.total_tokens() > max_tokens_) {
-    return Status(StatusCode::kInternal, "A sequence is longer than max_position_embeddings.");
+    return Status(StatusCode::kInternal, "A sequence is longer than the model has positions.");
   }
   output = output_after(output, batch, begin, geometry_);
   return part;

@@ -1,5 +1,5 @@
 // The forward pass of BERT's encoder (post-LayerNorm, absolute positions), as transformers'
-// BertModel computes it, on packed tokens.
+// BertModel and RobertaModel compute it, on packed tokens.
 #include "cpu/encoder.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 
 #include "cpu/top_logits.h"
 #include "cpu/work_split.h"
+#include "model/positions.h"
 
 namespace fusebert::cpu {
 namespace {
@@ -33,10 +34,20 @@ Epilogue epilogue_of(Activation activation) {
       return Epilogue::kGelu;
     case Activation::kGeluTanh:
       return Epilogue::kGeluTanh;
+    case Activation::kQuickGelu:
+      return Epilogue::kQuickGelu;
     case Activation::kRelu:
       return Epilogue::kRelu;
+    case Activation::kSilu:
+      return Epilogue::kSilu;
   }
   return Epilogue::kGelu;
+}
+
+// Of a head's dense layer, which is there.
+Epilogue epilogue_of(HeadDense dense, Activation hidden_act) {
+  if (dense == HeadDense::kTanh) return Epilogue::kTanh;
+  return epilogue_of(dense == HeadDense::kGelu ? Activation::kGelu : hidden_act);
 }
 
 }  // namespace
@@ -79,7 +90,7 @@ Status Encoder::plan(int64_t max_tokens) {
     next += each.rows * each.matrix->stride;
   }
   scratch_floats_ = round_up(
-      kernels_.attention_scratch_floats(geometry_.max_position_embeddings, geometry_.head_dim()),
+      kernels_.attention_scratch_floats(geometry_.max_sequence_length(), geometry_.head_dim()),
       kCacheLineFloats);
   auto scratch = AlignedBuffer::allocate(scratch_floats_ * pool_->size());
   if (!scratch.ok()) return scratch.status();
@@ -133,12 +144,7 @@ Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
 }
 
 void Encoder::embed(const PackedBatch& batch) {
-  for (int64_t i = 0; i < batch.batch_size(); ++i) {
-    const auto sequence = static_cast<size_t>(i);
-    const int32_t begin = batch.cu_seqlens[sequence];
-    const int32_t end = batch.cu_seqlens[sequence + 1];
-    for (int32_t token = begin; token < end; ++token) positions_[token] = token - begin;
-  }
+  fill_positions(geometry_, batch, positions_.get());
   EmbeddingArguments arguments;
   arguments.input_ids = batch.input_ids.data();
   arguments.token_type_ids = batch.token_type_ids.data();
@@ -297,8 +303,7 @@ void Encoder::write_head(const PackedBatch& batch, const EncodeOutput& output,
   Matrix x = head_inputs(batch, output.head_token, rows);
   if (rows == 0) return;
   if (head.dense != HeadDense::kNone) {
-    const Epilogue epilogue =
-        head.dense == HeadDense::kTanh ? Epilogue::kTanh : epilogue_of(geometry_.hidden_act);
+    const Epilogue epilogue = epilogue_of(head.dense, geometry_.hidden_act);
     multiply(w.dense, x, rows, epilogue, Matrix(), projection_, cancelled);
     x = projection_;
   }

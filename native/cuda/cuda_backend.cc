@@ -131,7 +131,7 @@ Status CudaBackend::plan() {
     return DeviceEncoder::create(context_, geometry_, kernels_, weights_, tokens, budget_);
   };
   std::int64_t tokens = max_tokens_;
-  const std::int64_t fewer = std::max(geometry_.max_position_embeddings, tokens / 2);
+  const std::int64_t fewer = std::max(geometry_.max_sequence_length(), tokens / 2);
   auto encoder = create(tokens);
   if (encoder.status().code() == StatusCode::kOutOfMemory && fewer < tokens) {
     tokens = fewer;

@@ -160,9 +160,9 @@ Status check_sequences(const PackedEncoding& encoding, const Geometry& geometry,
                     "Expected at least one token in each text but text " + name(i) +
                         " has none.");
     }
-    if (length > geometry.max_position_embeddings) {
+    if (length > geometry.max_sequence_length()) {
       return Status(StatusCode::kInputTooLong,
-                    "Expected at most " + std::to_string(geometry.max_position_embeddings) +
+                    "Expected at most " + std::to_string(geometry.max_sequence_length()) +
                         " tokens in a text but text " + name(i) + " has " +
                         std::to_string(length) + ". Turn truncation on, or shorten it.");
     }

@@ -26,6 +26,9 @@ Status validate(const Geometry& g) {
       check_range("intermediate_size", g.intermediate_size, 1, kMaxIntermediateSize));
   FUSEBERT_RETURN_IF_ERROR(
       check_range("max_position_embeddings", g.max_position_embeddings, 1, kMaxPositions));
+  // One position at least is a token's.
+  FUSEBERT_RETURN_IF_ERROR(check_range("padding_idx", g.padding_idx, kNoPaddingIdx,
+                                       g.max_position_embeddings - 2));
   FUSEBERT_RETURN_IF_ERROR(check_range("type_vocab_size", g.type_vocab_size, 1, kMaxTypeVocabSize));
   if (g.hidden_size % g.num_attention_heads != 0) {
     return Status(StatusCode::kConfig,

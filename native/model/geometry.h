@@ -11,9 +11,15 @@ namespace fusebert {
 
 enum class Activation {
   kGelu,      // x/2 · (1 + erf(x/√2)), transformers "gelu"
-  kGeluTanh,  // tanh approximation, transformers "gelu_new" and "gelu_pytorch_tanh"
+  // x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))), transformers "gelu_new", "gelu_fast" and
+  // "gelu_pytorch_tanh"
+  kGeluTanh,
+  kQuickGelu,  // x · σ(1.702·x)
   kRelu,
+  kSilu,  // x · σ(x), also called swish
 };
+
+inline constexpr int64_t kNoPaddingIdx = -1;
 
 // Names are those of a Hugging Face config.json.
 struct Geometry {
@@ -24,12 +30,18 @@ struct Geometry {
   int64_t intermediate_size = 0;
   int64_t max_position_embeddings = 0;
   int64_t type_vocab_size = 0;
+  // ≥ 0: positions are RoBERTa's. A token's is padding_idx + how many tokens of its sequence up to
+  // it are not padding, which is the id padding_idx; that of padding is padding_idx. kNoPaddingIdx:
+  // a token's position is its index in its sequence.
+  int64_t padding_idx = kNoPaddingIdx;
   float layer_norm_eps = 1e-12f;
   Activation hidden_act = Activation::kGelu;
   bool has_pooler = false;  // pooler.dense.{weight,bias} are in the checkpoint
   std::optional<Head> head;  // null: nothing stands on the encoder
 
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
+  // Tokens that there are positions for.
+  int64_t max_sequence_length() const { return max_position_embeddings - (padding_idx + 1); }
 };
 
 // Bounds that keep every product of sizes far inside int64_t and refuse nonsense early.
@@ -43,7 +55,7 @@ inline constexpr int64_t kMinHeadDim = 16;
 inline constexpr int64_t kMaxHeadDim = 128;
 
 // kConfig when a number is outside its bounds, heads do not divide hidden_size, head_dim is not in
-// [16, 128], or a tied head's outputs are not the vocabulary.
+// [16, 128], no position is left for a token, or a tied head's outputs are not the vocabulary.
 Status validate(const Geometry& geometry);
 
 }  // namespace fusebert

@@ -9,6 +9,7 @@
 // | token classification               | all   |            |           | labels     |
 // | question answering                 | all   |            |           | 2          |
 // | masked words                       | all   | hidden_act | yes       | vocabulary |
+// | masked words of RoBERTa            | all   | gelu       | yes       | vocabulary |
 //
 // Its tensors are head.dense.{weight,bias}, head.LayerNorm.{weight,bias} and
 // head.output.{weight,bias}.
@@ -26,7 +27,7 @@ enum class HeadRows {
   kAll,    // every token, or those that hold one id
 };
 
-enum class HeadDense { kNone, kTanh, kHiddenAct };
+enum class HeadDense { kNone, kTanh, kGelu, kHiddenAct };
 
 struct Head {
   HeadRows rows = HeadRows::kFirst;

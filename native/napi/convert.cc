@@ -189,8 +189,9 @@ Result<std::optional<Head>> to_head(const Napi::Value& value) {
   FUSEBERT_ASSIGN(dense, to_string(object, "dense"));
   if (dense == "none") head.dense = HeadDense::kNone;
   else if (dense == "tanh") head.dense = HeadDense::kTanh;
+  else if (dense == "gelu") head.dense = HeadDense::kGelu;
   else if (dense == "hidden_act") head.dense = HeadDense::kHiddenAct;
-  else return expected("'none', 'tanh' or 'hidden_act'", "dense");
+  else return expected("'none', 'tanh', 'gelu' or 'hidden_act'", "dense");
   FUSEBERT_ASSIGN(head.layer_norm, to_bool(object, "layer_norm"));
   FUSEBERT_ASSIGN(head.tied, to_bool(object, "tied"));
   FUSEBERT_ASSIGN(head.outputs, to_int(object, "outputs"));
@@ -210,6 +211,9 @@ Result<Geometry> to_geometry(const Napi::Value& value) {
   FUSEBERT_ASSIGN(geometry.intermediate_size, to_int(object, "intermediate_size"));
   FUSEBERT_ASSIGN(geometry.max_position_embeddings, to_int(object, "max_position_embeddings"));
   FUSEBERT_ASSIGN(geometry.type_vocab_size, to_int(object, "type_vocab_size"));
+  if (!object.Get("padding_idx").IsNull()) {
+    FUSEBERT_ASSIGN(geometry.padding_idx, to_int(object, "padding_idx"));
+  }
   const Napi::Value eps = object.Get("layer_norm_eps");
   if (!eps.IsNumber()) return expected("a number", "layer_norm_eps");
   geometry.layer_norm_eps = eps.As<Napi::Number>().FloatValue();
@@ -219,8 +223,10 @@ Result<Geometry> to_geometry(const Napi::Value& value) {
   FUSEBERT_ASSIGN(activation, to_string(object, "hidden_act"));
   if (activation == "gelu") geometry.hidden_act = Activation::kGelu;
   else if (activation == "gelu_tanh") geometry.hidden_act = Activation::kGeluTanh;
+  else if (activation == "quick_gelu") geometry.hidden_act = Activation::kQuickGelu;
   else if (activation == "relu") geometry.hidden_act = Activation::kRelu;
-  else return expected("'gelu', 'gelu_tanh' or 'relu'", "hidden_act");
+  else if (activation == "silu") geometry.hidden_act = Activation::kSilu;
+  else return expected("'gelu', 'gelu_tanh', 'quick_gelu', 'relu' or 'silu'", "hidden_act");
   return geometry;
 }
 

@@ -1,5 +1,6 @@
-"""Makes test/golden: tiny seeded BERT models in every checkpoint format that fusebert reads, each
-with hidden states that Hugging Face transformers computed from it in float32 (eager attention).
+"""Makes test/golden: tiny seeded BERT and RoBERTa models in every checkpoint format that fusebert
+reads, each with hidden states that Hugging Face transformers computed from it in float32 (eager
+attention).
 
 Usage: pip install -r requirements.txt && python generate.py
 Format: test/golden/README.md. Each sequence runs alone, without padding, on one thread.
@@ -21,7 +22,7 @@ import safetensors.torch
 import tokenizers
 import torch
 import transformers
-from transformers import BertConfig, BertForMaskedLM, BertModel
+from transformers import BertConfig, BertForMaskedLM, BertModel, RobertaConfig, RobertaModel
 
 OUTPUT = Path(__file__).resolve().parents[2] / "test" / "golden"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -39,6 +40,12 @@ class Golden:
     pooler: bool = True
     weight_scale: float = 0.2
     notes: list = field(default_factory=list)
+    family: str = "bert"
+    # What stands before the stored names.
+    prefix: str = ""
+
+
+FAMILIES = {"bert": (BertConfig, BertModel), "roberta": (RobertaConfig, RobertaModel)}
 
 
 def geometry(hidden, heads, intermediate, layers, **more):
@@ -111,6 +118,27 @@ MODELS = [
             "cls.* tensors",
         ],
     ),
+    Golden("gelu-fast", "safetensors", geometry(16, 1, 29, 1, hidden_act="gelu_fast"), [1, 30]),
+    Golden("quick-gelu", "safetensors", geometry(16, 1, 29, 1, hidden_act="quick_gelu"), [1, 30]),
+    Golden("silu", "safetensors", geometry(16, 1, 29, 1, hidden_act="silu"), [1, 30]),
+    Golden(
+        "roberta",
+        "safetensors",
+        geometry(32, 2, 43, 2, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1),
+        [1, 2, 17, 38],
+        family="roberta",
+    ),
+    Golden(
+        "roberta-prefixed",
+        "torch-zip",
+        geometry(32, 2, 43, 1, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1),
+        [1, 38],
+        dtype=torch.float16,
+        pooler=False,
+        notes=["names with roberta."],
+        family="roberta",
+        prefix="roberta.",
+    ),
 ]
 
 
@@ -131,7 +159,7 @@ def randomise(model, scale, seed):
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            if name.endswith("LayerNorm.weight"):
+            if name.endswith(("LayerNorm.weight", "layer_norm.weight")):
                 parameter.copy_(1 + 0.3 * noise)
             else:
                 parameter.copy_(scale * noise)
@@ -152,6 +180,8 @@ def encode(lengths, config, seed):
         types = torch.zeros_like(ids)
         if config.type_vocab_size > 1:
             types[:, length // 2 :] = 1
+        if config.model_type == "roberta" and length > 4:
+            ids[:, 3] = config.pad_token_id  # as the text "<pad>": its position is that of padding
         sequences.append((ids, types))
     return sequences
 
@@ -192,8 +222,9 @@ def expected_values(golden, model, seed):
     }
 
 
-def stored_state(model, dtype):
-    return {name: value.to(dtype).contiguous() for name, value in model.state_dict().items()}
+def stored_state(model, dtype, prefix):
+    state = model.state_dict()
+    return {prefix + name: value.to(dtype).contiguous() for name, value in state.items()}
 
 
 def digests(state):
@@ -268,11 +299,11 @@ def save_mental_bert_like(golden, folder, seed):
 
 
 def save(golden, folder, seed):
-    config = BertConfig(**golden.config)
-    model = BertModel(config, add_pooling_layer=golden.pooler)
+    config_class, model_class = FAMILIES[golden.family]
+    model = model_class(config_class(**golden.config), add_pooling_layer=golden.pooler)
     randomise(model, golden.weight_scale, seed)
     reload_as_float32(model, golden.dtype)
-    state = stored_state(model, golden.dtype)
+    state = stored_state(model, golden.dtype, golden.prefix)
     if golden.storage == "safetensors":
         save_safetensors(state, folder / "model.safetensors")
     elif golden.storage == "safetensors-sharded":
@@ -299,8 +330,9 @@ def write_config(golden, folder):
         old = {"architectures": ["BertForMaskedLM"], "hidden_act": "gelu", **golden.config}
         write_json(folder / "config.json", old)
         return
-    config = BertConfig(**golden.config).to_dict()
-    config["architectures"] = ["BertModel"]
+    config_class, model_class = FAMILIES[golden.family]
+    config = config_class(**golden.config).to_dict()
+    config["architectures"] = [model_class.__name__]
     config["dtype"] = str(golden.dtype).removeprefix("torch.")
     config["position_embedding_type"] = "absolute"
     write_json(folder / "config.json", config)
@@ -329,8 +361,9 @@ def main():
         assert model.config._attn_implementation == "eager"
         golden.config.pop("attn_implementation")
         write_config(golden, folder)
-        tokens = vocabulary(golden.config["vocab_size"])
-        (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+        if golden.family == "bert":
+            tokens = vocabulary(golden.config["vocab_size"])
+            (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
         values = expected_values(golden, model, 2000 + index)
         # Flat lists on one line each: the file is for machines.
         lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()]

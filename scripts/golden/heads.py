@@ -1,6 +1,6 @@
-"""Makes test/golden/heads: tiny seeded BERT models with a head, saved by Hugging Face transformers,
-each with the logits that transformers computes from it in float32 (eager attention), and how far
-the naive way of computing them in fp16 is from float64.
+"""Makes test/golden/heads: tiny seeded BERT and RoBERTa models with a head, saved by Hugging Face
+transformers, each with the logits that transformers computes from it in float32 (eager attention),
+and how far the naive way of computing them in fp16 is from float64.
 
 Usage: pip install -r requirements.txt && python heads.py
 Format: test/golden/README.md. Each sequence runs alone, without padding, on one thread.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 import transformers
-from transformers import BertConfig
+from transformers import BertConfig, RobertaConfig
 
 from generate import OUTPUT, as_base64, encode, geometry, randomise, versions, write_json
 
@@ -33,6 +33,11 @@ class GoldenHead:
     config: dict = field(default_factory=dict)
     # One row a sequence; else one a token.
     pooled: bool = False
+    # pytorch_model.bin instead of model.safetensors.
+    torch: bool = False
+
+    def config_class(self):
+        return RobertaConfig if self.model.startswith("Roberta") else BertConfig
 
 
 def labels(count):
@@ -62,6 +67,41 @@ MODELS = [
         "token-classification", "BertForTokenClassification", "token-classification", labels(7)
     ),
     GoldenHead("question-answering", "BertForQuestionAnswering", "question-answering"),
+    # The head's activation is gelu, whatever the hidden layers' is.
+    GoldenHead(
+        "roberta-masked-lm", "RobertaForMaskedLM", "masked-lm", dict(hidden_act="relu")
+    ),
+    GoldenHead(
+        "roberta-masked-lm-untied",
+        "RobertaForMaskedLM",
+        "masked-lm",
+        dict(tie_word_embeddings=False),
+        torch=True,
+    ),
+    GoldenHead(
+        "roberta-sequence-classification",
+        "RobertaForSequenceClassification",
+        "sequence-classification",
+        labels(5),
+        pooled=True,
+    ),
+    GoldenHead(
+        "roberta-sequence-classification-torch",
+        "RobertaForSequenceClassification",
+        "sequence-classification",
+        labels(3),
+        pooled=True,
+        torch=True,
+    ),
+    GoldenHead(
+        "roberta-token-classification",
+        "RobertaForTokenClassification",
+        "token-classification",
+        labels(7),
+    ),
+    GoldenHead(
+        "roberta-question-answering", "RobertaForQuestionAnswering", "question-answering"
+    ),
 ]
 
 
@@ -98,6 +138,19 @@ def make_naive(model):
     return naive
 
 
+def geometry_of(golden):
+    numbers = {
+        **geometry(32, 2, 37, 1),
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": max(LENGTHS),
+    }
+    if golden.config_class() is RobertaConfig:
+        padding = 1
+        numbers.update(type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=padding)
+        numbers["max_position_embeddings"] += padding + 1
+    return numbers
+
+
 def expected_values(golden, model, seed):
     sequences = encode(LENGTHS, model.config, seed)
     for ids, _ in sequences:
@@ -129,13 +182,16 @@ def main():
     for index, golden in enumerate(MODELS):
         folder = HEADS / golden.name
         folder.mkdir(parents=True)
-        numbers = {**geometry(32, 2, 37, 1), "vocab_size": VOCABULARY}
-        config = BertConfig(**{**numbers, "max_position_embeddings": max(LENGTHS)},
-                            **golden.config, attn_implementation="eager")
+        config = golden.config_class()(
+            **{**geometry_of(golden), **golden.config}, attn_implementation="eager"
+        )
         model = getattr(transformers, golden.model)(config).eval()
         randomise(model, 0.2, 3000 + 10 * index)
         model.save_pretrained(folder)
         (folder / "generation_config.json").unlink(missing_ok=True)
+        if golden.torch:
+            (folder / "model.safetensors").unlink()
+            torch.save(model.state_dict(), folder / "pytorch_model.bin")
         values = expected_values(golden, model, 4000 + index)
         lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()]
         text = "{\n" + ",\n".join(lines) + "\n}\n"

@@ -17,7 +17,7 @@ import { parseConfig, readConfig } from '../../lib/models/config.js'
 
 const GOLDEN = join(import.meta.dirname, '..', 'golden')
 
-const config = parseConfig({
+const numbers = {
   vocab_size: 11,
   hidden_size: 16,
   num_attention_heads: 1,
@@ -25,7 +25,8 @@ const config = parseConfig({
   intermediate_size: 5,
   max_position_embeddings: 7,
   type_vocab_size: 3,
-})
+}
+const config = parseConfig(numbers)
 
 /** Written out by hand, independently of the code under test. */
 const LAYER: [string, number[]][] = [
@@ -97,6 +98,17 @@ describe('names', () => {
     expect(result.tensors.map(({ name, shape }) => [name, shape])).toEqual([...SHAPES, ...POOLER])
     expect(result.tensors.map((tensor) => tensor.offset_bytes)).toEqual(
       tensors.map(([, tensor]) => tensor.offsetBytes),
+    )
+  })
+
+  test.each(['', 'roberta.', 'module.', 'module.roberta.'])('RoBERTa, prefix %j', (prefix) => {
+    const roberta = parseConfig({ ...numbers, model_type: 'roberta' })
+    const tensors = [...encoder((name) => prefix + name), ...pooler(prefix)]
+    const result = bertTensors(table(tensors), roberta)
+    expect(result.prefix).toBe(prefix)
+    expect(result.tensors.map(({ name, shape }) => [name, shape])).toEqual([...SHAPES, ...POOLER])
+    expect(() => bertTensors(table(encoder((name) => `bert.${name}`)), roberta)).toThrow(
+      /tensors of a RoBERTa encoder .* roberta\.embeddings\.word_embeddings\.weight/,
     )
   })
 

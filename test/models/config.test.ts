@@ -1,4 +1,5 @@
-// config.json → geometry: BertConfig's defaults, bounds, and features refused by name.
+// config.json → geometry: defaults of BertConfig and RobertaConfig, bounds, and features refused by
+// name.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,9 +33,11 @@ describe('accepted', () => {
         intermediate_size: 3072,
         max_position_embeddings: 512,
         type_vocab_size: 2,
+        padding_idx: null,
         layer_norm_eps: 1e-12,
         hidden_act: 'gelu',
       },
+      max_sequence_length: 512,
       pad_token_id: 0,
       architectures: [],
       model_type: 'bert',
@@ -73,6 +76,7 @@ describe('accepted', () => {
       intermediate_size: 77,
       max_position_embeddings: 33,
       type_vocab_size: 1,
+      padding_idx: null,
       layer_norm_eps: 1e-5,
       hidden_act: 'relu',
     })
@@ -84,7 +88,11 @@ describe('accepted', () => {
     ['gelu', 'gelu'],
     ['gelu_new', 'gelu_tanh'],
     ['gelu_pytorch_tanh', 'gelu_tanh'],
+    ['gelu_fast', 'gelu_tanh'],
+    ['quick_gelu', 'quick_gelu'],
     ['relu', 'relu'],
+    ['silu', 'silu'],
+    ['swish', 'silu'],
   ])('hidden_act %s', (name, wanted) => {
     expect(parseConfig({ hidden_act: name }).geometry.hidden_act).toBe(wanted)
   })
@@ -104,6 +112,19 @@ describe('accepted', () => {
   test('no model_type, as the oldest BERT checkpoints have it', () => {
     expect(parseConfig({ architectures: ['BertForMaskedLM'] }).model_type).toBe('bert')
     expect(parseConfig({ model_type: null }).model_type).toBe('bert')
+  })
+
+  test('RoBERTa: its own defaults, and positions after that of padding', () => {
+    const config = parseConfig({ model_type: 'roberta', max_position_embeddings: 514 })
+    expect(config.model_type).toBe('roberta')
+    expect(config.pad_token_id).toBe(1)
+    expect(config.max_sequence_length).toBe(512)
+    expect(config.geometry).toMatchObject({ vocab_size: 50265, padding_idx: 1 })
+    const other = parseConfig({
+      model_type: 'roberta', max_position_embeddings: 9, pad_token_id: 7,
+    })
+    expect(other.max_sequence_length).toBe(1)
+    expect(parseConfig({ architectures: ['RobertaModel'] }).model_type).toBe('roberta')
   })
 
   test('no padding token', () => {
@@ -139,17 +160,20 @@ describe('accepted', () => {
 
 describe('refused as unsupported, by name', () => {
   test.each([
-    [{ model_type: 'roberta' }, 'model_type', 'roberta'],
+    [{ model_type: 'xlm-roberta' }, 'SentencePiece', 'xlm-roberta'],
+    [{ model_type: 'camembert' }, 'SentencePiece', 'camembert'],
     [{ model_type: 'distilbert' }, 'model_type', 'distilbert'],
     [{ model_type: '' }, 'model_type', '""'],
     [{ model_type: 1 }, 'model_type', '1'],
-    [{ architectures: ['RobertaForMaskedLM'] }, 'architectures', 'RobertaForMaskedLM'],
+    [{ architectures: ['GPT2LMHeadModel'] }, 'architectures', 'GPT2LMHeadModel'],
+    [{ model_type: 'roberta', position_embedding_type: 'relative_key_query' },
+      'position_embedding_type', 'relative_key_query'],
     [{ position_embedding_type: 'relative_key' }, 'position_embedding_type', 'relative_key'],
     [{ is_decoder: true }, 'is_decoder', 'true'],
     [{ add_cross_attention: true }, 'add_cross_attention', 'true'],
     [{ quantization_config: { bits: 8 } }, 'quantization_config', 'an object of size 1'],
     [{ pruned_heads: { 0: [1] } }, 'pruned_heads', 'an object of size 1'],
-    [{ hidden_act: 'silu' }, 'hidden_act', 'silu'],
+    [{ hidden_act: 'mish' }, 'hidden_act', 'mish'],
     [{ hidden_act: 'toString' }, 'hidden_act', 'toString'],
   ])('%j', (config, field, value) => {
     const error = refusal(config)
@@ -196,6 +220,13 @@ describe('refused as invalid', () => {
 
   test.each([-1, 100, 1.5, '0', true])('pad_token_id %j of 100 tokens', (value) => {
     expect(refusal({ vocab_size: 100, pad_token_id: value }).code).toBe('ERR_CONFIG')
+  })
+
+  test.each([null, 8, -1, 100])('pad_token_id %j of RoBERTa with 9 positions', (value) => {
+    const roberta = { model_type: 'roberta', max_position_embeddings: 9, vocab_size: 100 }
+    const error = refusal({ ...roberta, pad_token_id: value })
+    expect(error.code).toBe('ERR_CONFIG')
+    expect(error.message).toContain('pad_token_id')
   })
 
   test.each([null, [], 'bert', 7])('a config that is %j', (value) => {

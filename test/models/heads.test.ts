@@ -21,6 +21,9 @@ const numbers = {
 }
 const config = parseConfig({ ...numbers, num_labels: 3 })
 const untied = parseConfig({ ...numbers, num_labels: 3, tie_word_embeddings: false })
+const ofRoberta = { ...numbers, model_type: 'roberta', num_labels: 3 }
+const roberta = parseConfig(ofRoberta)
+const robertaUntied = parseConfig({ ...ofRoberta, tie_word_embeddings: false })
 
 type Shapes = Record<string, number[]>
 
@@ -120,12 +123,13 @@ const CASES: Record<string, Case> = {
   },
   'RoBERTa, masked words': {
     task: 'masked-lm',
+    config: roberta,
     stored: { ...robertaMasked, 'lm_head.bias': [11] },
     names: { ...robertaMaskedNames, 'head.output.bias': 'lm_head.bias' },
   },
   'RoBERTa, masked words, a decoder of its own': {
     task: 'masked-lm',
-    config: untied,
+    config: robertaUntied,
     stored: { ...robertaMasked, ...linear('lm_head.decoder', 11) },
     names: { ...robertaMaskedNames, ...both('head.output', 'lm_head.decoder') },
   },
@@ -156,11 +160,37 @@ const CASES: Record<string, Case> = {
   },
   'RoBERTa, sequence classification': {
     task: 'sequence-classification',
+    config: roberta,
     stored: { ...linear('classifier.dense', 16), ...linear('classifier.out_proj', 3) },
     names: {
       ...both('head.dense', 'classifier.dense'),
       ...both('head.output', 'classifier.out_proj'),
     },
+  },
+  'RoBERTa, sequence classification, a trainer’s prefix': {
+    task: 'sequence-classification',
+    config: roberta,
+    prefix: 'module.roberta.',
+    stored: {
+      ...linear('module.classifier.dense', 16),
+      ...linear('module.classifier.out_proj', 3),
+    },
+    names: {
+      ...both('head.dense', 'module.classifier.dense'),
+      ...both('head.output', 'module.classifier.out_proj'),
+    },
+  },
+  'RoBERTa, token classification': {
+    task: 'token-classification',
+    config: roberta,
+    stored: linear('classifier', 3),
+    names: both('head.output', 'classifier'),
+  },
+  'RoBERTa, question answering': {
+    task: 'question-answering',
+    config: roberta,
+    stored: linear('qa_outputs', 2),
+    names: both('head.output', 'qa_outputs'),
   },
   'token classification': {
     task: 'token-classification',
@@ -175,7 +205,7 @@ const CASES: Record<string, Case> = {
 }
 
 const HEADS: Record<HeadTask, object> = {
-  'masked-lm': { rows: 'all', dense: 'hidden_act', layer_norm: true, outputs: 11 },
+  'masked-lm': { rows: 'all', layer_norm: true, outputs: 11 },
   'next-sentence': { rows: 'first', dense: 'tanh', layer_norm: false, tied: false, outputs: 2 },
   'sequence-classification': {
     rows: 'first', dense: 'tanh', layer_norm: false, tied: false, outputs: 3,
@@ -186,9 +216,9 @@ const HEADS: Record<HeadTask, object> = {
   'question-answering': { rows: 'all', dense: 'none', layer_norm: false, tied: false, outputs: 2 },
 }
 
-function refusal(shapes: Shapes, task: HeadTask, prefix = 'bert.'): FusebertError {
+function refusal(shapes: Shapes, task: HeadTask, settings = config): FusebertError {
   try {
-    headTensors(table(shapes), config, task, prefix)
+    headTensors(table(shapes), settings, task, `${settings.model_type}.`)
   } catch (error) {
     expect(error).toBeInstanceOf(FusebertError)
     return error as FusebertError
@@ -198,11 +228,16 @@ function refusal(shapes: Shapes, task: HeadTask, prefix = 'bert.'): FusebertErro
 
 describe('heads', () => {
   test.each(Object.entries(CASES))('%s', (_, each) => {
-    const { task, stored, names, prefix = 'bert.' } = each
+    const { task, stored, names } = each
     const settings = each.config ?? config
+    const { model_type } = settings
+    const prefix = each.prefix ?? `${model_type}.`
     const tensors = table(stored)
     const result = headTensors(tensors, settings, task, prefix)
     expect(result.head).toMatchObject(HEADS[task])
+    // RoBERTa's is gelu, whatever its hidden layers have.
+    const words = model_type === 'bert' ? 'hidden_act' : 'gelu'
+    if (task === 'masked-lm') expect(result.head.dense).toBe(words)
     expect(result.head.tied).toBe(task === 'masked-lm' && settings.tie_word_embeddings)
     const found = Object.fromEntries(
       result.tensors.map(({ name, offset_bytes }) => [name, offset_bytes]),
@@ -221,7 +256,8 @@ describe('heads', () => {
       if (name === 'cls.predictions.decoder.bias' && 'cls.predictions.bias' in stored) continue
       if (name === 'cls.predictions.bias' && 'cls.predictions.decoder.bias' in stored) continue
       const others = Object.fromEntries(Object.entries(stored).filter(([key]) => key !== name))
-      expect(headsOf(table(others), settings, rest.prefix ?? 'bert.')).not.toContain(task)
+      const prefix = rest.prefix ?? `${settings.model_type}.`
+      expect(headsOf(table(others), settings, prefix)).not.toContain(task)
     }
   })
 })
@@ -233,9 +269,9 @@ describe('refusals', () => {
     expect(error.message).toContain(task)
     expect(error.message).toContain('no head that fusebert knows')
     const looked: Record<HeadTask, string[]> = {
-      'masked-lm': ['cls.predictions.transform.dense.weight', 'lm_head.dense.weight'],
+      'masked-lm': ['cls.predictions.transform.dense.weight', 'cls.predictions.bias'],
       'next-sentence': ['bert.pooler.dense.weight', 'cls.seq_relationship.bias'],
-      'sequence-classification': ['bert.pooler.dense.weight', 'classifier.out_proj.weight'],
+      'sequence-classification': ['bert.pooler.dense.weight', 'classifier.weight'],
       'token-classification': ['classifier.weight', 'classifier.bias'],
       'question-answering': ['qa_outputs.weight', 'qa_outputs.bias'],
     }
@@ -247,12 +283,22 @@ describe('refusals', () => {
     expect(error.message).toContain('It has those for question-answering.')
   })
 
-  test('a part of a head is not mistaken for another family’s', () => {
+  test('heads of RoBERTa are called otherwise', () => {
+    const masked = refusal({ ...bertMasked, 'cls.predictions.bias': [11] }, 'masked-lm', roberta)
+    expect(masked.message).toContain('lacks lm_head.dense.weight')
+    expect(masked.message).not.toContain('cls.')
+    const whole: Shapes = { ...robertaMasked, 'lm_head.bias': [11] }
+    expect(refusal(whole, 'masked-lm').message).toContain('no head that fusebert knows')
+    const next = refusal(whole, 'next-sentence', roberta)
+    expect(next.code).toBe('ERR_TENSOR_MISSING')
+    expect(next.message).toContain('models of type roberta have none. It has those for masked-lm.')
+  })
+
+  test('a part of a head is named', () => {
     const whole: Shapes = { ...bertMasked, 'cls.predictions.bias': [11] }
     const part = Object.entries(whole).filter(([name]) => name !== `${transform}.dense.bias`)
     const error = refusal(Object.fromEntries(part), 'masked-lm')
     expect(error.message).toContain(`lacks ${transform}.dense.bias. `)
-    expect(error.message).not.toContain('lm_head')
   })
 
   test('other labels than the config says', () => {

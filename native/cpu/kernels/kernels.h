@@ -18,10 +18,14 @@ enum class Epilogue {
   kNone,
   kGelu,      // x/2 · (1 + erf(x/√2))
   kGeluTanh,  // x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))
+  kQuickGelu,  // x · σ(1.702·x)
   kRelu,
+  kSilu,  // x · σ(x)
   kTanh,
   kResidual,  // + residual[row, column]
 };
+
+inline constexpr float kQuickGeluFactor = 1.702f;
 
 // C[m, n] = epilogue(A[m, k] · W[n, k]ᵀ + bias[n]).
 struct GemmArguments {

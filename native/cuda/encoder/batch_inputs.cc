@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "model/positions.h"
+
 namespace fusebert::cuda {
 namespace {
 
@@ -31,11 +33,12 @@ std::size_t BatchInputs::lay_out(std::int64_t tokens) {
   return head_rows_ + bytes;
 }
 
-Result<BatchInputs> BatchInputs::create(const ContextPointer& context, std::int64_t max_tokens,
-                                        int heads, int head_dim, const BudgetPointer& budget) {
+Result<BatchInputs> BatchInputs::create(const ContextPointer& context, const Geometry& geometry,
+                                        std::int64_t max_tokens, const BudgetPointer& budget) {
   BatchInputs inputs;
-  inputs.heads_ = heads;
-  inputs.head_dim_ = head_dim;
+  inputs.geometry_ = geometry;
+  inputs.heads_ = static_cast<int>(geometry.num_attention_heads);
+  inputs.head_dim_ = padded_head_dim(geometry.head_dim());
   const std::size_t bytes = inputs.lay_out(token_bucket(max_tokens));
   auto host = allocate_pinned(context, bytes);
   if (!host.ok()) return host.status();
@@ -70,11 +73,7 @@ void BatchInputs::pack(const PackedBatch& batch, std::span<const std::int32_t> h
   put(types_, batch.token_type_ids.data(), tokens);
   put(items_, cut_.items.data(), cut_.items.size());
   put(head_rows_, head_rows.data(), head_rows.size());
-  auto* positions = reinterpret_cast<std::int32_t*>(host + positions_);
-  for (std::size_t i = 0; i + 1 < batch.cu_seqlens.size(); ++i) {
-    const std::int32_t length = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i];
-    for (std::int32_t position = 0; position < length; ++position) *positions++ = position;
-  }
+  fill_positions(geometry_, batch, reinterpret_cast<std::int32_t*>(host + positions_));
 }
 
 Status BatchInputs::upload(const Stream& stream) const {

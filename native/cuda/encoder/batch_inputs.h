@@ -10,14 +10,15 @@
 #include "cuda/driver/resources.h"
 #include "cuda/encoder/batch_shape.h"
 #include "cuda/kernels/attention/attention.h"
+#include "model/geometry.h"
 
 namespace fusebert::cuda {
 
 class BatchInputs {
  public:
-  // For batches of at most max_tokens tokens of heads of a padded head_dim.
-  static Result<BatchInputs> create(const ContextPointer& context, std::int64_t max_tokens,
-                                    int heads, int head_dim, const BudgetPointer& budget);
+  // For batches of at most max_tokens tokens.
+  static Result<BatchInputs> create(const ContextPointer& context, const Geometry& geometry,
+                                    std::int64_t max_tokens, const BudgetPointer& budget);
 
   // Gathers; the batch may go. An earlier upload must be over. `head_rows`: tokens that a head is
   // for, when it is not for the first of each sequence or for all.
@@ -55,7 +56,8 @@ class BatchInputs {
   }
   std::size_t lay_out(std::int64_t tokens);
 
-  int heads_ = 0, head_dim_ = 0;
+  Geometry geometry_;
+  int heads_ = 0, head_dim_ = 0;  // as attention's kernels have it: padded
   PinnedMemory host_;
   DeviceMemory device_;
   AttentionCut cut_;

@@ -26,9 +26,17 @@ GemmActivation gemm_activation(Activation activation) {
   switch (activation) {
     case Activation::kGelu: return GemmActivation::kGelu;
     case Activation::kGeluTanh: return GemmActivation::kGeluTanh;
+    case Activation::kQuickGelu: return GemmActivation::kQuickGelu;
     case Activation::kRelu: return GemmActivation::kRelu;
+    case Activation::kSilu: return GemmActivation::kSilu;
   }
   return GemmActivation::kNone;
+}
+
+// Of a head's dense layer, which is there.
+GemmActivation gemm_activation(HeadDense dense, Activation hidden_act) {
+  if (dense == HeadDense::kTanh) return GemmActivation::kTanh;
+  return gemm_activation(dense == HeadDense::kGelu ? Activation::kGelu : hidden_act);
 }
 
 // What all products are given.
@@ -220,10 +228,8 @@ Status Forward::write_logits(const Stream& stream, const BatchInputs& inputs,
     in = workspace_.projection;
   }
   if (head.dense != HeadDense::kNone) {
-    const GemmActivation activation = head.dense == HeadDense::kTanh
-                                          ? GemmActivation::kTanh
-                                          : gemm_activation(geometry_.hidden_act);
-    FUSEBERT_RETURN_IF_ERROR(multiply_rows(stream, w.dense, in, rows.count, rows.most, activation,
+    FUSEBERT_RETURN_IF_ERROR(multiply_rows(stream, w.dense, in, rows.count, rows.most,
+                                           gemm_activation(head.dense, geometry_.hidden_act),
                                            nullptr, workspace_.context_rows));
     in = workspace_.context_rows;
   }

@@ -7,8 +7,6 @@
 #include <new>
 #include <utility>
 
-#include "cuda/kernels/attention/attention.h"
-
 namespace fusebert::cuda {
 namespace {
 
@@ -46,9 +44,7 @@ Result<PartSlot> PartSlot::create(const ContextPointer& context, const Geometry&
   slot.hidden_size_ = geometry.hidden_size;
   slot.layers_ = geometry.num_hidden_layers;
   slot.head_ = geometry.head;
-  auto inputs = BatchInputs::create(context, max_tokens,
-                                    static_cast<int>(geometry.num_attention_heads),
-                                    padded_head_dim(geometry.head_dim()), budget);
+  auto inputs = BatchInputs::create(context, geometry, max_tokens, budget);
   if (!inputs.ok()) return inputs.status();
   slot.inputs_ = std::move(inputs.value());
   for (Event* const each : {&slot.uploaded_, &slot.computed_, &slot.downloaded_}) {

@@ -51,8 +51,7 @@ void expect_hidden_states(const Geometry& g, const TestCheckpoint& checkpoint, c
 }
 
 TEST_P(CpuBackend, AgreesWithTheReferenceForEveryActivation) {
-  for (const Activation activation :
-       {Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
+  for (const Activation activation : kEveryActivation) {
     Geometry g = small_geometry();
     g.hidden_act = activation;
     const TestCheckpoint checkpoint(g, 1);
@@ -62,6 +61,17 @@ TEST_P(CpuBackend, AgreesWithTheReferenceForEveryActivation) {
     expect_hidden_states(g, checkpoint, batch, encode(*backend, batch), 2e-5);
     if (HasFatalFailure()) return;
   }
+}
+
+TEST_P(CpuBackend, AgreesWithTheReferenceForPositionsOfRoberta) {
+  Geometry g = small_geometry();
+  g.padding_idx = 1;  // an id that random sequences hold as well
+  g.type_vocab_size = 1;
+  const TestCheckpoint checkpoint(g, 5);
+  const auto backend = load(g, checkpoint);
+  Random random(5);
+  const Batch batch = random_batch(random, g, 8);
+  expect_hidden_states(g, checkpoint, batch, encode(*backend, batch), 2e-5);
 }
 
 TEST_P(CpuBackend, AgreesWithTheReferenceForOtherShapes) {

@@ -5,8 +5,9 @@
 namespace fusebert::cpu {
 namespace {
 
-constexpr Epilogue kEpilogues[] = {Epilogue::kNone, Epilogue::kGelu, Epilogue::kGeluTanh,
-                                   Epilogue::kRelu, Epilogue::kTanh, Epilogue::kResidual};
+constexpr Epilogue kEpilogues[] = {Epilogue::kNone,      Epilogue::kGelu, Epilogue::kGeluTanh,
+                                   Epilogue::kQuickGelu, Epilogue::kRelu, Epilogue::kSilu,
+                                   Epilogue::kTanh,      Epilogue::kResidual};
 
 double apply(Epilogue epilogue, double x, double residual) {
   switch (epilogue) {
@@ -16,6 +17,10 @@ double apply(Epilogue epilogue, double x, double residual) {
       return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0)));
     case Epilogue::kGeluTanh:
       return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Epilogue::kQuickGelu:
+      return x / (1.0 + std::exp(-1.702 * x));
+    case Epilogue::kSilu:
+      return x / (1.0 + std::exp(-x));
     case Epilogue::kRelu:
       return x > 0 ? x : 0;
     case Epilogue::kTanh:
@@ -112,7 +117,7 @@ TEST_P(GemmKernels, AgreesWithDoublePrecisionOverRandomShapes) {
   Random random(1);
   for (int round = 0; round < 40; ++round) {
     const int64_t m = pick(random, 1, 40), n = pick(random, 1, 80), k = pick(random, 1, 130);
-    const Epilogue epilogue = kEpilogues[round % 6];
+    const Epilogue epilogue = kEpilogues[round % std::size(kEpilogues)];
     Product product(kernels(), m, n, k, 100 + static_cast<uint64_t>(round));
     product.run(epilogue);
     expect_close(product, epilogue);
@@ -188,7 +193,8 @@ TEST_P(GemmKernels, ActivationsAreAccurateOverTheirWholeRange) {
   std::vector<float> x = {0.0f,  -0.0f,  1e-30f, -1e-30f, 1e-8f, -1e-8f, 8.0f,  -8.0f,
                           50.0f, -50.0f, 1e4f,   -1e4f,   1e30f, -1e30f, 90.0f, -90.0f};
   for (int i = -6000; i <= 6000; ++i) x.push_back(static_cast<float>(i) * 2e-3f + 1e-4f);
-  for (const Epilogue epilogue : {Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kTanh}) {
+  for (const Epilogue epilogue : {Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kQuickGelu,
+                                  Epilogue::kSilu, Epilogue::kTanh}) {
     const std::vector<float> y = elementwise(kernels(), epilogue, x);
     double worst = 0;
     for (size_t i = 0; i < x.size(); ++i) {
@@ -198,7 +204,7 @@ TEST_P(GemmKernels, ActivationsAreAccurateOverTheirWholeRange) {
       ASSERT_NEAR(y[i], expected, allowed) << "x = " << x[i];
       if (std::abs(x[i]) < 12) worst = std::max(worst, std::abs(y[i] - expected));
     }
-    EXPECT_LT(worst, 1e-6);
+    EXPECT_LT(worst, 1.5e-6);  // one and a half units in the last place of results near 12
   }
 }
 

@@ -16,12 +16,20 @@ namespace fusebert {
 using NamedTensors = std::map<std::string, std::vector<float>>;
 using Rows = std::vector<std::vector<double>>;  // [rows][columns]
 
+inline constexpr Activation kEveryActivation[] = {Activation::kGelu, Activation::kGeluTanh,
+                                                  Activation::kQuickGelu, Activation::kRelu,
+                                                  Activation::kSilu};
+
 inline double reference_activation(Activation activation, double x) {
   switch (activation) {
     case Activation::kGelu:
       return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0)));
     case Activation::kGeluTanh:
       return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::kQuickGelu:
+      return x / (1.0 + std::exp(-1.702 * x));
+    case Activation::kSilu:
+      return x / (1.0 + std::exp(-x));
     case Activation::kRelu:
       return std::max(x, 0.0);
   }
@@ -45,12 +53,17 @@ class ReferenceBert {
     const auto& places = tensor("embeddings.position_embeddings.weight");
     const auto& kinds = tensor("embeddings.token_type_embeddings.weight");
     Rows x(ids.size(), std::vector<double>(static_cast<size_t>(hidden)));
+    const auto padding = static_cast<int32_t>(geometry_.padding_idx);
+    int64_t place = geometry_.padding_idx;
     for (size_t t = 0; t < ids.size(); ++t) {
+      // As RobertaEmbeddings; without an id for padding the places are 0, 1, 2, …
+      if (padding < 0 || ids[t] != padding) ++place;
+      const int64_t position = padding >= 0 && ids[t] == padding ? padding : place;
       for (int64_t i = 0; i < hidden; ++i) {
         x[t][static_cast<size_t>(i)] =
             static_cast<double>(words[static_cast<size_t>(ids[t] * hidden + i)]) +
             kinds[static_cast<size_t>(types[t] * hidden + i)] +
-            places[t * static_cast<size_t>(hidden) + static_cast<size_t>(i)];
+            places[static_cast<size_t>(position * hidden + i)];
       }
     }
     normalize(x, "embeddings.LayerNorm");
@@ -69,12 +82,14 @@ class ReferenceBert {
   Rows logits(Rows x) const {
     const Head& head = *geometry_.head;
     if (head.dense != HeadDense::kNone) {
+      const Activation activation =
+          head.dense == HeadDense::kGelu ? Activation::kGelu : geometry_.hidden_act;
       x = linear(x, "head.dense");
       for (std::vector<double>& row : x) {
         for (double& value : row) {
           value = rounding_(head.dense == HeadDense::kTanh
                                 ? std::tanh(value)
-                                : reference_activation(geometry_.hidden_act, value));
+                                : reference_activation(activation, value));
         }
       }
     }

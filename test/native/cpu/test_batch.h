@@ -46,9 +46,9 @@ inline Batch random_batch(Random& random, const Geometry& g, int64_t sequences) 
   Batch batch;
   for (int64_t i = 0; i < sequences; ++i) {
     // Half of them short, and now and then the longest.
-    const int64_t most = pick(random, 0, 1) == 0 ? 8 : g.max_position_embeddings;
-    const int64_t length =
-        pick(random, 0, 9) == 0 ? g.max_position_embeddings : pick(random, 1, most);
+    const int64_t longest = g.max_sequence_length();
+    const int64_t most = pick(random, 0, 1) == 0 ? 8 : longest;
+    const int64_t length = pick(random, 0, 9) == 0 ? longest : pick(random, 1, most);
     std::vector<int32_t> ids, types;
     for (int64_t t = 0; t < length; ++t) {
       ids.push_back(static_cast<int32_t>(pick(random, 0, g.vocab_size - 1)));

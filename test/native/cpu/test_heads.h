@@ -25,13 +25,15 @@ struct NamedHead {
 inline std::vector<NamedHead> every_head(int64_t vocab_size) {
   const auto first = HeadRows::kFirst, all = HeadRows::kAll;
   const auto none = HeadDense::kNone, tanh = HeadDense::kTanh, act = HeadDense::kHiddenAct;
+  const auto gelu = HeadDense::kGelu;
   return {{"sequence classification", {first, tanh, false, false, 5}},
           {"next sentence", {first, tanh, false, false, 2}},
           {"one label", {first, none, false, false, 1}},
           {"token classification", {all, none, false, false, 9}},
           {"question answering", {all, none, false, false, 2}},
           {"masked words", {all, act, true, true, vocab_size}},
-          {"masked words, a decoder of its own", {all, act, true, false, vocab_size + 7}}};
+          {"masked words, a decoder of its own", {all, act, true, false, vocab_size + 7}},
+          {"masked words of RoBERTa", {all, gelu, true, true, vocab_size}}};
 }
 
 // The logits of a batch, and the largest of them.

@@ -66,12 +66,18 @@ void check(const Geometry& g, std::uint64_t seed, std::int64_t sequences,
 }
 
 TEST(CudaBackend, AgreesWithTheReferenceForEveryActivation) {
-  for (const Activation activation :
-       {Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
+  for (const Activation activation : kEveryActivation) {
     Geometry g = small_geometry();
     g.hidden_act = activation;
     check(g, 1, 5);
   }
+}
+
+TEST(CudaBackend, AgreesWithTheReferenceForPositionsOfRoberta) {
+  Geometry g = small_geometry();
+  g.padding_idx = 1;  // an id that random sequences hold as well
+  g.type_vocab_size = 1;
+  check(g, 5, 6);
 }
 
 TEST(CudaBackend, AgreesWithTheReferenceForOtherShapes) {

@@ -13,7 +13,8 @@ namespace {
 
 constexpr GemmTile kTiles[] = {GemmTile::kLarge, GemmTile::kMedium, GemmTile::kSmall};
 constexpr GemmActivation kActivations[] = {GemmActivation::kNone, GemmActivation::kGelu,
-                                           GemmActivation::kGeluTanh, GemmActivation::kRelu,
+                                           GemmActivation::kGeluTanh, GemmActivation::kQuickGelu,
+                                           GemmActivation::kRelu, GemmActivation::kSilu,
                                            GemmActivation::kTanh};
 
 double activated(GemmActivation activation, double x) {
@@ -24,6 +25,8 @@ double activated(GemmActivation activation, double x) {
       const double inner = std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x);
       return 0.5 * x * (1.0 + std::tanh(inner));
     }
+    case GemmActivation::kQuickGelu: return x / (1.0 + std::exp(-1.702 * x));
+    case GemmActivation::kSilu: return x / (1.0 + std::exp(-x));
     case GemmActivation::kRelu: return std::max(x, 0.0);
     case GemmActivation::kTanh: return std::tanh(x);
   }
@@ -141,7 +144,8 @@ TEST(Gemm, SeededShapes) {
   std::mt19937_64 random(11);
   for (int i = 0; i < 8; ++i) {
     const auto one_of = [&](int most) { return static_cast<int>(random() % most) + 1; };
-    check(Case(random, one_of(200), 8 * one_of(30), 8 * one_of(40), kActivations[i % 5],
+    const GemmActivation activation = kActivations[i % std::size(kActivations)];
+    check(Case(random, one_of(200), 8 * one_of(30), 8 * one_of(40), activation,
                random() % 2 == 0),
           kFp16);
   }

@@ -160,7 +160,7 @@ TEST(RequiredTensors, CountsThoseOfTheGeometry) {
 }
 
 TEST(Geometry, RefusesWhatDoesNotDivideOrIsOutOfBounds) {
-  Geometry good{100, 64, 2, 2, 128, 32, 2, 1e-12f, Activation::kGelu, false, {}};
+  Geometry good{100, 64, 2, 2, 128, 32, 2, kNoPaddingIdx, 1e-12f, Activation::kGelu, false, {}};
   EXPECT_TRUE(validate(good).ok());
   const auto refused = [&good](auto change) {
     Geometry bad = good;

@@ -20,6 +20,10 @@ float apply(Epilogue epilogue, float x, float residual) {
       return 0.5f * x * (1.0f + std::erf(x * kSqrtHalf));
     case Epilogue::kGeluTanh:
       return 0.5f * x * (1.0f + std::tanh(kSqrt2OverPi * (x + 0.044715f * x * x * x)));
+    case Epilogue::kQuickGelu:
+      return x / (1.0f + std::exp(-kQuickGeluFactor * x));
+    case Epilogue::kSilu:
+      return x / (1.0f + std::exp(-x));
     case Epilogue::kRelu:
       return x > 0.0f ? x : 0.0f;
     case Epilogue::kTanh:

@@ -127,6 +127,13 @@ inline void apply_epilogue(const GemmArguments& g, int64_t row, int64_t rows, in
     case Epilogue::kGeluTanh:
       return update_tile<V>(rows, c, g.c_stride, bias,
                             [](V x, int64_t, int) { return gelu_tanh(x); });
+    case Epilogue::kQuickGelu:
+      return update_tile<V>(rows, c, g.c_stride, bias, [](V x, int64_t, int) {
+        return sigmoid_product(x, kQuickGeluFactor);
+      });
+    case Epilogue::kSilu:
+      return update_tile<V>(rows, c, g.c_stride, bias,
+                            [](V x, int64_t, int) { return sigmoid_product(x, 1.0f); });
     case Epilogue::kRelu:
       return update_tile<V>(rows, c, g.c_stride, bias,
                             [](V x, int64_t, int) { return max(x, V::zero()); });

@@ -7,6 +7,8 @@
 //   cancellation. log2 T is smooth and nearly quadratic: a polynomial of degree 8 on [0, 8],
 //   minimax in the error of u·T(u) (7e-9 before rounding). Absolute error ≤ 1e-7 + 1 ulp of gelu.
 // tanh: 1 - 2/(1 + e^2x): absolute error ≤ 2e-7.
+// x·σ(factor·x) = x/(1 + e^(-factor·x)): relative error ≤ 4e-7 down to factor·x = -88, where the
+//   exponential is cut off and |x|·1e-38 is left.
 //
 // Included only by files of one instruction set; everything has internal linkage, because a
 // function compiled with wide instructions must never be the copy the linker keeps for everyone.
@@ -88,6 +90,12 @@ inline V gelu_tanh(V x) {
   const V cubic = fma(x * x * x, V::broadcast(0.044715f), x);
   const V e = exp(cubic * V::broadcast(-2.0f * kSqrt2OverPi));
   return x / (V::broadcast(1.0f) + e);
+}
+
+// x·σ(factor·x)
+template <class V>
+inline V sigmoid_product(V x, float factor) {
+  return x / (V::broadcast(1.0f) + exp(x * V::broadcast(-factor)));
 }
 
 }  // namespace

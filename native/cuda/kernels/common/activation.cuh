@@ -32,6 +32,19 @@ struct GeluTanh {
   }
 };
 
+// x · σ(factor · x), given factor · log₂ e; as above where the exponent overflows.
+__device__ inline float sigmoid_product(float x, float factor_log2) {
+  return x * ptx::rcp(1.0f + ptx::ex2(-factor_log2 * x));
+}
+
+struct QuickGelu {
+  __device__ static float apply(float x) { return sigmoid_product(x, 1.702f * kLog2E); }
+};
+
+struct Silu {
+  __device__ static float apply(float x) { return sigmoid_product(x, kLog2E); }
+};
+
 struct Relu {
   // Unlike fmaxf it keeps NaN.
   __device__ static float apply(float x) { return x < 0.0f ? 0.0f : x; }

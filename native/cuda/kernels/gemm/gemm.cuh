@@ -55,6 +55,8 @@ __device__ inline void activate(GemmActivation activation, Sums<Tile>& sums) {
     case GemmActivation::kNone: break;
     case GemmActivation::kGelu: activate<Gelu, Tile>(sums); break;
     case GemmActivation::kGeluTanh: activate<GeluTanh, Tile>(sums); break;
+    case GemmActivation::kQuickGelu: activate<QuickGelu, Tile>(sums); break;
+    case GemmActivation::kSilu: activate<Silu, Tile>(sums); break;
     case GemmActivation::kRelu: activate<Relu, Tile>(sums); break;
     case GemmActivation::kTanh: activate<Tanh, Tile>(sums); break;
   }

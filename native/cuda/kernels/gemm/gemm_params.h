@@ -5,7 +5,9 @@
 
 namespace fusebert::cuda {
 
-enum class GemmActivation : std::int32_t { kNone, kGelu, kGeluTanh, kRelu, kTanh };
+enum class GemmActivation : std::int32_t {
+  kNone, kGelu, kGeluTanh, kQuickGelu, kRelu, kSilu, kTanh
+};
 
 enum class GemmTile { kLarge, kMedium, kSmall };
 inline constexpr int kGemmTiles = 3;
