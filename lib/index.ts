@@ -6,6 +6,7 @@ export type {
   FeatureExtractionOptions,
   FeatureExtractionPipeline,
   Pooling,
+  VectorPooling,
 } from './pipelines/feature-extraction.js'
 export type {
   FilledMask,

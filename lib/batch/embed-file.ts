@@ -4,6 +4,7 @@
 import type { Writable } from 'node:stream'
 
 import { withSignal } from '../abort.js'
+import { vectorSize } from '../pipelines/poolings.js'
 import {
   choosePooling,
   embedRecords,
@@ -58,7 +59,7 @@ async function openSink(
   plan: Plan,
   parts: EmbedFileParts,
 ): Promise<Sink> {
-  const { hidden_size } = embed
+  const hidden_size = vectorSize(embed, choosePooling(embed, options.pooling).pooling)
   const with_text = options.with_text ?? false
   if (options.output === '-') {
     const output = new StandardOutput(parts.stdout ?? process.stdout)
@@ -122,7 +123,7 @@ export async function embedFile(
     invalid: 0,
     tokens: 0,
     truncated: 0,
-    hidden_size: embed.hidden_size,
+    hidden_size: vectorSize(embed, pooling),
     output_closed: false,
   }
   const sink = await openSink(embed, options, plan, parts)

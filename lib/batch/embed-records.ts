@@ -3,6 +3,7 @@
 
 import { withSignal } from '../abort.js'
 import { FusebertError } from '../errors.js'
+import { vectorSize } from '../pipelines/poolings.js'
 import { Tensor } from '../tensor.js'
 import { makeChunks, POOLED_LIMITS, TOKEN_LIMITS, type ChunkLimits } from './chunks.js'
 import { inputName, openInput } from './input.js'
@@ -115,12 +116,12 @@ async function request(embed: Embedder, chunk: Chunk, options: EmbedOptions): Pr
   if (
     !(result.data instanceof Float32Array) ||
     rows !== chunk.texts.length ||
-    columns !== embed.hidden_size
+    columns !== vectorSize(embed, options.pooling)
   ) {
     throw new FusebertError(
       'ERR_INTERNAL',
-      `Expected [${chunk.texts.length}, ${embed.hidden_size}] from the model but received ` +
-        `[${result.dims.join(', ')}].`,
+      `Expected [${chunk.texts.length}, ${vectorSize(embed, options.pooling)}] from the model ` +
+        `but received [${result.dims.join(', ')}].`,
     )
   }
   return { vectors: { kind: 'pooled', data: result.data }, usage: result.usage }

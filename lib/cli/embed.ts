@@ -5,7 +5,8 @@ import { Option, type Command } from 'commander'
 import { embedFile, type EmbedFileOptions, type EmbedFileSummary } from '../batch/embed-file.js'
 import { planEmbedFile } from '../batch/plan.js'
 import { checkStandardOutput } from '../batch/standard-output.js'
-import type { FeatureExtractionPipeline, Pooling } from '../pipelines/feature-extraction.js'
+import type { FeatureExtractionPipeline } from '../pipelines/feature-extraction.js'
+import { POOLINGS } from '../pipelines/poolings.js'
 import type { Context } from './context.js'
 import { counted, duration, rate } from './format.js'
 import { startProgress } from './progress.js'
@@ -25,7 +26,6 @@ import {
   type SharedFlags,
 } from './shared-options.js'
 
-const POOLINGS: readonly Pooling[] = ['none', 'mean', 'cls', 'max']
 
 interface EmbedFlags extends SharedFlags {
   output: string

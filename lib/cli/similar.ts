@@ -10,7 +10,7 @@ import {
   type SimilarText,
 } from '../batch/find-similar.js'
 import { checkStandardOutput, OutputClosed, StandardOutput } from '../batch/standard-output.js'
-import type { Pooling } from '../pipelines/feature-extraction.js'
+import { VECTOR_POOLINGS } from '../pipelines/poolings.js'
 import type { Context } from './context.js'
 import {
   addInputOptions,
@@ -29,7 +29,6 @@ import {
   type SharedFlags,
 } from './shared-options.js'
 
-const POOLINGS: readonly Pooling[] = ['mean', 'cls', 'max']
 
 interface SimilarFlags extends SharedFlags {
   top: number
@@ -149,7 +148,11 @@ export function addSimilar(program: Command, context: Context, load = loadPipeli
     .option('--top <n>', 'how many texts', positiveInteger, DEFAULT_TOP)
     .option('--json', 'JSON objects, one a line')
     .addOption(
-      choice('--pooling <how>', 'from token vectors to one (default: as the model says)', POOLINGS),
+      choice(
+        '--pooling <how>',
+        'from token vectors to one (default: as the model says)',
+        VECTOR_POOLINGS,
+      ),
     )
   addRunOptions(command)
     .option('--skip-invalid', 'pass over invalid records')

@@ -22,6 +22,7 @@ import { bertTensors } from './bert.js'
 import { readConfig, type ModelConfig } from './config.js'
 import { checkDevice, findDevice } from './device.js'
 import { headTensors, type HeadTask } from './heads.js'
+import type { OpenedLayers } from './pooled-layers.js'
 import { LOAD_OPTIONS, type LoadOptions } from './load-options.js'
 
 const MAX_THREADS = 1024
@@ -30,10 +31,32 @@ const MAX_BATCH_TOKENS = 1 << 20
 /** Of a head's wishes: the logits of all its rows. */
 export const ALL_LOGITS: NativeHeadOutput = { logits: true, token: -1, top: 0 }
 
+/**
+ * Opens what follows the pooling.
+ * @param config - of the encoder
+ * @param firstFile - files that tensors of the encoder are in
+ */
+export type OpenLayers = (config: ModelConfig, firstFile: number) => Promise<OpenedLayers>
+
 interface PackedIds {
   readonly input_ids: Int32Array
   readonly token_type_ids: Int32Array
   readonly cu_seqlens: Int32Array
+}
+
+/** @throws ERR_INVALID_ARGUMENT */
+function checkLoadOptions(options: LoadOptions | undefined) {
+  const given = checkOptions<LoadOptions>('options', LOAD_OPTIONS, options)
+  // Native code takes 0 for what is not given.
+  const number = (name: 'threads' | 'max_batch_tokens' | 'max_device_bytes', most: number) =>
+    given[name] === undefined ? 0 : checkInteger(name, given[name], 1, most)
+  return {
+    asked: checkDevice(given),
+    threads: number('threads', MAX_THREADS),
+    max_batch_tokens: number('max_batch_tokens', MAX_BATCH_TOKENS),
+    max_device_bytes: number('max_device_bytes', Number.MAX_SAFE_INTEGER),
+    signal: checkSignal(given.signal),
+  }
 }
 
 export class LoadedModel {
@@ -41,6 +64,8 @@ export class LoadedModel {
   readonly hasPooler: boolean
   /** Columns of the head's logits; 0 without a head. */
   readonly headOutputs: number
+  /** Numbers of a vector after what follows the pooling; null where nothing was opened. */
+  readonly pooledOutputs: number | null
   readonly info: Readonly<NativeModelInfo>
   readonly #native: NativeModel
   #disposal: Promise<void> | undefined
@@ -50,36 +75,28 @@ export class LoadedModel {
     config: ModelConfig,
     hasPooler: boolean,
     headOutputs: number,
+    pooledOutputs: number | null,
   ) {
     this.#native = native
     this.config = config
     this.hasPooler = hasPooler
     this.headOutputs = headOutputs
+    this.pooledOutputs = pooledOutputs
     this.info = Object.freeze(native.info)
   }
 
   /**
-   * Loads the encoder, and with a task its head; then the pooler is the head's alone.
+   * Loads the encoder, and with a task its head; then the pooler is the head's alone. What
+   * follows the pooling is loaded with it where `openLayers` is there.
    * @throws FusebertError with the code of what is wrong with the folder or the options
    */
   static async load(
     folder: ModelFolder,
     options?: LoadOptions,
     task?: HeadTask,
+    openLayers?: OpenLayers,
   ): Promise<LoadedModel> {
-    const given = checkOptions<LoadOptions>('options', LOAD_OPTIONS, options)
-    const asked = checkDevice(given)
-    const threads =
-      given.threads === undefined ? 0 : checkInteger('threads', given.threads, 1, MAX_THREADS)
-    const maxBatchTokens =
-      given.max_batch_tokens === undefined
-        ? 0
-        : checkInteger('max_batch_tokens', given.max_batch_tokens, 1, MAX_BATCH_TOKENS)
-    const maxDeviceBytes =
-      given.max_device_bytes === undefined
-        ? 0
-        : checkInteger('max_device_bytes', given.max_device_bytes, 1, Number.MAX_SAFE_INTEGER)
-    const signal = checkSignal(given.signal)
+    const { asked, signal, ...numbers } = checkLoadOptions(options)
     signal?.throwIfAborted()
 
     const config = await readConfig(folder)
@@ -87,24 +104,26 @@ export class LoadedModel {
     const encoder = bertTensors(table, config)
     const onTop = task === undefined ? undefined : headTensors(table, config, task, encoder.prefix)
     const has_pooler = encoder.has_pooler && task === undefined
+    const layers = await openLayers?.(config, table.files.length)
+    const files = [...table.files, ...(layers?.files ?? [])]
     const device = await findDevice(asked)
     signal?.throwIfAborted()
     const loading = fromNative(() =>
       loadAddon().loadModel({
         geometry: { ...config.geometry, has_pooler, head: onTop?.head ?? null },
-        files: table.files.map(({ path, sizeBytes }) => ({ path, size_bytes: sizeBytes })),
-        tensors: [...encoder.tensors, ...(onTop?.tensors ?? [])],
+        pooled_layers: layers?.layers ?? [],
+        files: files.map(({ path, sizeBytes }) => ({ path, size_bytes: sizeBytes })),
+        tensors: [...encoder.tensors, ...(onTop?.tensors ?? []), ...(layers?.tensors ?? [])],
         ...device,
-        threads,
-        max_batch_tokens: maxBatchTokens,
-        max_device_bytes: maxDeviceBytes,
+        ...numbers,
       }),
     )
     const native = await withSignal(loading, signal, () => {
       // Loading cannot be interrupted; what comes of it is freed.
       loading.then((late) => late.dispose()).catch(() => undefined)
     })
-    return new LoadedModel(native, config, has_pooler, onTop?.head.outputs ?? 0)
+    const pooledOutputs = layers?.outputs ?? null
+    return new LoadedModel(native, config, has_pooler, onTop?.head.outputs ?? 0, pooledOutputs)
   }
 
   /** Tokenizes and encodes texts. Rejects with the signal's reason, or a FusebertError. */

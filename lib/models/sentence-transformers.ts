@@ -1,15 +1,24 @@
 // What a sentence-transformers folder says beside the model: modules.json lists the steps after the
-// tokenizer (a Transformer, a Pooling, perhaps a Normalize), each with a folder of its own. Steps
-// and poolings that fusebert does not compute are refused by name, never left out.
+// tokenizer (a Transformer, a Pooling, and layers such as Dense and Normalize), each with a folder
+// of its own. Steps and poolings that fusebert does not compute are refused by name, never left
+// out.
 
 import { posix } from 'node:path'
 
-import { FusebertError } from '../errors.js'
 import { isObject, type ModelFolder } from '../hub/folder.js'
+import type { VectorPooling } from '../native/addon.js'
+import { invalidField as invalid, unsupportedField as unsupported } from './folder-errors.js'
+import { readPooledLayer, type PooledLayer } from './pooled-layers.js'
+import { readPrompts, type Prompts } from './prompts.js'
 
-export interface SentenceTransformersConfig {
-  readonly pooling: 'mean' | 'cls' | 'max'
-  /** Whether vectors are divided by their L2 norm. */
+export interface SentenceTransformersConfig extends Prompts {
+  /** Several: their vectors, end to end. */
+  readonly pooling: VectorPooling | readonly VectorPooling[]
+  /** Whether the tokens of a prompt are pooled like others. */
+  readonly include_prompt: boolean
+  /** What follows the pooling, but for a Normalize at the end. */
+  readonly layers: readonly PooledLayer[]
+  /** Whether vectors are divided by their L2 norm in the end. */
   readonly normalize: boolean
   /** Tokens, special ones included; null: the tokenizer's and the model's limits hold. */
   readonly max_seq_length: number | null
@@ -22,7 +31,11 @@ export interface SentenceTransformersConfig {
 const MODULES_NAME = 'modules.json'
 const MAX_SEQ_LENGTH = 2 ** 20
 
-/** Names of config fields, as every version before 5 wrote them. */
+const POOLINGS: readonly string[] = [
+  'cls', 'max', 'mean', 'mean_sqrt_len_tokens', 'weightedmean', 'lasttoken',
+] satisfies VectorPooling[]
+
+/** Names of config fields in files that list none, in the order in which vectors lie then. */
 const POOLING_FLAGS: Readonly<Record<string, string>> = {
   pooling_mode_cls_token: 'cls',
   pooling_mode_max_tokens: 'max',
@@ -38,22 +51,6 @@ interface Module {
   readonly path: string
 }
 
-function invalid(folder: ModelFolder, name: string, expected: string, field: string) {
-  return new FusebertError(
-    'ERR_CONFIG',
-    `Expected ${expected} for ${field} in ${name} of ${folder.path} but received another value. ` +
-      'Download the file again.',
-  )
-}
-
-function unsupported(folder: ModelFolder, expected: string, subject: string, received: string) {
-  return new FusebertError(
-    'ERR_UNSUPPORTED_MODEL',
-    `Expected ${expected} for ${subject} of ${folder.path} but received ${received}. ` +
-      'Choose a model that needs nothing else.',
-  )
-}
-
 /**
  * null when the folder has no modules.json.
  * @throws ERR_CONFIG, ERR_UNSUPPORTED_MODEL, ERR_CHECKPOINT_UNSAFE (a path outside the folder),
@@ -65,20 +62,24 @@ export async function readSentenceTransformers(
   if (!(await folder.has(MODULES_NAME))) return null
   const modules = parseModules(folder, await folder.readJson(MODULES_NAME, 'ERR_CONFIG'))
   const kinds = modules.map(({ kind }) => kind).join(', ')
-  const [transformer, pooling] = modules
-  const normalize = kinds === 'Transformer, Pooling, Normalize'
-  const known = normalize || kinds === 'Transformer, Pooling'
-  if (!known || transformer === undefined || pooling === undefined) {
+  const [transformer, pooling, ...rest] = modules
+  if (transformer?.kind !== 'Transformer' || pooling?.kind !== 'Pooling') {
     throw unsupported(
       folder,
-      'a Transformer, a Pooling and perhaps a Normalize, in this order,',
+      'a Transformer, a Pooling and perhaps more, in this order,',
       'the modules',
       kinds === '' ? 'none' : kinds.slice(0, 200),
     )
   }
+  const normalize = rest.at(-1)?.kind === 'Normalize'
+  const layers = await Promise.all(
+    rest.map(({ kind, path }) => readPooledLayer(folder, kind, path)),
+  )
   return Object.freeze({
-    pooling: await readPooling(folder, posix.join(pooling.path, 'config.json')),
+    ...(await readPooling(folder, posix.join(pooling.path, 'config.json'))),
+    layers: Object.freeze(normalize ? layers.slice(0, -1) : layers),
     normalize,
+    ...(await readPrompts(folder)),
     ...(await readTransformer(folder, transformer.path)),
     transformer_path: transformer.path,
   })
@@ -107,14 +108,22 @@ function parseModules(folder: ModelFolder, value: unknown): Module[] {
 async function readPooling(
   folder: ModelFolder,
   name: string,
-): Promise<SentenceTransformersConfig['pooling']> {
+): Promise<Pick<SentenceTransformersConfig, 'pooling' | 'include_prompt'>> {
   const config = await folder.readJson(name, 'ERR_CONFIG')
   if (!isObject(config)) throw invalid(folder, name, 'an object', 'the pooling')
   const modes = poolingModes(folder, name, config)
-  const [mode] = modes
-  if (modes.length === 1 && (mode === 'mean' || mode === 'cls' || mode === 'max')) return mode
-  const received = JSON.stringify(modes.join(' + ').slice(0, 120))
-  throw unsupported(folder, "'mean', 'cls' or 'max'", `the pooling (${name})`, received)
+  const known = modes.filter((mode): mode is VectorPooling => POOLINGS.includes(mode))
+  const [only] = known
+  if (only === undefined || known.length !== modes.length || modes.length > POOLINGS.length) {
+    const received = JSON.stringify(modes.join(' + ').slice(0, 120))
+    const names = POOLINGS.map((mode) => `'${mode}'`).join(', ')
+    throw unsupported(folder, `some of ${names}`, `the pooling (${name})`, received)
+  }
+  const include_prompt = config['include_prompt'] ?? true
+  if (typeof include_prompt !== 'boolean') {
+    throw invalid(folder, name, 'true or false', 'include_prompt')
+  }
+  return { pooling: known.length === 1 ? only : Object.freeze(known), include_prompt }
 }
 
 /** `pooling_mode`, a name or several, in new files; else the flags that are set; else the mean. */
@@ -125,12 +134,14 @@ function poolingModes(folder: ModelFolder, name: string, config: Record<string, 
     if (modes.every((entry) => typeof entry === 'string')) return modes
     throw invalid(folder, name, 'a name', 'pooling_mode')
   }
-  const modes: string[] = []
-  for (const [field, value] of Object.entries(config)) {
-    if (!field.startsWith('pooling_mode_')) continue
+  const fields = Object.entries(config).filter(([field]) => field.startsWith('pooling_mode_'))
+  for (const [field, value] of fields) {
     if (typeof value !== 'boolean') throw invalid(folder, name, 'true or false', field)
-    if (value) modes.push(POOLING_FLAGS[field] ?? field)
   }
+  const set = fields.filter(([, value]) => value === true).map(([field]) => field)
+  const known = Object.keys(POOLING_FLAGS).filter((field) => set.includes(field))
+  const others = set.filter((field) => !Object.hasOwn(POOLING_FLAGS, field))
+  const modes = [...known.map((field) => POOLING_FLAGS[field] ?? field), ...others]
   return modes.length === 0 ? ['mean'] : modes
 }
 

@@ -4,7 +4,16 @@
 
 import type { WeightDtype } from '../checkpoint/tensor-table.js'
 
-export type Pooling = 'none' | 'mean' | 'cls' | 'max'
+/** How a text's hidden states become one vector. */
+export type VectorPooling =
+  | 'mean'
+  | 'cls'
+  | 'max'
+  | 'mean_sqrt_len_tokens'
+  | 'weightedmean'
+  | 'lasttoken'
+/** 'none': it does not. Several: their vectors, end to end. */
+export type Pooling = 'none' | VectorPooling | readonly VectorPooling[]
 export type TruncationStrategy = 'longest_first' | 'only_first' | 'only_second'
 
 export interface NativeAddedToken {
@@ -262,8 +271,23 @@ export interface NativeGeometry {
   head: NativeHead | null
 }
 
+/**
+ * What happens to the vectors that pooling gives, as in native/model/pooled_layers.h. The tensors
+ * of layer i are pooled.<i>.weight and pooled.<i>.bias.
+ */
+export interface NativePooledLayer {
+  kind: 'dense' | 'layer_norm' | 'normalize'
+  inputs: number
+  /** As many as inputs, but of a dense layer. */
+  outputs: number
+  /** Of a dense layer. */
+  bias: boolean
+  activation: 'none' | 'tanh' | 'gelu' | 'relu' | 'silu'
+}
+
 export interface NativeModelSpec {
   geometry: NativeGeometry
+  pooled_layers: readonly NativePooledLayer[]
   files: { path: string; size_bytes: number }[]
   tensors: NativeTensor[]
   device: 'auto' | 'cpu' | 'cuda'
@@ -346,6 +370,10 @@ export const MAX_TOP_LOGITS = 256
 
 export interface NativeOutputOptions {
   pooling: Pooling
+  /** Tokens at the start of each text that pooling leaves out; one is always left. Default 0. */
+  skip_tokens?: number
+  /** Whether the model's pooled layers follow the pooling. Default false. */
+  pooled_layers?: boolean
   normalize: boolean
   /** Return the last layer's hidden states, or with pooling the pooled rows. */
   hidden_states: boolean
@@ -356,7 +384,7 @@ export interface NativeOutputOptions {
 export interface NativeEncodeResult {
   /** [total_tokens, hidden] or null. */
   hidden_states: Float32Array | null
-  /** [texts, hidden] or null. */
+  /** [texts, hidden × poolings], or what the pooled layers put out; or null. */
   pooled: Float32Array | null
   /** [texts, hidden] or null. */
   pooler_output: Float32Array | null

@@ -1,40 +1,48 @@
 // The feature-extraction task: texts in, one vector per text (or per token) out.
 
 import { callable } from '../callable.js'
+import { invalidArgument } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
-import { LoadedModel } from '../models/loaded-model.js'
+import { LoadedModel, type OpenLayers } from '../models/loaded-model.js'
 import { deviceHandleOf, type DeviceHandle } from '../models/model-handle.js'
+import { openPooledLayers } from '../models/pooled-layers.js'
+import type { Prompts } from '../models/prompts.js'
 import {
   readSentenceTransformers,
   type SentenceTransformersConfig,
 } from '../models/sentence-transformers.js'
-import type { NativeEncodeResult, Pooling } from '../native/addon.js'
+import type { NativeEncodeResult, Pooling, VectorPooling } from '../native/addon.js'
 import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { encodeTexts } from '../tokenizer/encoder.js'
 import { gatherTexts } from '../tokenizer/text-parts.js'
 import { listSource } from '../tokenizer/text-source.js'
 import { inTurns } from '../turns.js'
 import { checkVocabulary } from './head-pipeline.js'
+import { checkPooling, isOwnPooling, listOf, vectorSize } from './poolings.js'
 import {
   checkLimits,
   encodeOptions,
   TEXT_CALL_OPTIONS,
   usageOf,
+  type Limits,
   type TextCallOptions,
   type Usage,
 } from './text-calls.js'
 
-export type { Pooling } from '../native/addon.js'
+export type { Pooling, VectorPooling } from '../native/addon.js'
 export type { Usage } from './text-calls.js'
 
 type FloatTensor = Tensor<'float32'>
 
 export interface FeatureExtractionOptions extends TextCallOptions {
   /**
-   * How the hidden states of a text become one vector; 'none' returns them all. Default: what a
-   * sentence-transformers folder says, else 'none'.
+   * How the hidden states of a text become one vector; 'none' returns them all, and of several
+   * poolings the vectors lie end to end. Default: what a sentence-transformers folder says, else
+   * 'none'. The layers that follow the pooling in such a folder (Dense, LayerNorm) do so for the
+   * folder's own pooling alone.
    */
   pooling?: Pooling
   /**
@@ -47,10 +55,19 @@ export interface FeatureExtractionOptions extends TextCallOptions {
    * sentence-transformers folder or the tokenizer says, else that.
    */
   max_length?: number
+  /** A text that is put before each text. Default: that of prompt_name. */
+  prompt?: string
+  /**
+   * The name of a prompt of the folder's config_sentence_transformers.json; not looked at beside
+   * `prompt`. Default: what that file says, else none.
+   */
+  prompt_name?: string
 }
 
-export interface FeatureExtractionDefaults {
+export interface FeatureExtractionDefaults extends Prompts {
   readonly pooling: Pooling
+  /** Numbers of a vector by that pooling, after the layers that follow it; null with 'none'. */
+  readonly embedding_size: number | null
   readonly normalize: boolean
   /** Tokens, special ones included. */
   readonly max_length: number
@@ -60,16 +77,17 @@ export interface FeatureExtractionDefaults {
 
 export interface FeatureExtractionPipeline extends DeviceHandle {
   /**
-   * @returns with pooling: a Tensor [texts, hidden_size], [1, hidden_size] for one string. With
-   * pooling 'none': for one string a Tensor [1, S, hidden_size], for an array an array of Tensors
-   * [S_i, hidden_size]. All float32, with `usage`.
+   * @returns with pooling: a Tensor [texts, hidden_size], [1, hidden_size] for one string; wider
+   * by several poolings, and as wide as the folder's last layer says. With pooling 'none': for one
+   * string a Tensor [1, S, hidden_size], for an array an array of Tensors [S_i, hidden_size]. All
+   * float32, with `usage`.
    * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_TOO_LONG, ERR_DISPOSED, ERR_OUT_OF_MEMORY; the
    * signal's reason when aborted
    */
   (text: string, options?: FeatureExtractionOptions): Promise<FloatTensor & { usage: Usage }>
   (
     texts: readonly string[],
-    options: FeatureExtractionOptions & { pooling: 'mean' | 'cls' | 'max' },
+    options: FeatureExtractionOptions & { pooling: VectorPooling | readonly VectorPooling[] },
   ): Promise<FloatTensor & { usage: Usage }>
   (
     texts: readonly string[],
@@ -85,8 +103,7 @@ export interface FeatureExtractionPipeline extends DeviceHandle {
   readonly tokenizer: Tokenizer
 }
 
-const POOLINGS = ['none', 'mean', 'cls', 'max'] as const
-const OPTIONS = ['pooling', 'normalize', ...TEXT_CALL_OPTIONS] as const
+const OPTIONS = ['pooling', 'normalize', 'prompt', 'prompt_name', ...TEXT_CALL_OPTIONS] as const
 
 interface Parts {
   model: LoadedModel
@@ -94,6 +111,31 @@ interface Parts {
   defaults: FeatureExtractionDefaults
   /** Texts are lowercased before the tokenizer, as an old sentence-transformers option asks. */
   lowercase: boolean
+  /** Whether the tokens of a prompt are pooled like others. */
+  includePrompt: boolean
+}
+
+/** @throws ERR_INVALID_ARGUMENT */
+function choosePrompt(
+  { prompt, prompt_name }: FeatureExtractionOptions,
+  { prompts, default_prompt_name }: FeatureExtractionDefaults,
+): string {
+  if (prompt !== undefined) {
+    if (typeof prompt === 'string') return prompt
+    throw invalidArgument('a text', 'prompt', prompt)
+  }
+  const name = prompt_name ?? default_prompt_name
+  if (name === null) return ''
+  return prompts[checkChoice(Object.keys(prompts), 'prompt_name', name)] ?? ''
+}
+
+/** Tokens of a prompt that stand before those of a text. */
+async function countPrompt(tokenizer: Tokenizer, prompt: string, limits: Limits): Promise<number> {
+  const options = { ...encodeOptions(limits), special_tokens_mask: true }
+  const encoding = await encodeTexts(tokenizer.native, [prompt], null, options)
+  const { input_ids, special_tokens_mask } = encoding
+  // What ends a text does not end the prompt.
+  return input_ids.length - (special_tokens_mask?.at(-1) === 1 ? 1 : 0)
 }
 
 /** Splits [total_tokens, hidden] into a Tensor per text. The Tensors share one buffer. */
@@ -109,32 +151,44 @@ function splitTokens(result: NativeEncodeResult, hiddenSize: number): FloatTenso
 }
 
 async function extract(
-  { model, tokenizer, defaults, lowercase }: Parts,
+  { model, tokenizer, defaults, lowercase, includePrompt }: Parts,
   texts: string | readonly string[],
   options: FeatureExtractionOptions | undefined,
 ): Promise<(FloatTensor | FloatTensor[]) & { usage: Usage }> {
   const given = checkOptions<FeatureExtractionOptions>('options', OPTIONS, options)
   const list = typeof texts === 'string' ? [texts] : checkTexts('texts', texts)
-  const pooling = checkChoice(POOLINGS, 'pooling', given.pooling ?? defaults.pooling)
+  const pooling = checkPooling(given.pooling ?? defaults.pooling)
   const normalize = checkBoolean(
     'normalize',
     // What a folder says is about its vectors, not about the hidden states.
     given.normalize ?? (pooling !== 'none' && defaults.normalize),
   )
   const limits = checkLimits(given, false, defaults.max_length, model, tokenizer)
-  const source = listSource(lowercase ? list.map((text) => text.toLowerCase()) : list)
+  const lowered = (text: string): string => (lowercase ? text.toLowerCase() : text)
+  const prompt = lowered(choosePrompt(given, defaults))
+  const leftOut = prompt !== '' && pooling !== 'none' && !includePrompt
+  const whole = prompt === '' && !lowercase ? list : list.map((text) => prompt + lowered(text))
   const result = await model.encodeTexts(
     tokenizer.native,
-    await inTurns(gatherTexts(source)),
+    await inTurns(gatherTexts(listSource(whole))),
     encodeOptions(limits),
-    { pooling, normalize, hidden_states: true, pooler_output: false, head: null },
+    {
+      pooling,
+      skip_tokens: leftOut ? await countPrompt(tokenizer, prompt, limits) : 0,
+      pooled_layers: isOwnPooling(pooling, defaults),
+      normalize,
+      hidden_states: true,
+      pooler_output: false,
+      head: null,
+    },
     limits.signal,
   )
   const usage = usageOf(result.cu_seqlens, result.truncated)
   const hiddenSize = model.config.geometry.hidden_size
   if (pooling !== 'none') {
     const data = result.pooled ?? new Float32Array(0)
-    return Object.assign(new Tensor('float32', data, [list.length, hiddenSize]), { usage })
+    const size = vectorSize({ defaults, hidden_size: hiddenSize }, pooling)
+    return Object.assign(new Tensor('float32', data, [list.length, size]), { usage })
   }
   const tensors = splitTokens(result, hiddenSize)
   const [only] = tensors
@@ -151,6 +205,9 @@ function chooseDefaults(
 ): FeatureExtractionDefaults {
   return Object.freeze({
     pooling: sentence?.pooling ?? 'none',
+    embedding_size: model.pooledOutputs,
+    prompts: sentence?.prompts ?? Object.freeze({}),
+    default_prompt_name: sentence?.default_prompt_name ?? null,
     normalize: sentence?.normalize ?? false,
     max_length: Math.min(
       model.config.max_sequence_length,
@@ -171,11 +228,21 @@ export async function loadFeatureExtraction(
   const inner = sentence?.transformer_path ?? ''
   const modelFolder = inner === '' ? folder : folder.child(inner)
   const tokenizer = await AutoTokenizer.from_pretrained(modelFolder.path)
-  const model = await LoadedModel.load(modelFolder, options)
+  const openLayers: OpenLayers | undefined = sentence
+    ? ({ geometry }, firstFile) => {
+        const columns = listOf(sentence.pooling).length * geometry.hidden_size
+        return openPooledLayers(folder, sentence.layers, columns, firstFile)
+      }
+    : undefined
+  const model = await LoadedModel.load(modelFolder, options, undefined, openLayers)
   await checkVocabulary(model, tokenizer)
   const defaults = chooseDefaults(model, tokenizer, sentence)
   const parts: Parts = {
-    model, tokenizer, defaults, lowercase: sentence?.do_lower_case ?? false,
+    model,
+    tokenizer,
+    defaults,
+    lowercase: sentence?.do_lower_case ?? false,
+    includePrompt: sentence?.include_prompt ?? true,
   }
   const call = (texts: string | readonly string[], callOptions?: FeatureExtractionOptions) =>
     extract(parts, texts, callOptions)

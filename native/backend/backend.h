@@ -2,7 +2,9 @@
 // operation, so that a backend is free to fuse.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,11 +14,31 @@
 #include "core/packed_batch.h"
 #include "core/status.h"
 #include "model/geometry.h"
+#include "model/pooled_layers.h"
 #include "model/weights.h"
 
 namespace fusebert {
 
-enum class Pooling { kNone, kMean, kCls, kMax };
+// How the hidden states of a sequence become one vector: that of one token, or of all, of which the
+// i-th, from 1 on, has the weight i in kWeightedMean; kMeanSqrtLen is their sum divided by the root
+// of their number.
+enum class Pooling { kNone, kMean, kCls, kMax, kMeanSqrtLen, kWeightedMean, kLastToken };
+
+// Several of them, whose vectors lie end to end; or none, which is what kNone becomes.
+struct Poolings {
+  static constexpr int kMost = 6;
+
+  std::array<Pooling, kMost> kinds{};
+  int count = 0;
+
+  Poolings() = default;
+  Poolings(Pooling only) {  // NOLINT: one is a list
+    if (only != Pooling::kNone) add(only);
+  }
+  void add(Pooling pooling) { kinds[static_cast<size_t>(count++)] = pooling; }
+  Pooling operator[](int i) const { return kinds[static_cast<size_t>(i)]; }
+  bool operator==(const Poolings&) const = default;
+};
 
 // The largest logits of each row of the head, so that not all of them need come back.
 struct TopLogits {
@@ -33,12 +55,15 @@ struct TopLogits {
 // Where results go. Null means not wanted. Pooling happens where the hidden states are, and only
 // what is asked for is copied out.
 struct EncodeOutput {
-  Pooling pooling = Pooling::kNone;
-  // Divide each row of `pooled` (or of `hidden_states`, when pooling is kNone) by its L2 norm,
-  // max(norm, 1e-12) as torch.nn.functional.normalize does.
+  Poolings pooling;
+  // Tokens at the start of each sequence that pooling leaves out, but for its last; weights go on
+  // counting them.
+  int32_t skip_tokens = 0;
+  // Divide each row of `pooled` (or of `hidden_states`, without pooling) by its L2 norm,
+  // max(norm, 1e-12) as torch.nn.functional.normalize does. Not with several poolings.
   bool normalize = false;
   float* hidden_states = nullptr;  // [total_tokens, hidden_size], the last layer's
-  float* pooled = nullptr;         // [batch_size, hidden_size], by `pooling`, which is not kNone
+  float* pooled = nullptr;  // [batch_size, pooling.count · hidden_size], by `pooling`, not none
   float* pooler_output = nullptr;  // [batch_size, hidden_size], tanh(W·h_cls + b)
 
   // Of the geometry's head. Its rows are the list_head_rows() of the batch and this token.
@@ -153,6 +178,27 @@ struct CudaDevice {
 // kDeviceUnavailable, with the reason, when this build has no CUDA, there is no driver, it is too
 // old, or it has no such device. `ordinal` counts from 0. May take long: it starts the driver.
 Result<CudaDevice> find_cuda_device(int ordinal);
+
+// What a model makes of pooled vectors, on the CPU, whatever its backend is. A row's result
+// depends, to the bit, on that row alone.
+class PooledLayers {
+ public:
+  virtual ~PooledLayers() = default;
+  // Whether rows of so many columns are what the first layer takes.
+  virtual bool takes(int64_t columns) const = 0;
+  // Columns of what the layers put out for rows of so many columns.
+  virtual int64_t outputs(int64_t columns) const = 0;
+  // in [rows, columns] → out [rows, outputs(columns)]; without `layers`, a copy [rows, columns].
+  // With `normalize` each row is divided by its L2 norm in the end. From one thread at a time.
+  virtual void run(const float* in, int64_t rows, int64_t columns, bool layers, bool normalize,
+                   float* out) = 0;
+};
+
+// kConfig when a layer does not take what the one before it puts out, kTensorMissing,
+// kTensorShape or kTensorValue for its tensors.
+Result<std::unique_ptr<PooledLayers>> load_pooled_layers(
+    const BackendOptions& options, const std::vector<PooledLayerSpec>& layers,
+    const WeightTable& weights);
 
 // A loaded backend and why it was chosen.
 struct SelectedBackend {

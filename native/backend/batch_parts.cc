@@ -33,7 +33,7 @@ EncodeOutput output_after(const EncodeOutput& output, const PackedBatch& batch, 
   };
   EncodeOutput after = output;
   advance(after.hidden_states, tokens * geometry.hidden_size);
-  advance(after.pooled, sequences * geometry.hidden_size);
+  advance(after.pooled, sequences * output.pooling.count * geometry.hidden_size);
   advance(after.pooler_output, sequences * geometry.hidden_size);
   if (!output.wants_head() || !geometry.head.has_value()) return after;  // the latter is refused
   const auto before = static_cast<size_t>(tokens);
@@ -51,6 +51,10 @@ Status BatchParts::check(const EncodeOutput& output) const {
   if (output.pooler_output != nullptr && !geometry_.has_pooler) {
     return Status(StatusCode::kInvalidArgument,
                   "Expected a checkpoint with pooler.dense for the pooler's output.");
+  }
+  if (output.normalize && output.pooling.count > 1) {
+    return Status(StatusCode::kInvalidArgument,
+                  "Expected one pooling where vectors are normalized but received several.");
   }
   return output.wants_head() ? check_head(geometry_, output.top.count) : Status();
 }

@@ -3,6 +3,7 @@
 
 #include "backend/backend.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/pooled_layers.h"
 #include "cuda/devices.h"
 
 namespace fusebert {
@@ -61,6 +62,20 @@ Result<std::vector<DeviceInfo>> list_devices() {
 
 Result<CudaDevice> find_cuda_device(int ordinal) {
   return cuda::find_device(ordinal);
+}
+
+Result<std::unique_ptr<PooledLayers>> load_pooled_layers(
+    const BackendOptions& options, const std::vector<PooledLayerSpec>& layers,
+    const WeightTable& weights) {
+  FUSEBERT_RETURN_IF_ERROR(validate(options));
+  FUSEBERT_RETURN_IF_ERROR(validate(layers));
+  for (const TensorRequirement& tensor : required_tensors(layers)) {
+    FUSEBERT_RETURN_IF_ERROR(weights.require(tensor.name, tensor.shape));
+  }
+  auto loaded = cpu::load_pooled_layers(options, layers, weights);
+  if (!loaded.ok()) return loaded.status();
+  FUSEBERT_RETURN_IF_ERROR(weights.check_unchanged());
+  return loaded;
 }
 
 Result<SelectedBackend> load_backend(const BackendOptions& options, const Geometry& geometry,

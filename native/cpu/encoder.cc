@@ -3,6 +3,7 @@
 #include "cpu/encoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <new>
@@ -128,7 +129,7 @@ Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
     if (cancelled.load(std::memory_order_relaxed)) return aborted;
   }
   if (output.hidden_states != nullptr) {
-    write_hidden_states(batch.total_tokens(), output.normalize && output.pooling == Pooling::kNone,
+    write_hidden_states(batch.total_tokens(), output.normalize && output.pooling.count == 0,
                         output.hidden_states);
   }
   if (output.pooled != nullptr) write_pooled(batch, output);
@@ -242,19 +243,36 @@ void Encoder::write_hidden_states(int64_t rows, bool normalize, float* out) {
   });
 }
 
+// One vector of rows [first, end), of a sequence whose first `skipped` rows are left out.
+void Encoder::pool(Pooling pooling, int64_t first, int64_t end, int64_t skipped, float* out) const {
+  const int64_t hidden = geometry_.hidden_size;
+  if (pooling == Pooling::kCls || pooling == Pooling::kLastToken) {
+    std::copy_n(hidden_.row(pooling == Pooling::kCls ? first : end - 1), hidden, out);
+    return;
+  }
+  const auto count = static_cast<double>(end - first);
+  ReduceArguments arguments = {hidden_.row(first), end - first, hidden, hidden_.stride,
+                               Reduction::kSum,    skipped + 1, static_cast<float>(count)};
+  if (pooling == Pooling::kMax) arguments.reduction = Reduction::kMax;
+  if (pooling == Pooling::kMeanSqrtLen) arguments.divisor = static_cast<float>(std::sqrt(count));
+  if (pooling == Pooling::kWeightedMean) {
+    arguments.reduction = Reduction::kWeightedSum;
+    const double mean_weight = static_cast<double>(skipped + 1) + (count - 1.0) / 2.0;
+    arguments.divisor = static_cast<float>(count * mean_weight);
+  }
+  kernels_.reduce_rows(arguments, out);
+}
+
 void Encoder::write_pooled(const PackedBatch& batch, const EncodeOutput& output) {
   const int64_t hidden = geometry_.hidden_size;
   parallel_ranges(batch.batch_size(), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = batch.cu_seqlens[static_cast<size_t>(i)];
-      const int64_t length = batch.cu_seqlens[static_cast<size_t>(i) + 1] - first;
-      float* out = output.pooled + i * hidden;
-      if (output.pooling == Pooling::kMean || output.pooling == Pooling::kMax) {
-        const Reduction reduction =
-            output.pooling == Pooling::kMean ? Reduction::kMean : Reduction::kMax;
-        kernels_.reduce_rows(hidden_.row(first), length, hidden, hidden_.stride, reduction, out);
-      } else {
-        std::copy_n(hidden_.row(first), hidden, out);
+      const int64_t end = batch.cu_seqlens[static_cast<size_t>(i) + 1];
+      const int64_t length = end - batch.cu_seqlens[static_cast<size_t>(i)];
+      const int64_t skipped = std::min<int64_t>(output.skip_tokens, length - 1);
+      float* out = output.pooled + i * output.pooling.count * hidden;
+      for (int k = 0; k < output.pooling.count; ++k) {
+        pool(output.pooling[k], end - length + skipped, end, skipped, out + k * hidden);
       }
       if (output.normalize) kernels_.l2_normalize(out, hidden);
     }

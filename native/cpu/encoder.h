@@ -59,6 +59,7 @@ class Encoder {
   void attend(const PackedBatch& batch, const std::atomic<bool>& cancelled);
   void normalize(const LayerNorm& norm, const Matrix& in, const Matrix& out, int64_t rows);
   void write_hidden_states(int64_t rows, bool normalize, float* out);
+  void pool(Pooling pooling, int64_t first, int64_t end, int64_t skipped, float* out) const;
   void write_pooled(const PackedBatch& batch, const EncodeOutput& output);
   void write_pooler_output(const PackedBatch& batch, float* out,
                            const std::atomic<bool>& cancelled);

@@ -42,8 +42,8 @@ void Batch::clear() {
 void Batch::trim() {
   clear();
   for (auto* ints : {&input_ids_, &token_type_ids_, &top_columns_}) *ints = std::vector<int32_t>();
-  for (auto* floats : {&hidden_states_, &pooled_, &pooler_output_, &logits_, &top_values_,
-                       &log_sum_exp_}) {
+  for (auto* floats : {&hidden_states_, &pooled_, &finished_, &pooler_output_, &logits_,
+                       &top_values_, &log_sum_exp_}) {
     *floats = std::vector<float>();
   }
 }
@@ -98,14 +98,21 @@ Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
   return true;
 }
 
-void Batch::prepare(const Geometry& geometry) {
+void Batch::prepare(const Geometry& geometry, const PooledLayers* layers) {
   hidden_size_ = geometry.hidden_size;
   const int64_t sequences = packed().batch_size() * hidden_size_;
   const int64_t tokens = packed().total_tokens() * hidden_size_;
   wanted_.pooling = output_.pooling;
-  wanted_.normalize = output_.normalize;
+  wanted_.skip_tokens = output_.skip_tokens;
+  wanted_.normalize = output_.normalize && !output_.wants_pooled_layers();
   wanted_.hidden_states = resized(hidden_states_, output_.wants_hidden_states(), tokens);
-  wanted_.pooled = resized(pooled_, output_.wants_pooled(), sequences);
+  const int64_t poolings = output_.pooling.count;
+  wanted_.pooled = resized(pooled_, output_.wants_pooled(), poolings * sequences);
+  pooled_size_ = poolings * hidden_size_;
+  if (output_.wants_pooled_layers()) {
+    if (output_.pooled_layers) pooled_size_ = layers->outputs(pooled_size_);
+    resized(finished_, true, packed().batch_size() * pooled_size_);
+  }
   wanted_.pooler_output = resized(pooler_output_, output_.pooler_output, sequences);
   int64_t rows = 0;
   for (const Slice& slice : slices_) rows += slice.head_rows;
@@ -115,6 +122,13 @@ void Batch::prepare(const Geometry& geometry) {
   const int32_t top = output_.top_logits;
   wanted_.top = {top, resized(top_columns_, top > 0, rows * top),
                  resized(top_values_, top > 0, rows * top), resized(log_sum_exp_, top > 0, rows)};
+}
+
+void Batch::finish(PooledLayers* layers) {
+  if (!output_.wants_pooled_layers()) return;
+  layers->run(wanted_.pooled, packed().batch_size(), output_.pooling.count * hidden_size_,
+              output_.pooled_layers, output_.normalize, finished_.data());
+  wanted_.pooled = finished_.data();
 }
 
 bool Batch::is_for_nobody() const {
@@ -145,13 +159,13 @@ void Batch::hand_out(const Slice& slice, size_t sequence, int64_t head_row) {
     put(result.hidden_states, slice.first_token, wanted_.hidden_states + token * h, tokens, h, 0);
   }
   const int64_t expected = slice.request->expected_sequences();
-  const auto put_rows = [&](std::vector<float>& to, const float* from) {
+  const auto put_rows = [&](std::vector<float>& to, const float* from, int64_t columns) {
     if (from == nullptr) return;
-    put(to, slice.first_sequence, from + static_cast<int64_t>(sequence) * h,
-        static_cast<int64_t>(slice.count), h, expected);
+    put(to, slice.first_sequence, from + static_cast<int64_t>(sequence) * columns,
+        static_cast<int64_t>(slice.count), columns, expected);
   };
-  put_rows(result.pooled, wanted_.pooled);
-  put_rows(result.pooler_output, wanted_.pooler_output);
+  put_rows(result.pooled, wanted_.pooled, pooled_size_);
+  put_rows(result.pooler_output, wanted_.pooler_output, h);
   hand_out_head(slice, head_row);
 }
 

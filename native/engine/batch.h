@@ -33,8 +33,11 @@ class Batch {
   // were any. When it fails it has taken none.
   Result<bool> take(const std::shared_ptr<ActiveRequest>& request);
 
-  // Makes room for the results; may throw std::bad_alloc.
-  void prepare(const Geometry& geometry);
+  // Makes room for the results; may throw std::bad_alloc. `layers` may be null where they are not
+  // wanted.
+  void prepare(const Geometry& geometry, const PooledLayers* layers);
+  // Lets pooled vectors through the layers, where that is wanted.
+  void finish(PooledLayers* layers);
   PackedBatch packed() const { return {input_ids_, token_type_ids_, cu_seqlens_}; }
   const EncodeOutput& output() const { return wanted_; }
 
@@ -78,11 +81,12 @@ class Batch {
 
   const int64_t max_tokens_, max_logits_;
   int64_t logit_count_ = 0;
-  int64_t hidden_size_ = 0, head_outputs_ = 0;
+  int64_t hidden_size_ = 0, pooled_size_ = 0, head_outputs_ = 0;
   OutputOptions output_;
   std::vector<Slice> slices_;
   std::vector<int32_t> input_ids_, token_type_ids_, cu_seqlens_{0};
   std::vector<float> hidden_states_, pooled_, pooler_output_;
+  std::vector<float> finished_;  // what the layers make of pooled_
   std::vector<float> logits_, top_values_, log_sum_exp_;
   std::vector<int32_t> top_columns_;
   EncodeOutput wanted_;

@@ -29,8 +29,8 @@ Status status_of(const std::exception_ptr& exception) {
 
 }  // namespace
 
-Engine::Engine(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)) {
+Engine::Engine(std::unique_ptr<Backend> backend, std::unique_ptr<PooledLayers> layers)
+    : backend_(std::move(backend)), layers_(std::move(layers)) {
   const int64_t max_tokens = std::max<int64_t>(1, backend_->describe().max_batch_tokens);
   for (size_t i = 0; i < backend_->max_submitted(); ++i) {
     spare_.push_back(std::make_unique<Batch>(max_tokens, kMaxBatchLogits));
@@ -47,6 +47,13 @@ Result<uint64_t> Engine::submit(EncodeRequest request, Completion completion) {
   }
   if (request.output.wants_head()) {
     FUSEBERT_RETURN_IF_ERROR(check_head(geometry, request.output.top_logits));
+  }
+  if (request.output.wants_pooled_layers()) {
+    const int64_t columns = request.output.pooling.count * geometry.hidden_size;
+    if (layers_ == nullptr || (request.output.pooled_layers && !layers_->takes(columns))) {
+      return Status(StatusCode::kInvalidArgument,
+                    "Expected a pooling that the model's own layers take.");
+    }
   }
   const std::lock_guard lock(mutex_);
   if (stopping_) return disposed();
@@ -222,7 +229,7 @@ void Engine::first_goes_to_end() {
 void Engine::submit_batch(std::unique_ptr<Batch> owned) {
   Batch& batch = *owned;
   try {
-    batch.prepare(backend_->geometry());
+    batch.prepare(backend_->geometry(), layers_.get());
     const std::lock_guard lock(mutex_);
     batches_.push_back(std::move(owned));
     cancel_batches_for_nobody();
@@ -242,6 +249,7 @@ void Engine::end_oldest_batch() {
     batches_.pop_front();
   }
   if (result.status.ok()) {
+    batch->finish(layers_.get());
     batch->hand_out();
   } else if (result.sequence >= 0) {
     // The others go again, without it.

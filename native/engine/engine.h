@@ -36,7 +36,9 @@ class Engine {
   // In one batch, but for a sequence that has more by itself: 256 MiB of them.
   static constexpr int64_t kMaxBatchLogits = int64_t{1} << 26;
 
-  explicit Engine(std::unique_ptr<Backend> backend);
+  // `layers`: what the model makes of pooled vectors; null for a model that is never asked for it.
+  explicit Engine(std::unique_ptr<Backend> backend,
+                  std::unique_ptr<PooledLayers> layers = nullptr);
   // As stop().
   ~Engine();
   Engine(const Engine&) = delete;
@@ -46,7 +48,8 @@ class Engine {
 
   // Queues a request and returns an id for cancel(). Fails at once, without calling `completion`,
   // with kDisposed, kQueueFull, kInputToken, kInputTooLong or kInvalidArgument when packed ids are
-  // out of range, or kInvalidArgument when the model has no head for logits.
+  // out of range, or kInvalidArgument when the model has no head for logits or its pooled layers
+  // do not take what is pooled.
   Result<uint64_t> submit(EncodeRequest request, Completion completion);
 
   // The request completes with kAborted as soon as the backend lets go of it. Nothing happens when
@@ -83,6 +86,7 @@ class Engine {
   void cancel_batches_for_nobody();  // with mutex_ held
 
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<PooledLayers> layers_;  // the engine thread's
   // The engine thread's: as many as the backend takes, but for those under way.
   std::vector<std::unique_ptr<Batch>> spare_;
 

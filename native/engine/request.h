@@ -14,8 +14,10 @@
 namespace fusebert {
 
 struct OutputOptions {
-  Pooling pooling = Pooling::kNone;
-  bool normalize = false;
+  Poolings pooling;
+  int32_t skip_tokens = 0;     // as EncodeOutput says
+  bool pooled_layers = false;  // the model's layers follow the pooling
+  bool normalize = false;      // the last of all
   bool hidden_states = false;  // with pooling: `pooled`, without: `hidden_states`
   bool pooler_output = false;
   // Of the geometry's head: as EncodeOutput says.
@@ -24,8 +26,12 @@ struct OutputOptions {
   int32_t head_token = kEveryToken;
 
   bool operator==(const OutputOptions&) const = default;
-  bool wants_hidden_states() const { return hidden_states && pooling == Pooling::kNone; }
-  bool wants_pooled() const { return hidden_states && pooling != Pooling::kNone; }
+  bool wants_hidden_states() const { return hidden_states && pooling.count == 0; }
+  bool wants_pooled() const { return hidden_states && pooling.count != 0; }
+  // Whether anything happens to pooled vectors that the backend does not do.
+  bool wants_pooled_layers() const {
+    return wants_pooled() && (pooled_layers || (normalize && pooling.count > 1));
+  }
   bool wants_head() const { return logits || top_logits != 0; }
   // Whether the head's rows are those of one token.
   bool wants_token(const Head& head) const {
@@ -45,7 +51,8 @@ struct EncodeRequest {
 struct EncodeResult {
   Status status;
   std::vector<float> hidden_states;     // [total_tokens, hidden] when wanted
-  std::vector<float> pooled;            // [sequences, hidden] when wanted
+  // [sequences, pooling.count · hidden], or what the pooled layers put out, when wanted.
+  std::vector<float> pooled;
   std::vector<float> pooler_output;     // [sequences, hidden] when wanted
   std::vector<float> logits;            // [rows, outputs] when wanted
   std::vector<int32_t> top_columns;     // [rows, top_logits] when wanted; see TopLogits

@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/status.h"
 #include "core/text_list.h"
 #include "engine/request.h"
 #include "model/geometry.h"
+#include "model/pooled_layers.h"
 #include "model/weights.h"
 #include "tokenizer/tokenizer.h"
 
@@ -33,6 +35,7 @@ Result<TokenizerSpec> to_tokenizer_spec(const Napi::Value& value);
 Result<EncodeOptions> to_encode_options(const Napi::Value& value);
 Result<OutputOptions> to_output_options(const Napi::Value& value);
 Result<Geometry> to_geometry(const Napi::Value& value);
+Result<std::vector<PooledLayerSpec>> to_pooled_layers(const Napi::Value& value);
 Result<std::vector<FileEntry>> to_files(const Napi::Value& value);
 Result<std::vector<TensorEntry>> to_tensors(const Napi::Value& value);
 

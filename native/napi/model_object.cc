@@ -19,6 +19,7 @@ struct LoadSpec {
   Geometry geometry;
   std::vector<FileEntry> files;
   std::vector<TensorEntry> tensors;
+  std::vector<PooledLayerSpec> pooled_layers;
   BackendOptions options;
 };
 
@@ -35,6 +36,9 @@ Result<LoadSpec> to_load_spec(const Napi::Value& value) {
   auto tensors = to_tensors(object.Get("tensors"));
   if (!tensors.ok()) return tensors.status();
   spec.tensors = std::move(tensors.value());
+  auto pooled_layers = to_pooled_layers(object.Get("pooled_layers"));
+  if (!pooled_layers.ok()) return pooled_layers.status();
+  spec.pooled_layers = std::move(pooled_layers.value());
   auto device = to_string(object, "device");
   if (!device.ok()) return device.status();
   spec.options.device = device.value();
@@ -213,7 +217,11 @@ Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
     auto selected = load_backend(shared_spec->options, shared_spec->geometry, *table.value());
     if (!selected.ok()) return selected.status();
     loaded->reason = std::move(selected.value().reason);
-    loaded->engine = std::make_shared<Engine>(std::move(selected.value().backend));
+    auto layers =
+        load_pooled_layers(shared_spec->options, shared_spec->pooled_layers, *table.value());
+    if (!layers.ok()) return layers.status();
+    loaded->engine = std::make_shared<Engine>(std::move(selected.value().backend),
+                                              std::move(layers.value()));
     return Status();
   };
   const auto make_result = [loaded](napi_env result_env) -> napi_value {

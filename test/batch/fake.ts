@@ -70,6 +70,9 @@ export function fakeEmbedder(settings: FakeOptions = {}): Fake {
       pooling: sentence ? ('mean' as const) : ('none' as const),
       normalize: sentence,
       max_length: 256,
+      embedding_size: sentence ? HIDDEN : null,
+      prompts: {},
+      default_prompt_name: null,
       from_sentence_transformers: sentence,
     },
   })

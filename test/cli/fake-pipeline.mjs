@@ -22,6 +22,7 @@ export async function pipeline(task, model) {
     hidden_size: HIDDEN,
     defaults: {
       pooling: 'mean', normalize: true, max_length: 256, from_sentence_transformers: true,
+      embedding_size: HIDDEN, prompts: {}, default_prompt_name: null,
     },
     dispose: () => (model === 'stuck' ? never : Promise.resolve()),
   })

@@ -366,6 +366,8 @@ describe('folders', () => {
     expect(Math.hypot(...row!)).not.toBeCloseTo(1, 2) // normalize is about vectors
     expect(mine.defaults).toEqual({
       pooling: 'cls', normalize: true, max_length: 7, from_sentence_transformers: true,
+      embedding_size: mine.hidden_size, prompts: { query: '', document: '' },
+      default_prompt_name: null,
     })
     const upper = (await mine('A B C D E F G H')) as Tensor & { usage: { truncated: number } }
     expect(upper.usage.truncated).toBe(1)

@@ -45,6 +45,7 @@ describe.skipIf(!available('shared'))('all-MiniLM-L6-v2', () => {
   test('takes its defaults from the sentence-transformers folder', () => {
     expect(embed.defaults).toEqual({
       pooling: 'mean', normalize: true, max_length: 256, from_sentence_transformers: true,
+      embedding_size: 384, prompts: { query: '', document: '' }, default_prompt_name: null,
     })
     expect(embed.hidden_size).toBe(384)
   })

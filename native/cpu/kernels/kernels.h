@@ -82,7 +82,22 @@ struct AttentionArguments {
   int64_t context_stride;
 };
 
-enum class Reduction { kMean, kMax };
+enum class Reduction {
+  kSum,
+  kWeightedSum,  // row i has the weight first_weight + i
+  kMax,
+};
+
+// Rows that become one.
+struct ReduceArguments {
+  const float* rows;  // [row_count, columns], `stride` apart
+  int64_t row_count;
+  int64_t columns;
+  int64_t stride;
+  Reduction reduction;
+  int64_t first_weight;
+  float divisor;  // of sums
+};
 
 struct Kernels {
   const char* isa;  // "scalar", "avx2", "avx512", "neon"
@@ -107,9 +122,8 @@ struct Kernels {
   void (*attention)(const AttentionArguments& arguments, int64_t head, int64_t row_begin,
                     int64_t row_end, float* scratch);
 
-  // out[columns] = mean or maximum over rows [rows, columns], rows `stride` apart.
-  void (*reduce_rows)(const float* rows, int64_t row_count, int64_t columns, int64_t stride,
-                      Reduction reduction, float* out);
+  // out[columns] = the rows' sum, perhaps weighted, over the divisor; or their maximum.
+  void (*reduce_rows)(const ReduceArguments& arguments, float* out);
   // row[columns] /= max(‖row‖₂, 1e-12).
   void (*l2_normalize)(float* row, int64_t columns);
 };

@@ -54,14 +54,13 @@ Status DeviceEncoder::run_layers(std::size_t index) {
 Status DeviceEncoder::write_outputs(const PartSlot& slot) const {
   const EncodeOutput& output = slot.output();
   if (output.hidden_states != nullptr) {
-    const bool normalize = output.normalize && output.pooling == Pooling::kNone;
+    const bool normalize = output.normalize && output.pooling.count == 0;
     FUSEBERT_RETURN_IF_ERROR(forward_.write_hidden_states(
         compute_, slot.inputs(), slot.tokens(), normalize, slot.hidden_states()));
   }
   if (output.pooled != nullptr) {
     FUSEBERT_RETURN_IF_ERROR(forward_.write_pooled(compute_, slot.inputs(), slot.sequences(),
-                                                   output.pooling, output.normalize,
-                                                   slot.pooled()));
+                                                   output, slot.pooled()));
   }
   if (output.pooler_output != nullptr) {
     FUSEBERT_RETURN_IF_ERROR(forward_.write_pooler_output(

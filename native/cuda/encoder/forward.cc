@@ -52,9 +52,16 @@ GemmParams product_params(const DeviceLinear& linear, const void* in, const std:
 }
 
 PoolingKind pooling_kind(Pooling pooling) {
-  return pooling == Pooling::kCls   ? PoolingKind::kCls
-         : pooling == Pooling::kMax ? PoolingKind::kMax
-                                    : PoolingKind::kMean;
+  switch (pooling) {
+    case Pooling::kNone: break;
+    case Pooling::kMean: return PoolingKind::kMean;
+    case Pooling::kCls: return PoolingKind::kCls;
+    case Pooling::kMax: return PoolingKind::kMax;
+    case Pooling::kMeanSqrtLen: return PoolingKind::kMeanSqrtLen;
+    case Pooling::kWeightedMean: return PoolingKind::kWeightedMean;
+    case Pooling::kLastToken: return PoolingKind::kLastToken;
+  }
+  return PoolingKind::kMean;
 }
 
 }  // namespace
@@ -176,18 +183,23 @@ Status Forward::write_hidden_states(const Stream& stream, const BatchInputs& inp
 }
 
 Status Forward::write_pooled(const Stream& stream, const BatchInputs& inputs,
-                             std::int64_t sequences, Pooling pooling, bool normalize,
+                             std::int64_t sequences, const EncodeOutput& output,
                              float* out) const {
   PoolingParams params;
   params.in = workspace_.hidden;
-  params.out = out;
   params.cu_seqlens = inputs.cu_seqlens();
   params.sequences = inputs.sequences();
   params.columns = static_cast<std::int32_t>(geometry_.hidden_size);
-  params.kind = pooling_kind(pooling);
-  params.normalize = normalize ? 1 : 0;
-  return kernels_.pool.launch(stream, KernelSet::pool_shape(sequences, geometry_.hidden_size),
-                              params);
+  params.normalize = output.normalize ? 1 : 0;
+  params.out_stride = output.pooling.count * params.columns;
+  params.skip = output.skip_tokens;
+  const LaunchShape shape = KernelSet::pool_shape(sequences, geometry_.hidden_size);
+  for (int i = 0; i < output.pooling.count; ++i) {
+    params.kind = pooling_kind(output.pooling[i]);
+    params.out = out + i * params.columns;
+    FUSEBERT_RETURN_IF_ERROR(kernels_.pool.launch(stream, shape, params));
+  }
+  return Status();
 }
 
 // tanh(W · h_cls + b): the first rows of all sequences, one product, and into fp32.

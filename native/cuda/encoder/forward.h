@@ -39,9 +39,10 @@ class Forward {
   // Of the last hidden states, into `out` in fp32. [tokens, hidden_size]:
   Status write_hidden_states(const Stream& stream, const BatchInputs& inputs, std::int64_t tokens,
                              bool normalize, float* out) const;
-  // [sequences, hidden_size]:
+  // [sequences, pooling.count · hidden_size], of what `output` says of the pooling:
   Status write_pooled(const Stream& stream, const BatchInputs& inputs, std::int64_t sequences,
-                      Pooling pooling, bool normalize, float* out) const;
+                      const EncodeOutput& output, float* out) const;
+  // [sequences, hidden_size]:
   Status write_pooler_output(const Stream& stream, const BatchInputs& inputs,
                              std::int64_t sequences, float* out) const;
 

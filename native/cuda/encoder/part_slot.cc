@@ -84,7 +84,7 @@ void PartSlot::lay_out(const EncodeOutput& output) {
     take(piece, to != nullptr, rows * hidden_size_, to);
   };
   take_rows(hidden_states_, tokens_, output.hidden_states);
-  take_rows(pooled_, sequences_, output.pooled);
+  take_rows(pooled_, sequences_ * output.pooling.count, output.pooled);
   take_rows(pooler_output_, sequences_, output.pooler_output);
   const TopLogits& top = output.top;
   const bool wants_top = top.count > 0;

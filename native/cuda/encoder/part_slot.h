@@ -47,7 +47,7 @@ class PartSlot {
 
   // In device memory, fp32; null for what is not wanted.
   float* hidden_states() const { return at(hidden_states_); }  // [tokens, hidden_size]
-  float* pooled() const { return at(pooled_); }                // [sequences, hidden_size]
+  float* pooled() const { return at(pooled_); }  // [sequences, pooling.count · hidden_size]
   float* pooler_output() const { return at(pooler_output_); }  // [sequences, hidden_size]
   float* logits() const { return at(logits_); }  // [head_rows().most, outputs]; for `top` too
   TopLogits top() const;

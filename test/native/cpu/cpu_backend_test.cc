@@ -126,6 +126,34 @@ TEST_P(CpuBackend, ASequenceAloneHasTheBitsItHasInABatch) {
   }
 }
 
+constexpr Pooling kEveryPooling[] = {Pooling::kMean,        Pooling::kCls,
+                                     Pooling::kMax,         Pooling::kMeanSqrtLen,
+                                     Pooling::kWeightedMean, Pooling::kLastToken};
+
+// One number of the pooled vector of the numbers at its place in the hidden states of a sequence.
+double pooled_number(Pooling pooling, const std::vector<double>& column, size_t skip) {
+  const size_t first = std::min(skip, column.size() - 1);
+  const auto count = static_cast<double>(column.size() - first);
+  double sum = 0, weighted = 0, weights = 0, most = -INFINITY;
+  for (size_t t = first; t < column.size(); ++t) {
+    const auto weight = static_cast<double>(t + 1);
+    sum += column[t];
+    weighted += weight * column[t];
+    weights += weight;
+    most = std::max(most, column[t]);
+  }
+  switch (pooling) {
+    case Pooling::kNone: break;
+    case Pooling::kMean: return sum / count;
+    case Pooling::kCls: return column[first];
+    case Pooling::kMax: return most;
+    case Pooling::kMeanSqrtLen: return sum / std::sqrt(count);
+    case Pooling::kWeightedMean: return weighted / weights;
+    case Pooling::kLastToken: return column.back();
+  }
+  return NAN;
+}
+
 TEST_P(CpuBackend, PoolsAndNormalizesWhatTheHiddenStatesSay) {
   const Geometry g = small_geometry();
   const TestCheckpoint checkpoint(g, 6);
@@ -134,29 +162,34 @@ TEST_P(CpuBackend, PoolsAndNormalizesWhatTheHiddenStatesSay) {
   const Batch batch = random_batch(random, g, 6);
   const auto hidden = static_cast<size_t>(g.hidden_size);
   const std::vector<float> states = encode(*backend, batch).hidden_states;
-  for (const Pooling pooling : {Pooling::kMean, Pooling::kCls, Pooling::kMax}) {
-    const Encoded plain = encode(*backend, batch, pooling, false);
-    const Encoded normalized = encode(*backend, batch, pooling, true);
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const size_t length = batch.begin(i + 1) - batch.begin(i);
-      double squares = 0;
-      for (size_t j = 0; j < hidden; ++j) {
-        double mean = 0, most = -INFINITY;
-        for (size_t t = 0; t < length; ++t) {
-          const double value = states[(batch.begin(i) + t) * hidden + j];
-          mean += value / static_cast<double>(length);
-          most = std::max(most, value);
+  Poolings together;
+  for (const Pooling each : kEveryPooling) together.add(each);
+  for (const int32_t skip : {0, 3, 1000}) {
+    const Encoded every = encode(*backend, batch, together, false, skip);
+    for (int kind = 0; kind < together.count; ++kind) {
+      const Encoded plain = encode(*backend, batch, together[kind], false, skip);
+      const Encoded normalized = encode(*backend, batch, together[kind], true, skip);
+      for (size_t i = 0; i < batch.size(); ++i) {
+        const size_t length = batch.begin(i + 1) - batch.begin(i);
+        double squares = 0;
+        for (size_t j = 0; j < hidden; ++j) {
+          std::vector<double> column;
+          for (size_t t = 0; t < length; ++t) {
+            column.push_back(states[(batch.begin(i) + t) * hidden + j]);
+          }
+          const double want =
+              pooled_number(together[kind], column, static_cast<size_t>(skip));
+          const float found = plain.pooled[i * hidden + j];
+          ASSERT_NEAR(found, want, 1e-6 + 5e-7 * std::abs(want))
+              << "kind " << kind << " skip " << skip;
+          const auto at = (i * Poolings::kMost + static_cast<size_t>(kind)) * hidden + j;
+          ASSERT_EQ(every.pooled[at], found);
+          squares += want * want;
         }
-        const double cls = states[batch.begin(i) * hidden + j];
-        const double want = pooling == Pooling::kMean  ? mean
-                            : pooling == Pooling::kMax ? most
-                                                       : cls;
-        ASSERT_NEAR(plain.pooled[i * hidden + j], want, 1e-6);
-        squares += want * want;
-      }
-      for (size_t j = 0; j < hidden; ++j) {
-        ASSERT_NEAR(normalized.pooled[i * hidden + j],
-                    plain.pooled[i * hidden + j] / std::sqrt(squares), 1e-6);
+        for (size_t j = 0; j < hidden; ++j) {
+          ASSERT_NEAR(normalized.pooled[i * hidden + j],
+                      plain.pooled[i * hidden + j] / std::sqrt(squares), 1e-6);
+        }
       }
     }
   }
@@ -169,6 +202,22 @@ TEST_P(CpuBackend, PoolsAndNormalizesWhatTheHiddenStatesSay) {
     }
     ASSERT_NEAR(squares, 1.0, 1e-5);
   }
+}
+
+TEST_P(CpuBackend, DoesNotNormalizeSeveralPoolings) {
+  const Geometry g = small_geometry();
+  const TestCheckpoint checkpoint(g, 6);
+  Random random(7);
+  const Batch batch = random_batch(random, g, 1);
+  EncodeOutput output;
+  output.pooling.add(Pooling::kMean);
+  output.pooling.add(Pooling::kCls);
+  output.normalize = true;
+  std::vector<float> rows(2 * static_cast<size_t>(g.hidden_size));
+  output.pooled = rows.data();
+  const std::atomic<bool> cancelled{false};
+  EXPECT_EQ(load(g, checkpoint)->encode(batch.packed(), output, cancelled).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST_P(CpuBackend, DescribesItself) {

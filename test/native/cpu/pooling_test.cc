@@ -9,22 +9,31 @@ namespace {
 class PoolingKernels : public KernelTest {};
 FUSEBERT_FOR_EVERY_ISA(PoolingKernels);
 
-TEST_P(PoolingKernels, MeanAndMaximumOverRows) {
+TEST_P(PoolingKernels, SumsAndMaximumOverRows) {
   for (const int64_t columns : {1, 7, 16, 33, 100}) {
     for (const int64_t rows : {1, 2, 50}) {
       Random random(1);
       TestMatrix x(rows, columns);
       x.fill(random);
-      for (const Reduction reduction : {Reduction::kMean, Reduction::kMax}) {
+      constexpr int64_t kFirstWeight = 3;
+      const float divisor = 1.5f * static_cast<float>(rows * rows);
+      for (const Reduction reduction :
+           {Reduction::kSum, Reduction::kWeightedSum, Reduction::kMax}) {
         std::vector<float> out(static_cast<size_t>(columns) + 1, canary());
-        kernels().reduce_rows(x.data.data(), rows, columns, x.stride, reduction, out.data());
+        kernels().reduce_rows(
+            {x.data.data(), rows, columns, x.stride, reduction, kFirstWeight, divisor},
+            out.data());
         for (int64_t i = 0; i < columns; ++i) {
-          double mean = 0, most = -INFINITY;
+          double sum = 0, weighted = 0, most = -INFINITY;
           for (int64_t r = 0; r < rows; ++r) {
-            mean += static_cast<double>(x.row(r)[i]) / static_cast<double>(rows);
-            most = std::max(most, static_cast<double>(x.row(r)[i]));
+            const double value = x.row(r)[i];
+            sum += value / divisor;
+            weighted += static_cast<double>(kFirstWeight + r) * value / divisor;
+            most = std::max(most, value);
           }
-          const double want = reduction == Reduction::kMean ? mean : most;
+          const double want = reduction == Reduction::kSum           ? sum
+                              : reduction == Reduction::kWeightedSum ? weighted
+                                                                     : most;
           ASSERT_NEAR(out[static_cast<size_t>(i)], want, 1e-6);
         }
         EXPECT_TRUE(is_canary(out.back()));

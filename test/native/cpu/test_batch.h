@@ -64,19 +64,21 @@ struct Encoded {
   std::vector<float> hidden_states, pooled, pooler_output;
 };
 
-inline Encoded encode(Backend& backend, const Batch& batch, Pooling pooling = Pooling::kMean,
-               bool normalize = false) {
+inline Encoded encode(Backend& backend, const Batch& batch, Poolings pooling = Pooling::kMean,
+                      bool normalize = false, int32_t skip_tokens = 0) {
   const auto hidden = static_cast<size_t>(backend.geometry().hidden_size);
   Encoded result;
   // One more than needed, to see that nobody writes there.
   result.hidden_states.assign(batch.ids.size() * hidden + 1, canary());
-  result.pooled.assign(batch.size() * hidden + 1, canary());
+  const auto poolings = static_cast<size_t>(pooling.count);
+  result.pooled.assign(poolings * batch.size() * hidden + 1, canary());
   result.pooler_output.assign(batch.size() * hidden + 1, canary());
   EncodeOutput output;
   output.pooling = pooling;
   output.normalize = normalize;
+  output.skip_tokens = skip_tokens;
   output.hidden_states = result.hidden_states.data();
-  if (pooling != Pooling::kNone) output.pooled = result.pooled.data();
+  if (pooling.count > 0) output.pooled = result.pooled.data();
   if (backend.geometry().has_pooler) output.pooler_output = result.pooler_output.data();
   const std::atomic<bool> cancelled{false};
   result.status = backend.encode(batch.packed(), output, cancelled);

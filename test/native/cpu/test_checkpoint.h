@@ -21,9 +21,13 @@ class TestCheckpoint {
  public:
   // Weights are normal with a deviation of 1/√inputs, so that activations stay of order one. With
   // shared_layers, every layer reads layer 0's tensors: a deep model in a small file.
-  TestCheckpoint(const Geometry& geometry, uint64_t seed, bool shared_layers = false) {
+  TestCheckpoint(const Geometry& geometry, uint64_t seed, bool shared_layers = false)
+      : TestCheckpoint(required_tensors(geometry), seed, shared_layers) {}
+
+  TestCheckpoint(const std::vector<TensorRequirement>& requirements, uint64_t seed,
+                 bool shared_layers = false) {
     std::mt19937_64 random(seed);
-    for (const TensorRequirement& requirement : required_tensors(geometry)) {
+    for (const TensorRequirement& requirement : requirements) {
       TensorEntry entry;
       entry.name = requirement.name;
       entry.shape = requirement.shape;

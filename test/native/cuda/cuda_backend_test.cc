@@ -118,7 +118,8 @@ TEST(CudaBackend, ASequenceAloneHasTheBitsItHasInABatch) {
   ASSERT_NE(few, nullptr);
   const auto hidden = static_cast<std::size_t>(g.hidden_size);
   Random random(5);
-  for (const Pooling pooling : {Pooling::kMean, Pooling::kMax, Pooling::kCls}) {
+  for (const Pooling pooling : {Pooling::kMean, Pooling::kMax, Pooling::kCls,
+                                Pooling::kWeightedMean}) {
     const Batch batch = random_batch(random, g, 10);
     const Encoded together = encode(*all, batch, pooling, true);
     const auto same = [](const float* a, const float* b, std::size_t count) {

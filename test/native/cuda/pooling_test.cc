@@ -46,21 +46,41 @@ struct Batch {
 struct Way {
   PoolingKind kind;
   bool normalizes;
+  std::int32_t skip = 0;
 };
-constexpr Way kWays[] = {{PoolingKind::kMean, false}, {PoolingKind::kMean, true},
-                         {PoolingKind::kCls, false},  {PoolingKind::kCls, true},
-                         {PoolingKind::kMax, false},  {PoolingKind::kMax, true}};
+constexpr Way kWays[] = {
+    {PoolingKind::kMean, false},         {PoolingKind::kMean, true},
+    {PoolingKind::kCls, false},          {PoolingKind::kCls, true},
+    {PoolingKind::kMax, false},          {PoolingKind::kMax, true},
+    {PoolingKind::kMeanSqrtLen, false},  {PoolingKind::kWeightedMean, true},
+    {PoolingKind::kWeightedMean, false}, {PoolingKind::kLastToken, false},
+    {PoolingKind::kMean, false, 2},      {PoolingKind::kCls, true, 2},
+    {PoolingKind::kMax, false, 9},       {PoolingKind::kMeanSqrtLen, true, 1},
+    {PoolingKind::kLastToken, false, 3}, {PoolingKind::kWeightedMean, false, 5}};
 
-// One column of the rows from `first` to before `end`.
-double pooled_column(const Batch& batch, const Numbers& x, PoolingKind kind, std::size_t first,
+// One column of the rows from `begin` to before `end`.
+double pooled_column(const Batch& batch, const Numbers& x, const Way& way, std::size_t begin,
                      std::size_t end, std::size_t column) {
-  double value = x[first * batch.width() + column];
-  if (kind == PoolingKind::kCls) return value;
-  for (std::size_t row = first + 1; row < end; ++row) {
-    const double each = x[row * batch.width() + column];
-    value = kind == PoolingKind::kMax ? std::max(value, each) : value + each;
+  const auto at = [&](std::size_t row) { return x[row * batch.width() + column]; };
+  const std::size_t first = std::min(begin + static_cast<std::size_t>(way.skip), end - 1);
+  const auto count = static_cast<double>(end - first);
+  double most = at(first), sum = 0.0, weighted = 0.0, weights = 0.0;
+  for (std::size_t row = first; row < end; ++row) {
+    const auto weight = static_cast<double>(row - begin + 1);
+    most = std::max(most, at(row));
+    sum += at(row);
+    weighted += weight * at(row);
+    weights += weight;
   }
-  return kind == PoolingKind::kMean ? value / static_cast<double>(end - first) : value;
+  switch (way.kind) {
+    case PoolingKind::kMean: return sum / count;
+    case PoolingKind::kCls: return at(first);
+    case PoolingKind::kMax: return most;
+    case PoolingKind::kMeanSqrtLen: return sum / std::sqrt(count);
+    case PoolingKind::kWeightedMean: return weighted / weights;
+    case PoolingKind::kLastToken: break;
+  }
+  return at(end - 1);
 }
 
 // In fp64, of x or of what it is rounded to.
@@ -70,7 +90,7 @@ Numbers pooled(const Batch& batch, const Numbers& x, const Way& way) {
     const auto first = static_cast<std::size_t>(batch.starts[i]);
     const auto end = static_cast<std::size_t>(batch.starts[i + 1]);
     for (std::size_t column = 0; column < batch.width(); ++column) {
-      out.push_back(pooled_column(batch, x, way.kind, first, end, column));
+      out.push_back(pooled_column(batch, x, way, first, end, column));
     }
   }
   return way.normalizes ? unit(out, batch.width()) : out;
@@ -86,7 +106,7 @@ Numbers run(const RowKernel& kernel, const Batch& batch, const Way& way) {
   shape.blocks += 2;  // as a graph of a bucket has
   launch(find(kernel, batch.columns, batch.element, shape.shared_bytes), shape,
          PoolingParams{in.data(), out.data(), starts.data(), count.data(), batch.columns, way.kind,
-                       way.normalizes ? 1 : 0});
+                       way.normalizes ? 1 : 0, batch.columns, way.skip});
   const std::vector<float> found = out.download();
   return Numbers(found.begin(), found.end());
 }
@@ -94,10 +114,11 @@ Numbers run(const RowKernel& kernel, const Batch& batch, const Way& way) {
 // The rule, and nearness to what fp64 makes of the rounded rows.
 AssertionResult keeps_rule(const RowKernel& kernel, const Batch& batch, const Way& way) {
   const Numbers found = run(kernel, batch, way), near = pooled(batch, batch.rounded_x, way);
-  const bool computes = way.normalizes || way.kind == PoolingKind::kMean;
+  const bool copies = way.kind == PoolingKind::kCls || way.kind == PoolingKind::kMax ||
+                      way.kind == PoolingKind::kLastToken;
   const AssertionResult accurate =
       is_accurate(found, pooled(batch, batch.x, way), rounded(batch.element, near));
-  return accurate ? is_near(found, near, computes ? kAlmostExact : 0.0) : accurate;
+  return accurate ? is_near(found, near, copies && !way.normalizes ? 0.0 : kAlmostExact) : accurate;
 }
 
 const RowKernel kPool{"pooling", "pool"};
@@ -106,7 +127,8 @@ void check(const Batch& batch) {
   for (const Way& way : kWays) {
     EXPECT_TRUE(keeps_rule(kPool, batch, way))
         << batch.sequences() << " sequences x " << batch.columns << ", kind "
-        << static_cast<int>(way.kind) << (way.normalizes ? ", normalized, " : ", ")
+        << static_cast<int>(way.kind) << ", skip " << way.skip
+        << (way.normalizes ? ", normalized, " : ", ")
         << batch.element.name;
   }
 }
@@ -132,6 +154,30 @@ TEST(Pooling, SeededShapes) {
 TEST(Pooling, LongestSequenceOfBert) {
   std::mt19937_64 random(13);
   check(Batch(random, {511, 512, 1}, 72, kFp16));
+}
+
+// Several poolings write beside each other.
+TEST(Pooling, RowsMayBeApart) {
+  std::mt19937_64 random(18);
+  const Batch batch(random, {3, 9}, 72, kFp16);
+  const Array<std::uint16_t> in(batch.halves);
+  const Array<std::int32_t> starts(batch.starts), count(std::vector<std::int32_t>{2});
+  const LaunchShape shape = KernelSet::pool_shape(2, batch.columns);
+  const RowKernel kernel{"pooling", "pool"};
+  const std::int32_t stride = 2 * batch.columns;
+  const Array<float> out(std::vector<float>(2 * static_cast<std::size_t>(stride), -7.0f));
+  launch(find(kernel, batch.columns, kFp16, shape.shared_bytes), shape,
+         PoolingParams{in.data(), out.data(), starts.data(), count.data(), batch.columns,
+                       PoolingKind::kLastToken, 0, stride, 0});
+  const std::vector<float> found = out.download();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::size_t row = i / static_cast<std::size_t>(stride);
+    const std::size_t column = i % static_cast<std::size_t>(stride);
+    const auto last = static_cast<std::size_t>(batch.starts[row + 1]) - 1;
+    const double expected =
+        column < batch.width() ? batch.rounded_x[last * batch.width() + column] : -7.0;
+    EXPECT_EQ(found[i], expected) << i;
+  }
 }
 
 TEST(Pooling, WrongOnesAreFound) {

@@ -6,10 +6,7 @@
 
 namespace fusebert::cpu::avx2 {
 
-void reduce_rows(const float* rows, int64_t row_count, int64_t columns, int64_t stride,
-                 Reduction reduction, float* out) {
-  reduce<Vec>(rows, row_count, columns, stride, reduction, out);
-}
+void reduce_rows(const ReduceArguments& arguments, float* out) { reduce<Vec>(arguments, out); }
 
 void l2_normalize(float* row, int64_t columns) { normalize_l2<Vec>(row, columns); }
 

@@ -14,8 +14,7 @@ void embed(const EmbeddingArguments& arguments, int64_t row_begin, int64_t row_e
 int64_t attention_scratch_floats(int64_t sequence_length, int64_t head_dim);
 void attention(const AttentionArguments& arguments, int64_t head, int64_t row_begin,
                int64_t row_end, float* scratch);
-void reduce_rows(const float* rows, int64_t row_count, int64_t columns, int64_t stride,
-                 Reduction reduction, float* out);
+void reduce_rows(const ReduceArguments& arguments, float* out);
 void l2_normalize(float* row, int64_t columns);
 
 }  // namespace fusebert::cpu::avx512

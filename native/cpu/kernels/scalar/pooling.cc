@@ -1,4 +1,4 @@
-// Mean or maximum over the rows of a sequence, and L2 normalisation, fp32, in plain loops.
+// Sum or maximum over the rows of a sequence, and L2 normalisation, fp32, in plain loops.
 #include <cmath>
 #include <cstdint>
 
@@ -6,17 +6,20 @@
 
 namespace fusebert::cpu::scalar {
 
-void reduce_rows(const float* rows, int64_t row_count, int64_t columns, int64_t stride,
-                 Reduction reduction, float* out) {
-  for (int64_t i = 0; i < columns; ++i) out[i] = rows[i];
-  for (int64_t row = 1; row < row_count; ++row) {
-    const float* next = rows + row * stride;
-    for (int64_t i = 0; i < columns; ++i) {
-      out[i] = reduction == Reduction::kMean ? out[i] + next[i] : std::fmax(out[i], next[i]);
+void reduce_rows(const ReduceArguments& g, float* out) {
+  const auto weight = [&g](int64_t row) {
+    return g.reduction == Reduction::kWeightedSum ? static_cast<float>(g.first_weight + row) : 1.0f;
+  };
+  for (int64_t i = 0; i < g.columns; ++i) out[i] = g.rows[i] * weight(0);
+  for (int64_t row = 1; row < g.row_count; ++row) {
+    const float* next = g.rows + row * g.stride;
+    for (int64_t i = 0; i < g.columns; ++i) {
+      out[i] = g.reduction == Reduction::kMax ? std::fmax(out[i], next[i])
+                                              : out[i] + next[i] * weight(row);
     }
   }
-  if (reduction == Reduction::kMax) return;
-  for (int64_t i = 0; i < columns; ++i) out[i] /= static_cast<float>(row_count);
+  if (g.reduction == Reduction::kMax) return;
+  for (int64_t i = 0; i < g.columns; ++i) out[i] /= g.divisor;
 }
 
 void l2_normalize(float* row, int64_t columns) {

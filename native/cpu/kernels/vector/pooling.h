@@ -1,4 +1,4 @@
-// Mean or maximum over the rows of a sequence, and L2 normalisation of a row, fp32.
+// Sum or maximum over the rows of a sequence, and L2 normalisation of a row, fp32.
 //
 // One read of rows·columns floats. Limiter: memory. Rows are added one after another, lane by lane.
 #pragma once
@@ -12,16 +12,21 @@ namespace fusebert::cpu {
 namespace {
 
 template <class V>
-inline void reduce(const float* rows, int64_t row_count, int64_t columns, int64_t stride,
-                   Reduction reduction, float* out) {
-  const V count = V::broadcast(static_cast<float>(row_count));
-  for_each_vector<V>(columns, [&](int64_t i, int64_t lanes) {
-    V x = load_lanes<V>(rows + i, lanes);
-    for (int64_t row = 1; row < row_count; ++row) {
-      const V next = load_lanes<V>(rows + row * stride + i, lanes);
-      x = reduction == Reduction::kMean ? x + next : max(x, next);
+inline void reduce(const ReduceArguments& g, float* out) {
+  const V divisor = V::broadcast(g.divisor);
+  const auto weight = [&g](int64_t row) {
+    return V::broadcast(static_cast<float>(g.first_weight + row));
+  };
+  for_each_vector<V>(g.columns, [&](int64_t i, int64_t lanes) {
+    V x = load_lanes<V>(g.rows + i, lanes);
+    if (g.reduction == Reduction::kWeightedSum) x = x * weight(0);
+    for (int64_t row = 1; row < g.row_count; ++row) {
+      const V next = load_lanes<V>(g.rows + row * g.stride + i, lanes);
+      x = g.reduction == Reduction::kSum           ? x + next
+          : g.reduction == Reduction::kWeightedSum ? fma(next, weight(row), x)
+                                                   : max(x, next);
     }
-    store_lanes(reduction == Reduction::kMean ? x / count : x, out + i, lanes);
+    store_lanes(g.reduction == Reduction::kMax ? x : x / divisor, out + i, lanes);
   });
 }
 

@@ -24,9 +24,34 @@ __device__ inline float block_sum(float x, float* scratch) {
   return sum;
 }
 
+// The rows of a sequence that are pooled, and what their sum is multiplied by.
+struct PooledRows {
+  int first, end;
+  int weight;  // of the first row; the others' follow. 0: all are 1
+  float scale;
+};
+
+__device__ inline PooledRows pooled_rows(const PoolingParams& params, int begin, int end) {
+  const int skipped = min(params.skip, end - 1 - begin), first = begin + skipped;
+  const int rows = end - first;
+  const float count = static_cast<float>(rows);
+  switch (params.kind) {
+    case PoolingKind::kMean: return {first, end, 0, 1.0f / count};
+    case PoolingKind::kCls: return {first, first + 1, 0, 1.0f};
+    case PoolingKind::kMax: return {first, end, 0, 1.0f};
+    case PoolingKind::kMeanSqrtLen: return {first, end, 0, 1.0f / sqrtf(count)};
+    case PoolingKind::kWeightedMean: {
+      const float ends = static_cast<float>(2 * skipped + 1 + rows);  // first and last weight
+      return {first, end, skipped + 1, 2.0f / (count * ends)};
+    }
+    case PoolingKind::kLastToken: break;
+  }
+  return {end - 1, end, 0, 1.0f};
+}
+
 // What this warp has of the sequence's rows, into its row of `partial`.
 template <int kChunks>
-__device__ inline void reduce_rows(const PoolingParams& params, int first, int end,
+__device__ inline void reduce_rows(const PoolingParams& params, const PooledRows& rows,
                                    float* partial) {
   const int warps = static_cast<int>(blockDim.x) / kRowWarpSize;
   const bool maximum = params.kind == PoolingKind::kMax;
@@ -35,13 +60,16 @@ __device__ inline void reduce_rows(const PoolingParams& params, int first, int e
   for (auto& chunk : total.x) {
     for (float& number : chunk) number = maximum ? -INFINITY : 0.0f;
   }
-  for (int index = first + warp_index(); index < end; index += warps) {
+  for (int index = rows.first + warp_index(); index < rows.end; index += warps) {
     row.load(in + static_cast<std::int64_t>(index) * row.chunks);
+    const float weight =
+        rows.weight == 0 ? 1.0f : static_cast<float>(rows.weight + index - rows.first);
 #pragma unroll
     for (int i = 0; i < kChunks; ++i) {
 #pragma unroll
       for (int j = 0; j < kRowChunk; ++j) {
-        total.x[i][j] = maximum ? fmaxf(total.x[i][j], row.x[i][j]) : total.x[i][j] + row.x[i][j];
+        total.x[i][j] = maximum ? fmaxf(total.x[i][j], row.x[i][j])
+                                : fmaf(weight, row.x[i][j], total.x[i][j]);
       }
     }
   }
@@ -57,16 +85,13 @@ __device__ inline void pool(const PoolingParams& params) {
   extern __shared__ float partials[];  // [warps, columns], then a float a warp
   const int sequence = static_cast<int>(blockIdx.x);
   if (sequence >= *params.sequences) return;
-  const int first = params.cu_seqlens[sequence];
-  const int end =
-      params.kind == PoolingKind::kCls ? first + 1 : params.cu_seqlens[sequence + 1];
+  const PooledRows rows =
+      pooled_rows(params, params.cu_seqlens[sequence], params.cu_seqlens[sequence + 1]);
   const int warps = static_cast<int>(blockDim.x) / kRowWarpSize;
-  reduce_rows<kChunks>(params, first, end, partials + warp_index() * params.columns);
+  reduce_rows<kChunks>(params, rows, partials + warp_index() * params.columns);
   __syncthreads();
-  const float scale =
-      params.kind == PoolingKind::kMean ? 1.0f / static_cast<float>(end - first) : 1.0f;
-  float* out = params.out + static_cast<std::int64_t>(sequence) * params.columns;
-  const int busy = min(warps, end - first);  // others had no row
+  float* out = params.out + static_cast<std::int64_t>(sequence) * params.out_stride;
+  const int busy = min(warps, rows.end - rows.first);  // others had no row
   float squares = 0.0f;
   for (int column = static_cast<int>(threadIdx.x); column < params.columns;
        column += static_cast<int>(blockDim.x)) {
@@ -75,7 +100,7 @@ __device__ inline void pool(const PoolingParams& params) {
       const float other = partials[warp * params.columns + column];
       x = params.kind == PoolingKind::kMax ? fmaxf(x, other) : x + other;
     }
-    x *= scale;
+    x *= rows.scale;
     squares = fmaf(x, x, squares);
     partials[column] = x;  // this thread's alone from here on
   }

@@ -1,0 +1,123 @@
+"""Makes test/golden/sentence: tiny seeded sentence-transformers models with every module that
+fusebert computes, saved by that library, each with the vectors that it computes in float32.
+
+Usage: pip install -r requirements-sentence.txt && python sentence.py
+Format: test/golden/README.md. Each text runs alone, on one thread.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sentence_transformers
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
+from transformers import BertConfig, BertModel, BertTokenizer
+
+from generate import OUTPUT, as_base64, geometry, randomise, versions, vocabulary, write_json
+
+SENTENCE = OUTPUT / "sentence"
+HIDDEN = 32
+VOCABULARY = 97
+# The tokens of one are [CLS] and [SEP] alone; one is cut.
+TEXTS = ["i feel a lot better today", "not", "", "sleep is a lot, and the lot is 42!", "a " * 60]
+# Not the order in which old files list them.
+EVERY_POOLING = ["mean", "lasttoken", "cls", "weightedmean", "max", "mean_sqrt_len_tokens"]
+
+
+@dataclass
+class GoldenSentence:
+    """One model folder: what follows the transformer, and the calls that are made of it."""
+
+    name: str
+    modules: list
+    calls: list = field(default_factory=lambda: [{}])
+    more: dict = field(default_factory=dict)
+    safetensors: bool = True
+
+
+MODELS = [
+    GoldenSentence("poolings", [Pooling(HIDDEN, EVERY_POOLING)]),
+    GoldenSentence(
+        "dense", [Pooling(HIDDEN, "mean"), Dense(HIDDEN, 24), Normalize()]
+    ),
+    GoldenSentence(
+        "layer-norm",
+        [
+            Pooling(HIDDEN, ["cls", "mean"]),
+            LayerNorm(2 * HIDDEN),
+            Dense(2 * HIDDEN, 19, bias=False, activation_function=torch.nn.Identity()),
+            Normalize(),
+            Dense(19, 7, activation_function=torch.nn.GELU()),
+        ],
+        safetensors=False,
+    ),
+    GoldenSentence(
+        "prompts",
+        [Pooling(HIDDEN, EVERY_POOLING, include_prompt=False), Normalize()],
+        calls=[{}, {"prompt_name": "passage"}, {"prompt_name": "document"}, {"prompt": "today "}],
+        more=dict(
+            prompts={"query": "the lot is ", "passage": "sleep: "}, default_prompt_name="query"
+        ),
+    ),
+    GoldenSentence(
+        "prompts-pooled",
+        [Pooling(HIDDEN, "mean")],
+        calls=[{}, {"prompt_name": "query"}],
+        more=dict(prompts={"query": "the lot is "}),
+    ),
+]
+
+
+def transformer(seed):
+    numbers = {**geometry(HIDDEN, 2, 37, 1), "vocab_size": VOCABULARY}
+    model = BertModel(BertConfig(**numbers, attn_implementation="eager"), add_pooling_layer=True)
+    randomise(model, 0.2, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        vocab = Path(folder) / "vocab.txt"
+        vocab.write_text("\n".join(vocabulary(VOCABULARY)) + "\n", encoding="utf-8")
+        BertTokenizer(str(vocab), model_max_length=40).save_pretrained(folder)
+        # Read from there, so that it is a model like any other.
+        return Transformer(folder, max_seq_length=20)
+
+
+def values_of(model, calls):
+    results = []
+    for options in calls:
+        rows = [model.encode([text], convert_to_tensor=True, **options)[0] for text in TEXTS]
+        results.append({"options": options, "result": as_base64(torch.stack(rows))})
+    return {"texts": TEXTS, "columns": rows[0].shape[0], "calls": results}
+
+
+def main():
+    torch.set_num_threads(1)
+    shutil.rmtree(SENTENCE, ignore_errors=True)
+    entries = []
+    for index, golden in enumerate(MODELS):
+        folder = SENTENCE / golden.name
+        folder.mkdir(parents=True)
+        model = SentenceTransformer(
+            modules=[transformer(5000 + 10 * index), *golden.modules], device="cpu", **golden.more
+        )
+        for offset, module in enumerate(golden.modules):
+            randomise(module, 0.3, 5001 + 10 * index + offset)
+        model.eval()
+        model.save(str(folder), create_model_card=False, safe_serialization=golden.safetensors)
+        values = values_of(model, golden.calls)
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()]
+        (folder / "expected.json").write_text(
+            "{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8"
+        )
+        entries.append({"name": golden.name})
+        print(golden.name, values["columns"])
+    made_with = {**versions(), "sentence-transformers": sentence_transformers.__version__}
+    write_json(SENTENCE / "manifest.json", {"versions": made_with, "models": entries})
+
+
+if __name__ == "__main__":
+    main()
