@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 
 import { EXIT_OK, EXIT_USAGE, report, type Context } from './context.js'
 import { addEmbed } from './embed.js'
+import { addInspect } from './inspect.js'
 import type { LoadPipeline } from './shared-options.js'
 import { addSimilar } from './similar.js'
 
@@ -28,6 +29,7 @@ function buildProgram(context: Context, load: LoadPipeline | undefined): Command
   // Commands copy the settings above when they are made.
   addEmbed(program, context, load)
   addSimilar(program, context, load)
+  addInspect(program)
   return program
 }
 
