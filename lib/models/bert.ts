@@ -1,7 +1,7 @@
-// The tensors that a BERT or RoBERTa encoder reads, under the names that checkpoints give them.
-// Canonical names are those of transformers' BertModel and RobertaModel; checkpoints of models with
-// heads put `bert.` or `roberta.` before them, some trainers `module.`, and old checkpoints call
-// LayerNorm's weight and bias gamma and beta. Tensors beyond those are ignored.
+// The tensors that a BERT, RoBERTa or ELECTRA encoder reads, under the names that checkpoints give
+// them. Canonical names are those of transformers' BertModel, and of the other two; checkpoints of
+// models with heads put the family's name before them, some trainers `module.`, and old checkpoints
+// call LayerNorm's weight and bias gamma and beta. Tensors beyond those are ignored.
 
 import type { StoredTensor, TensorTable, WeightDtype } from '../checkpoint/tensor-table.js'
 import { FusebertError } from '../errors.js'
@@ -29,7 +29,11 @@ export interface Found extends Requirement {
 }
 
 /** Names of families in messages. */
-const NAMES: Readonly<Record<Family, string>> = { bert: 'BERT', roberta: 'RoBERTa' }
+const NAMES: Readonly<Record<Family, string>> = {
+  bert: 'BERT',
+  roberta: 'RoBERTa',
+  electra: 'ELECTRA',
+}
 /** Missing tensors that a message names. */
 const MAX_NAMED = 4
 
@@ -135,8 +139,9 @@ function missingTensors(
   const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : ''
   return new FusebertError(
     'ERR_TENSOR_MISSING',
-    `Expected ${found + missing.length} tensors of a ${NAMES[family]} encoder in the checkpoint ` +
-      `but ${named}${more} are missing. Check that config.json belongs to this checkpoint.`,
+    `Expected ${found + missing.length} tensors of the ${NAMES[family]} encoder in the ` +
+      `checkpoint but ${named}${more} are missing. ` +
+      'Check that config.json belongs to this checkpoint.',
   )
 }
 

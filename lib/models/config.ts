@@ -16,7 +16,8 @@ const PROBLEM_TYPES = [
 export type ProblemType = (typeof PROBLEM_TYPES)[number]
 
 /** Families of encoders, as `model_type` names them. */
-export type Family = 'bert' | 'roberta'
+const FAMILIES = ['bert', 'roberta', 'electra'] as const
+export type Family = (typeof FAMILIES)[number]
 
 export interface ModelConfig {
   readonly geometry: Readonly<Omit<NativeGeometry, 'has_pooler' | 'head'>>
@@ -60,11 +61,24 @@ const ACTIVATIONS: Readonly<Record<string, NativeGeometry['hidden_act']>> = {
   swish: 'silu',
 }
 
-/** What families say that do not say otherwise. */
-const DEFAULTS: Readonly<Record<Family, { vocab_size: number; pad_token_id: number }>> = {
-  bert: { vocab_size: 30522, pad_token_id: 0 },
-  roberta: { vocab_size: 50265, pad_token_id: 1 },
+interface Defaults {
+  readonly vocab_size: number
+  readonly pad_token_id: number
+  readonly hidden_size: number
+  readonly num_attention_heads: number
+  readonly intermediate_size: number
 }
+
+const BASE = { hidden_size: 768, num_attention_heads: 12, intermediate_size: 3072 }
+const SMALL = { hidden_size: 256, num_attention_heads: 4, intermediate_size: 1024 }
+/** What models have whose configs do not say otherwise. */
+const DEFAULTS: Readonly<Record<Family, Defaults>> = {
+  bert: { vocab_size: 30522, pad_token_id: 0, ...BASE },
+  roberta: { vocab_size: 50265, pad_token_id: 1, ...BASE },
+  electra: { vocab_size: 30522, pad_token_id: 0, ...SMALL },
+}
+/** Of ELECTRA, whose embeddings may be narrower than what follows. */
+const ELECTRA_EMBEDDING_SIZE = 128
 
 /** Encoders of RoBERTa's architecture whose texts SentencePiece cuts. */
 const SENTENCE_PIECE_TYPES: readonly unknown[] = ['camembert', 'xlm-roberta']
@@ -148,12 +162,14 @@ function unsupported(where: string, expected: string, field: string, value: unkn
 
 function readFamily(config: Json, architectures: readonly string[], where: string): Family {
   const type = config['model_type'] ?? null
-  if (type === 'bert' || type === 'roberta') return type
+  const family = FAMILIES.find((each) => each === type)
+  if (family !== undefined) return family
+  const expected = "'bert', 'roberta' or 'electra'"
   if (SENTENCE_PIECE_TYPES.includes(type)) {
-    const expected = "'bert' or 'roberta', whose tokenizers are not SentencePiece,"
-    throw unsupported(where, expected, 'model_type', type)
+    const named = `${expected}, whose tokenizers are not SentencePiece,`
+    throw unsupported(where, named, 'model_type', type)
   }
-  if (type !== null) throw unsupported(where, "'bert' or 'roberta'", 'model_type', type)
+  if (type !== null) throw unsupported(where, expected, 'model_type', type)
   // Old checkpoints do not name their type; the class that they were saved from tells.
   if (architectures.length === 0 || architectures.some((n) => n.startsWith('Bert'))) return 'bert'
   if (architectures.some((name) => name.startsWith('Roberta'))) return 'roberta'
@@ -186,8 +202,10 @@ function readGeometry(config: Json, family: Family, where: string): ModelConfig[
     }
     throw failure('ERR_CONFIG', where, `an integer from 1 to ${max}`, field, value)
   }
-  const hidden_size = integer('hidden_size', 768, MAX_HIDDEN_SIZE)
-  const num_attention_heads = integer('num_attention_heads', 12, hidden_size)
+  const defaults = DEFAULTS[family]
+  const hidden_size = integer('hidden_size', defaults.hidden_size, MAX_HIDDEN_SIZE)
+  const heads = defaults.num_attention_heads
+  const num_attention_heads = integer('num_attention_heads', heads, hidden_size)
   const head_dim = hidden_size / num_attention_heads
   if (!Number.isInteger(head_dim) || head_dim < MIN_HEAD_DIM || head_dim > MAX_HEAD_DIM) {
     throw new FusebertError(
@@ -197,14 +215,20 @@ function readGeometry(config: Json, family: Family, where: string): ModelConfig[
         'Choose a model with such heads.',
     )
   }
-  const vocab_size = integer('vocab_size', DEFAULTS[family].vocab_size, MAX_VOCAB_SIZE)
+  const embedding_size = config['embedding_size'] ?? ELECTRA_EMBEDDING_SIZE
+  if (family === 'electra' && embedding_size !== hidden_size) {
+    throw unsupported(where, `${hidden_size}, the hidden_size,`, 'embedding_size', embedding_size)
+  }
+  const vocab_size = integer('vocab_size', defaults.vocab_size, MAX_VOCAB_SIZE)
   const max_position_embeddings = integer('max_position_embeddings', 512, MAX_POSITIONS)
   return {
     vocab_size,
     hidden_size,
     num_hidden_layers: integer('num_hidden_layers', 12, MAX_LAYERS),
     num_attention_heads,
-    intermediate_size: integer('intermediate_size', 3072, MAX_INTERMEDIATE_SIZE),
+    intermediate_size: integer(
+      'intermediate_size', defaults.intermediate_size, MAX_INTERMEDIATE_SIZE,
+    ),
     max_position_embeddings,
     type_vocab_size: integer('type_vocab_size', 2, MAX_TYPE_VOCAB_SIZE),
     padding_idx:

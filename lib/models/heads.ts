@@ -1,5 +1,5 @@
 // The tensors of what stands on an encoder, under the names that checkpoints give them: those of
-// transformers' BERT classes, and of its RoBERTa classes.
+// transformers' BERT, RoBERTa and ELECTRA classes.
 
 import type { TensorTable } from '../checkpoint/tensor-table.js'
 import { FusebertError } from '../errors.js'
@@ -80,6 +80,21 @@ const LAYOUTS: Readonly<Record<Family, Partial<Readonly<Record<HeadTask, Layout>
       tiedBias: 'lm_head.bias',
     },
     'sequence-classification': onFirst('classifier.dense', 'classifier.out_proj'),
+    ...TOKEN_LAYOUTS,
+  },
+  electra: {
+    'masked-lm': {
+      rows: 'all',
+      dense: 'gelu',
+      denseName: 'generator_predictions.dense',
+      normName: 'generator_predictions.LayerNorm',
+      weight: 'generator_lm_head.weight',
+      bias: 'generator_lm_head.bias',
+    },
+    'sequence-classification': {
+      ...onFirst('classifier.dense', 'classifier.out_proj'),
+      dense: 'gelu',
+    },
     ...TOKEN_LAYOUTS,
   },
 }

@@ -1,6 +1,6 @@
-"""Makes test/golden: tiny seeded BERT and RoBERTa models in every checkpoint format that fusebert
-reads, each with hidden states that Hugging Face transformers computed from it in float32 (eager
-attention).
+"""Makes test/golden: tiny seeded BERT, RoBERTa and ELECTRA models in every checkpoint format that
+fusebert reads, each with hidden states that Hugging Face transformers computed from it in float32
+(eager attention).
 
 Usage: pip install -r requirements.txt && python generate.py
 Format: test/golden/README.md. Each sequence runs alone, without padding, on one thread.
@@ -22,7 +22,15 @@ import safetensors.torch
 import tokenizers
 import torch
 import transformers
-from transformers import BertConfig, BertForMaskedLM, BertModel, RobertaConfig, RobertaModel
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    ElectraConfig,
+    ElectraModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 OUTPUT = Path(__file__).resolve().parents[2] / "test" / "golden"
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -45,7 +53,11 @@ class Golden:
     prefix: str = ""
 
 
-FAMILIES = {"bert": (BertConfig, BertModel), "roberta": (RobertaConfig, RobertaModel)}
+FAMILIES = {
+    "bert": (BertConfig, BertModel),
+    "roberta": (RobertaConfig, RobertaModel),
+    "electra": (ElectraConfig, ElectraModel),
+}
 
 
 def geometry(hidden, heads, intermediate, layers, **more):
@@ -139,6 +151,15 @@ MODELS = [
         family="roberta",
         prefix="roberta.",
     ),
+    Golden(
+        "electra",
+        "safetensors",
+        geometry(32, 2, 43, 1, embedding_size=32),
+        [1, 17, 40],
+        pooler=False,
+        family="electra",
+        prefix="electra.",
+    ),
 ]
 
 
@@ -192,7 +213,7 @@ def run(model, sequences):
         for ids, types in sequences:
             output = model(input_ids=ids, token_type_ids=types)
             hidden.append(output.last_hidden_state[0])
-            if output.pooler_output is not None:
+            if output.get("pooler_output") is not None:
                 pooled.append(output.pooler_output[0])
     return torch.cat(hidden), torch.stack(pooled) if pooled else None
 
@@ -300,7 +321,8 @@ def save_mental_bert_like(golden, folder, seed):
 
 def save(golden, folder, seed):
     config_class, model_class = FAMILIES[golden.family]
-    model = model_class(config_class(**golden.config), add_pooling_layer=golden.pooler)
+    pooler = {} if golden.family == "electra" else {"add_pooling_layer": golden.pooler}
+    model = model_class(config_class(**golden.config), **pooler)
     randomise(model, golden.weight_scale, seed)
     reload_as_float32(model, golden.dtype)
     state = stored_state(model, golden.dtype, golden.prefix)

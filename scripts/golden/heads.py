@@ -1,6 +1,6 @@
-"""Makes test/golden/heads: tiny seeded BERT and RoBERTa models with a head, saved by Hugging Face
-transformers, each with the logits that transformers computes from it in float32 (eager attention),
-and how far the naive way of computing them in fp16 is from float64.
+"""Makes test/golden/heads: tiny seeded BERT, RoBERTa and ELECTRA models with a head, saved by
+Hugging Face transformers, each with the logits that transformers computes from it in float32
+(eager attention), and how far the naive way of computing them in fp16 is from float64.
 
 Usage: pip install -r requirements.txt && python heads.py
 Format: test/golden/README.md. Each sequence runs alone, without padding, on one thread.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 import transformers
-from transformers import BertConfig, RobertaConfig
+from transformers import BertConfig, ElectraConfig, RobertaConfig
 
 from generate import OUTPUT, as_base64, encode, geometry, randomise, versions, write_json
 
@@ -37,7 +37,8 @@ class GoldenHead:
     torch: bool = False
 
     def config_class(self):
-        return RobertaConfig if self.model.startswith("Roberta") else BertConfig
+        families = {"Roberta": RobertaConfig, "Electra": ElectraConfig, "Bert": BertConfig}
+        return next(config for name, config in families.items() if self.model.startswith(name))
 
 
 def labels(count):
@@ -102,6 +103,23 @@ MODELS = [
     GoldenHead(
         "roberta-question-answering", "RobertaForQuestionAnswering", "question-answering"
     ),
+    GoldenHead("electra-masked-lm", "ElectraForMaskedLM", "masked-lm", dict(hidden_act="silu")),
+    GoldenHead(
+        "electra-sequence-classification",
+        "ElectraForSequenceClassification",
+        "sequence-classification",
+        labels(5),
+        pooled=True,
+    ),
+    GoldenHead(
+        "electra-token-classification",
+        "ElectraForTokenClassification",
+        "token-classification",
+        labels(7),
+    ),
+    GoldenHead(
+        "electra-question-answering", "ElectraForQuestionAnswering", "question-answering"
+    ),
 ]
 
 
@@ -144,6 +162,8 @@ def geometry_of(golden):
         "vocab_size": VOCABULARY,
         "max_position_embeddings": max(LENGTHS),
     }
+    if golden.config_class() is ElectraConfig:
+        numbers["embedding_size"] = numbers["hidden_size"]
     if golden.config_class() is RobertaConfig:
         padding = 1
         numbers.update(type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=padding)

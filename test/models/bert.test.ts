@@ -108,7 +108,7 @@ describe('names', () => {
     expect(result.prefix).toBe(prefix)
     expect(result.tensors.map(({ name, shape }) => [name, shape])).toEqual([...SHAPES, ...POOLER])
     expect(() => bertTensors(table(encoder((name) => `bert.${name}`)), roberta)).toThrow(
-      /tensors of a RoBERTa encoder .* roberta\.embeddings\.word_embeddings\.weight/,
+      /tensors of the RoBERTa encoder .* roberta\.embeddings\.word_embeddings\.weight/,
     )
   })
 

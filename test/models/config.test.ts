@@ -127,6 +127,16 @@ describe('accepted', () => {
     expect(parseConfig({ architectures: ['RobertaModel'] }).model_type).toBe('roberta')
   })
 
+  test('ELECTRA, where embeddings are as wide as what follows', () => {
+    const config = parseConfig({
+      model_type: 'electra', embedding_size: 768, hidden_size: 768, num_attention_heads: 12,
+    })
+    expect(config.model_type).toBe('electra')
+    expect(config.geometry).toMatchObject({ intermediate_size: 1024, padding_idx: null })
+    const narrow = parseConfig({ model_type: 'electra', hidden_size: 128 })
+    expect(narrow.geometry).toMatchObject({ num_attention_heads: 4, hidden_size: 128 })
+  })
+
   test('no padding token', () => {
     expect(parseConfig({ pad_token_id: null }).pad_token_id).toBeNull()
   })
@@ -163,6 +173,9 @@ describe('refused as unsupported, by name', () => {
     [{ model_type: 'xlm-roberta' }, 'SentencePiece', 'xlm-roberta'],
     [{ model_type: 'camembert' }, 'SentencePiece', 'camembert'],
     [{ model_type: 'distilbert' }, 'model_type', 'distilbert'],
+    [{ model_type: 'electra' }, 'embedding_size', '128'],
+    [{ model_type: 'electra', hidden_size: 768, embedding_size: 128, num_attention_heads: 12 },
+      'embedding_size', '128'],
     [{ model_type: '' }, 'model_type', '""'],
     [{ model_type: 1 }, 'model_type', '1'],
     [{ architectures: ['GPT2LMHeadModel'] }, 'architectures', 'GPT2LMHeadModel'],

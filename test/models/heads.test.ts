@@ -23,6 +23,7 @@ const config = parseConfig({ ...numbers, num_labels: 3 })
 const untied = parseConfig({ ...numbers, num_labels: 3, tie_word_embeddings: false })
 const ofRoberta = { ...numbers, model_type: 'roberta', num_labels: 3 }
 const roberta = parseConfig(ofRoberta)
+const electra = parseConfig({ ...ofRoberta, model_type: 'electra', embedding_size: 16 })
 const robertaUntied = parseConfig({ ...ofRoberta, tie_word_embeddings: false })
 
 type Shapes = Record<string, number[]>
@@ -192,6 +193,29 @@ const CASES: Record<string, Case> = {
     stored: linear('qa_outputs', 2),
     names: both('head.output', 'qa_outputs'),
   },
+  'ELECTRA, masked words': {
+    task: 'masked-lm',
+    config: electra,
+    stored: {
+      ...linear('generator_predictions.dense', 16),
+      ...norm('generator_predictions.LayerNorm'),
+      'generator_lm_head.bias': [11],
+    },
+    names: {
+      ...both('head.dense', 'generator_predictions.dense'),
+      ...both('head.LayerNorm', 'generator_predictions.LayerNorm'),
+      'head.output.bias': 'generator_lm_head.bias',
+    },
+  },
+  'ELECTRA, sequence classification': {
+    task: 'sequence-classification',
+    config: electra,
+    stored: { ...linear('classifier.dense', 16), ...linear('classifier.out_proj', 3) },
+    names: {
+      ...both('head.dense', 'classifier.dense'),
+      ...both('head.output', 'classifier.out_proj'),
+    },
+  },
   'token classification': {
     task: 'token-classification',
     stored: linear('classifier', 3),
@@ -207,9 +231,7 @@ const CASES: Record<string, Case> = {
 const HEADS: Record<HeadTask, object> = {
   'masked-lm': { rows: 'all', layer_norm: true, outputs: 11 },
   'next-sentence': { rows: 'first', dense: 'tanh', layer_norm: false, tied: false, outputs: 2 },
-  'sequence-classification': {
-    rows: 'first', dense: 'tanh', layer_norm: false, tied: false, outputs: 3,
-  },
+  'sequence-classification': { rows: 'first', layer_norm: false, tied: false, outputs: 3 },
   'token-classification': {
     rows: 'all', dense: 'none', layer_norm: false, tied: false, outputs: 3,
   },
@@ -235,9 +257,11 @@ describe('heads', () => {
     const tensors = table(stored)
     const result = headTensors(tensors, settings, task, prefix)
     expect(result.head).toMatchObject(HEADS[task])
-    // RoBERTa's is gelu, whatever its hidden layers have.
+    // That of RoBERTa and ELECTRA is gelu, whatever their hidden layers have.
     const words = model_type === 'bert' ? 'hidden_act' : 'gelu'
     if (task === 'masked-lm') expect(result.head.dense).toBe(words)
+    const pooled = model_type === 'electra' ? 'gelu' : 'tanh'
+    if (task === 'sequence-classification') expect(result.head.dense).toBe(pooled)
     expect(result.head.tied).toBe(task === 'masked-lm' && settings.tie_word_embeddings)
     const found = Object.fromEntries(
       result.tensors.map(({ name, offset_bytes }) => [name, offset_bytes]),
