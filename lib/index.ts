@@ -1,6 +1,6 @@
 // What users import.
 
-export { pipeline, type PipelineOptions, type Task } from './pipelines/index.js'
+export { pipeline, type PipelineOptions, type Pipelines, type Task } from './pipelines/index.js'
 export type {
   FeatureExtractionDefaults,
   FeatureExtractionOptions,
@@ -22,6 +22,27 @@ export type {
   TextClassificationPipeline,
   TextPair,
 } from './pipelines/text-classification.js'
+export type {
+  Answer,
+  AnswersOf,
+  QuestionAnsweringOptions,
+  QuestionAnsweringPipeline,
+  QuestionInput,
+  QuestionLists,
+} from './pipelines/question-answering.js'
+export type {
+  AggregationStrategy,
+  Entities,
+  EntityGroup,
+  LabelledToken,
+  TokenClassificationOptions,
+  TokenClassificationPipeline,
+} from './pipelines/token-classification.js'
+export type {
+  ZeroShotClassificationPipeline,
+  ZeroShotOptions,
+  ZeroShotResult,
+} from './pipelines/zero-shot-classification.js'
 export type { TextCallOptions, Usage } from './pipelines/text-calls.js'
 export { AutoModel, type BertModel, type ModelOutput } from './models/auto-model.js'
 export {

@@ -32,6 +32,8 @@ export interface ModelConfig {
   readonly num_labels: number
   /** Names of a classifier's labels by their number, where the config gives them. */
   readonly id2label: Readonly<Record<string, string>>
+  /** Numbers of a classifier's labels by their name: label2id, or else id2label turned round. */
+  readonly label2id: Readonly<Record<string, number>>
   /** What a classifier was trained for; null when the config does not say. */
   readonly problem_type: ProblemType | null
   /** The decoder of masked words is the table of word embeddings. */
@@ -143,6 +145,7 @@ export function parseConfig(value: unknown, where = CONFIG_NAME): ModelConfig {
     model_type,
     num_labels: readNumLabels(value, where),
     id2label: readLabels(value),
+    label2id: readLabelIds(value),
     problem_type: readProblemType(value, where),
     tie_word_embeddings: readTied(value, where),
   })
@@ -274,6 +277,15 @@ function readLabels(config: Json): Readonly<Record<string, string>> {
   const entries = isObject(labels) ? Object.entries(labels) : []
   const named = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string')
   return Object.freeze(Object.fromEntries(named))
+}
+
+function readLabelIds(config: Json): Readonly<Record<string, number>> {
+  const ids = config['label2id']
+  const named = isObject(ids)
+    ? Object.entries(ids)
+    : Object.entries(readLabels(config)).map(([id, label]) => [label, Number(id)] as const)
+  const entries = named.filter((entry): entry is [string, number] => Number.isInteger(entry[1]))
+  return Object.freeze(Object.fromEntries(entries))
 }
 
 function readProblemType(config: Json, where: string): ProblemType | null {

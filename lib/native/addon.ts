@@ -226,6 +226,11 @@ export interface NativeTokenizer {
     cu_seqlens: Int32Array,
     options: NativeDecodeOptions,
   ): (string | Uint8Array)[]
+  /**
+   * The same for tokens by their text, which need not be in the vocabulary: sequence i is tokens
+   * [cu_seqlens[i], cu_seqlens[i + 1]).
+   */
+  decodeTokens(tokens: NativeTexts, cu_seqlens: Int32Array): Promise<(string | Uint8Array)[]>
   /** -1 when there is no such token. */
   tokenToId(token: string): number
   /** '' when there is no such id. */

@@ -6,6 +6,7 @@ import type { LoadOptions } from '../models/load-options.js'
 import { MAX_TOP_LOGITS, type NativeEncoding } from '../native/addon.js'
 import { checkInteger, checkOptions, checkTexts } from '../options.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { groupsOf, sliceSequences } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
 import { chooseTop, chooseTargets, type Candidate } from './masked-words.js'
 import {
@@ -71,9 +72,6 @@ export interface FillMaskPipeline extends HeadPipeline<'fill-mask'> {
 const OPTIONS = ['top_k', 'targets', ...TEXT_CALL_OPTIONS] as const
 const DEFAULT_TOP_K = 5
 
-/** Numbers (logits, and ids of filled texts) in memory at once: 16 MiB. */
-const MAX_NUMBERS = 2 ** 22
-
 interface Parts extends HeadParts {
   mask_token_id: number
 }
@@ -122,24 +120,6 @@ async function targetIds(tokenizer: Tokenizer, targets: unknown): Promise<number
   throw invalidArgument('at least one word that has a token', 'targets', targets)
 }
 
-/** Consecutive texts, cut where one more would be more than is kept at once. */
-function groupsOf(texts: readonly MaskedText[], numbersOf: (text: MaskedText) => number) {
-  const groups: { begin: number; end: number }[] = []
-  let numbers = 0
-  texts.forEach((text, i) => {
-    const more = numbersOf(text)
-    const last = groups.at(-1)
-    if (last === undefined || numbers + more > MAX_NUMBERS) {
-      groups.push({ begin: i, end: i + 1 })
-      numbers = more
-    } else {
-      last.end = i + 1
-      numbers += more
-    }
-  })
-  return groups
-}
-
 interface Wish {
   top_k: number
   /** null: any word. */
@@ -158,18 +138,6 @@ async function candidatesOf(
   const head = { logits: all, token: mask_token_id, top: all ? 1 : top_k }
   const result = await model.encodeHead(encoding, head, 0, signal)
   return all ? chooseTargets(result, model.headOutputs, targets, top_k) : chooseTop(result, top_k)
-}
-
-function sliceTexts(encoding: NativeEncoding, begin: number, end: number): NativeEncoding {
-  const { input_ids, token_type_ids, cu_seqlens } = encoding
-  const first = cu_seqlens[begin] ?? 0
-  const last = cu_seqlens[end] ?? 0
-  return {
-    ...encoding,
-    input_ids: input_ids.subarray(first, last),
-    token_type_ids: token_type_ids.subarray(first, last),
-    cu_seqlens: cu_seqlens.slice(begin, end + 1).map((position) => position - first),
-  }
 }
 
 /** Sequences end to end, as the tokenizer takes them. */
@@ -246,14 +214,12 @@ async function fillTexts(
   const encoding = await tokenizeTexts(tokenizer, list, null, limits)
   const texts = maskedTexts(encoding, parts)
   const outputs = wish.targets === null && wish.top_k <= MAX_TOP_LOGITS ? 0 : model.headOutputs
-  const groups = groupsOf(
-    texts,
-    ({ ids, masks }) => masks.length * (outputs + wish.top_k * ids.length),
-  )
+  // Logits, and the ids of filled texts.
+  const groups = groupsOf(texts, ({ ids, masks }) =>
+    masks.length * (outputs + wish.top_k * ids.length))
   const filled: FilledText[][] = []
-  // Without texts the model still says whether it is in use.
-  for (const { begin, end } of groups.length === 0 ? [{ begin: 0, end: 0 }] : groups) {
-    const group = sliceTexts(encoding, begin, end)
+  for (const { begin, end } of groups) {
+    const group = sliceSequences(encoding, begin, end)
     const words = await candidatesOf(parts, group, wish, limits.signal)
     filled.push(await describeWords(tokenizer, texts.slice(begin, end), words))
     limits.signal?.throwIfAborted()

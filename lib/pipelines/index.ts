@@ -5,24 +5,55 @@ import { DEFAULT_MODEL } from '../hub/embedded-model.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { loadFeatureExtraction, type FeatureExtractionPipeline } from './feature-extraction.js'
 import { loadFillMask, type FillMaskPipeline } from './fill-mask.js'
+import { loadQuestionAnswering, type QuestionAnsweringPipeline } from './question-answering.js'
 import { loadTextClassification, type TextClassificationPipeline } from './text-classification.js'
+import {
+  loadTokenClassification,
+  type TokenClassificationPipeline,
+} from './token-classification.js'
+import {
+  loadZeroShotClassification,
+  type ZeroShotClassificationPipeline,
+} from './zero-shot-classification.js'
 
 export type PipelineOptions = LoadOptions
 
-const LOADERS = {
+/** What pipeline() makes, by task. */
+export interface Pipelines {
+  'feature-extraction': FeatureExtractionPipeline
+  'fill-mask': FillMaskPipeline
+  'text-classification': TextClassificationPipeline
+  /** Another name of text-classification. */
+  'sentiment-analysis': TextClassificationPipeline
+  'token-classification': TokenClassificationPipeline
+  /** Another name of token-classification. */
+  ner: TokenClassificationPipeline
+  'question-answering': QuestionAnsweringPipeline
+  'zero-shot-classification': ZeroShotClassificationPipeline
+}
+export type Task = keyof Pipelines
+
+const LOADERS: {
+  readonly [Each in Task]: (path: string, options?: LoadOptions) => Promise<Pipelines[Each]>
+} = {
   'feature-extraction': loadFeatureExtraction,
   'fill-mask': loadFillMask,
   'text-classification': loadTextClassification,
-} as const
-export type Task = keyof typeof LOADERS
+  'sentiment-analysis': loadTextClassification,
+  'token-classification': loadTokenClassification,
+  ner: loadTokenClassification,
+  'question-answering': loadQuestionAnswering,
+  'zero-shot-classification': loadZeroShotClassification,
+}
 
 /** Those that the model inside the package can do. */
-const WITH_DEFAULT_MODEL: readonly Task[] = ['feature-extraction']
+const WITH_DEFAULT_MODEL = ['feature-extraction'] as const
+type TaskWithDefault = (typeof WITH_DEFAULT_MODEL)[number]
 
 /**
  * Loads a model for a task.
  *
- * @param task - 'feature-extraction', 'fill-mask' or 'text-classification'
+ * @param task - one of the names in Pipelines
  * @param model - a folder with config.json, tokenizer files and a checkpoint, as on the Hugging
  * Face hub; for feature-extraction a sentence-transformers folder sets pooling, normalize and
  * max_length. Without it (or null) feature-extraction takes the small model that comes with the
@@ -30,28 +61,23 @@ const WITH_DEFAULT_MODEL: readonly Task[] = ['feature-extraction']
  * @throws ERR_INVALID_ARGUMENT, ERR_FILE_NOT_FOUND and the codes of what is wrong with the folder;
  * ERR_TENSOR_MISSING when the checkpoint lacks the task's head
  */
-export async function pipeline(
-  task: 'feature-extraction',
+export async function pipeline<Name extends TaskWithDefault>(
+  task: Name,
   model?: string | null,
   options?: PipelineOptions,
-): Promise<FeatureExtractionPipeline>
-export async function pipeline(
-  task: 'fill-mask',
+): Promise<Pipelines[Name]>
+export async function pipeline<Name extends Task>(
+  task: Name,
   model: string,
   options?: PipelineOptions,
-): Promise<FillMaskPipeline>
-export async function pipeline(
-  task: 'text-classification',
-  model: string,
-  options?: PipelineOptions,
-): Promise<TextClassificationPipeline>
+): Promise<Pipelines[Name]>
 export async function pipeline(
   task: Task,
   model?: string | null,
   options?: PipelineOptions,
-): Promise<FeatureExtractionPipeline | FillMaskPipeline | TextClassificationPipeline> {
+): Promise<Pipelines[Task]> {
   if (!Object.hasOwn(LOADERS, task)) throw invalidChoice(Object.keys(LOADERS), 'task', task)
-  const fallback = WITH_DEFAULT_MODEL.includes(task) ? DEFAULT_MODEL : undefined
+  const fallback = WITH_DEFAULT_MODEL.some((each) => each === task) ? DEFAULT_MODEL : undefined
   const path: unknown = model ?? fallback
   if (typeof path !== 'string') throw invalidArgument('the path of a model folder', 'model', path)
   return LOADERS[task](path, options)

@@ -74,6 +74,7 @@ export function encodeOptions({ truncation, max_length }: Limits): NativeEncodeO
 
 /**
  * The packed ids of texts, or of pairs.
+ * @param more - what is wanted beside the ids, or another truncation
  * @throws ERR_INPUT_TOO_LONG without truncation; the signal's reason when aborted
  */
 export async function tokenizeTexts(
@@ -81,12 +82,24 @@ export async function tokenizeTexts(
   texts: readonly string[],
   pairs: readonly string[] | null,
   limits: Limits,
+  more: Partial<NativeEncodeOptions> = {},
 ): Promise<NativeEncoding> {
   const { signal } = limits
   signal?.throwIfAborted()
-  const encoding = encodeTexts(tokenizer.native, texts, pairs, encodeOptions(limits))
+  const options = { ...encodeOptions(limits), ...more }
+  const encoding = encodeTexts(tokenizer.native, texts, pairs, options)
   // Ids are made in no time compared with what follows; nobody need be told to stop.
   return withSignal(encoding, signal, () => undefined)
+}
+
+/** A result that is an object of its own, with its usage beside what it has for all to see. */
+export function withUsage<Result extends object>(
+  result: Result,
+  usage: Usage,
+): Result & { usage: Usage } {
+  return Object.defineProperty(result, 'usage', { value: usage, enumerable: false }) as Result & {
+    usage: Usage
+  }
 }
 
 export function usageOf(cu_seqlens: Int32Array, truncated: number): Usage {

@@ -7,6 +7,8 @@ import type { LoadOptions } from '../models/load-options.js'
 import { ALL_LOGITS } from '../models/loaded-model.js'
 import { checkChoice, checkInteger, checkOptions } from '../options.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
+import { labelOf } from './labels.js'
+import { sigmoid, softmax } from './softmax.js'
 import {
   checkLimits,
   TEXT_CALL_OPTIONS,
@@ -122,11 +124,7 @@ function functionOf({ problem_type, num_labels }: ModelConfig): ClassificationFu
 function scoresOf(logits: Float32Array, apply: ClassificationFunction): number[] {
   const values = Array.from(logits)
   if (apply === 'none') return values
-  if (apply === 'sigmoid') return values.map((value) => 1 / (1 + Math.exp(-value)))
-  const largest = values.reduce((most, value) => Math.max(most, value), -Infinity)
-  const powers = values.map((value) => Math.exp(value - largest))
-  const sum = powers.reduce((total, value) => total + value, 0)
-  return powers.map((value) => value / sum)
+  return apply === 'sigmoid' ? values.map(sigmoid) : softmax(values)
 }
 
 /** By falling score; equal ones in the order of the labels. */
@@ -134,15 +132,13 @@ function rank(
   logits: Float32Array,
   apply: ClassificationFunction,
   top_k: number,
-  { id2label }: ModelConfig,
+  config: ModelConfig,
 ): Classification[] {
-  const label = (i: number): string =>
-    (Object.hasOwn(id2label, i) ? id2label[i] : undefined) ?? `LABEL_${i}`
   return scoresOf(logits, apply)
     .map((score, i) => ({ i, score }))
     .sort((a, b) => b.score - a.score)
     .slice(0, top_k)
-    .map(({ i, score }) => ({ label: label(i), score }))
+    .map(({ i, score }) => ({ label: labelOf(config, i), score }))
 }
 
 async function classify(

@@ -67,6 +67,8 @@ export const AutoTokenizer = {
   async from_pretrained(path: string): Promise<Tokenizer> {
     const { spec, config } = await readFiles(await ModelFolder.open(path))
     const native = await fromNative(() => loadAddon().createTokenizer(spec))
-    return createTokenizer(native, config)
+    const { model } = spec
+    const prefix = model.type === 'WordPiece' ? model.continuing_subword_prefix : ''
+    return createTokenizer(native, config, prefix)
   },
 } as const

@@ -157,9 +157,7 @@ export class Encoder {
     const texts: string[] = []
     for (const cu_seqlens of rowParts(rows)) {
       const decoded = await fromNative(() => this.native.decode(rows.ids, cu_seqlens, checked))
-      for (const text of decoded) {
-        texts.push(typeof text === 'string' ? text : await inTurns(stringOf(text)))
-      }
+      for (const text of decoded) texts.push(await inTurns(decodedText(text)))
     }
     return texts
   }
@@ -167,7 +165,7 @@ export class Encoder {
   decodeSync({ ids, cu_seqlens }: PackedIds, options?: DecodeOptions): string[] {
     const checked = this.#decodeOptions(options)
     const decoded = fromNativeSync(() => this.native.decodeSync(ids, cu_seqlens, checked))
-    return decoded.map((text) => (typeof text === 'string' ? text : atOnce(stringOf(text))))
+    return decoded.map((text) => atOnce(decodedText(text)))
   }
 }
 
@@ -175,8 +173,9 @@ function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80
 }
 
-/** The string of well-formed UTF-8, put together from short ones. */
-function* stringOf(utf8: Uint8Array): Slices<string> {
+/** The string that a decoded text is, put together from short ones where it came as UTF-8. */
+export function* decodedText(utf8: string | Uint8Array): Slices<string> {
+  if (typeof utf8 === 'string') return utf8
   const bytes = Buffer.from(utf8.buffer, utf8.byteOffset, utf8.length)
   let text = ''
   for (let from = 0; from < bytes.length; ) {

@@ -169,6 +169,8 @@ export interface Tokenizer {
   readonly sep_token_id: number | undefined
   readonly mask_token_id: number | undefined
   readonly unk_token_id: number | undefined
+  /** What tokens that go on a word begin with; '' where nothing tells them apart. */
+  readonly continuing_subword_prefix: string
   readonly native: NativeTokenizer
 }
 
@@ -338,6 +340,7 @@ async function batchDecode(
 export function createTokenizer(
   native: NativeTokenizer,
   config: TokenizerConfig,
+  continuing_subword_prefix: string,
 ): Tokenizer {
   const idOf = (token: unknown): number | undefined => {
     if (typeof token !== 'string') throw invalidArgument('a string', 'tokens', token)
@@ -376,6 +379,7 @@ export function createTokenizer(
       sep_token_id: roleId('sep_token'),
       mask_token_id: roleId('mask_token'),
       unk_token_id: roleId('unk_token'),
+      continuing_subword_prefix,
       native,
     },
   ) as Tokenizer

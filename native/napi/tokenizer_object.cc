@@ -33,16 +33,35 @@ struct DecodeCall {
   std::vector<std::string> texts;
 };
 
-// Arguments: ids, cu_seqlens, { skip_special_tokens, clean_up_tokenization_spaces }.
-Status read_decode_call(const Napi::CallbackInfo& info, DecodeCall& call) {
-  FUSEBERT_RETURN_IF_ERROR(hold_ints(info[0], "ids", call.ids));
-  FUSEBERT_RETURN_IF_ERROR(hold_ints(info[1], "cu_seqlens", call.cu_seqlens));
-  const std::span<const int32_t> ends = call.cu_seqlens.values;
-  if (ends.empty() || ends.front() < 0 ||
-      static_cast<size_t>(ends.back()) > call.ids.values.size() ||
+// Sequences of tokens, each by its text, and what becomes of them.
+struct DecodeTokensCall {
+  HeldTexts tokens;
+  HeldInts cu_seqlens;
+  std::vector<std::string> texts;
+};
+
+// Where sequences begin among `count` ids or tokens, and where the last one ends.
+Status hold_sequences(const Napi::Value& value, size_t count, HeldInts& cu_seqlens) {
+  FUSEBERT_RETURN_IF_ERROR(hold_ints(value, "cu_seqlens", cu_seqlens));
+  const std::span<const int32_t> ends = cu_seqlens.values;
+  if (ends.empty() || ends.front() < 0 || static_cast<size_t>(ends.back()) > count ||
       !std::is_sorted(ends.begin(), ends.end())) {
     return Status(StatusCode::kInvalidArgument, "Expected ascending offsets into ids.");
   }
+  return Status();
+}
+
+// The part of `all` that is sequence i.
+template <typename T>
+std::span<const T> sequence(std::span<const T> all, std::span<const int32_t> ends, size_t i) {
+  const auto begin = static_cast<size_t>(ends[i]);
+  return all.subspan(begin, static_cast<size_t>(ends[i + 1]) - begin);
+}
+
+// Arguments: ids, cu_seqlens, { skip_special_tokens, clean_up_tokenization_spaces }.
+Status read_decode_call(const Napi::CallbackInfo& info, DecodeCall& call) {
+  FUSEBERT_RETURN_IF_ERROR(hold_ints(info[0], "ids", call.ids));
+  FUSEBERT_RETURN_IF_ERROR(hold_sequences(info[1], call.ids.values.size(), call.cu_seqlens));
   if (!info[2].IsObject()) return Status(StatusCode::kInvalidArgument, "Expected options.");
   const auto object = info[2].As<Napi::Object>();
   const auto skip = to_bool(object, "skip_special_tokens");
@@ -96,6 +115,7 @@ Napi::Function TokenizerObject::define(Napi::Env env) {
        InstanceMethod<&TokenizerObject::call<&TokenizerObject::count, true>>("countSync"),
        InstanceMethod<&TokenizerObject::call<&TokenizerObject::decode, false>>("decode"),
        InstanceMethod<&TokenizerObject::call<&TokenizerObject::decode, true>>("decodeSync"),
+       InstanceMethod<&TokenizerObject::decode_tokens>("decodeTokens"),
        InstanceMethod<&TokenizerObject::token_to_id>("tokenToId"),
        InstanceMethod<&TokenizerObject::id_to_token>("idToToken"),
        InstanceMethod<&TokenizerObject::special_token_count>("specialTokenCount"),
@@ -209,10 +229,8 @@ Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info, bool at_once
   const auto work = [call, tokenizer = tokenizer_]() -> Status {
     const std::span<const int32_t> ends = call->cu_seqlens.values;
     for (size_t i = 0; i + 1 < ends.size(); ++i) {
-      const auto begin = static_cast<size_t>(ends[i]);
-      const auto end = static_cast<size_t>(ends[i + 1]);
       call->texts.push_back(
-          tokenizer->decode(call->ids.values.subspan(begin, end - begin), call->options));
+          tokenizer->decode(sequence(call->ids.values, ends, i), call->options));
     }
     return Status();
   };
@@ -220,6 +238,31 @@ Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info, bool at_once
     return texts_to_js(result_env, std::move(call->texts));
   };
   return run(env, "fusebert:decode", at_once, work, make_result);
+}
+
+// Arguments: tokens, cu_seqlens.
+Napi::Value TokenizerObject::decode_tokens(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto call = std::make_shared<DecodeTokensCall>();
+  const Status status = guarded([&]() -> Status {
+    FUSEBERT_RETURN_IF_ERROR(hold_texts(info[0], call->tokens));
+    return hold_sequences(info[1], call->tokens.list.size(), call->cu_seqlens);
+  });
+  if (!status.ok()) return refuse(env, status);
+  const auto work = [call, tokenizer = tokenizer_]() -> Status {
+    const std::span<const int32_t> ends = call->cu_seqlens.values;
+    std::vector<std::string_view> tokens;
+    for (size_t i = 0; i < call->tokens.list.size(); ++i) tokens.push_back(call->tokens.list[i]);
+    const std::span<const std::string_view> all = tokens;
+    for (size_t i = 0; i + 1 < ends.size(); ++i) {
+      call->texts.push_back(tokenizer->decode_tokens(sequence(all, ends, i)));
+    }
+    return Status();
+  };
+  const auto make_result = [call](napi_env result_env) {
+    return texts_to_js(result_env, std::move(call->texts));
+  };
+  return Napi::Value(env, run_in_background(env, "fusebert:decodeTokens", work, make_result));
 }
 
 Napi::Value TokenizerObject::token_to_id(const Napi::CallbackInfo& info) {

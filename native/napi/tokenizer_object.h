@@ -24,6 +24,7 @@ class TokenizerObject : public Napi::ObjectWrap<TokenizerObject> {
   Napi::Value encode(const Napi::CallbackInfo& info, bool at_once);
   Napi::Value count(const Napi::CallbackInfo& info, bool at_once);
   Napi::Value decode(const Napi::CallbackInfo& info, bool at_once);
+  Napi::Value decode_tokens(const Napi::CallbackInfo& info);
   template <auto kMethod, bool kAtOnce>
   Napi::Value call(const Napi::CallbackInfo& info) {
     return (this->*kMethod)(info, kAtOnce);

@@ -279,6 +279,14 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions&
   return text;
 }
 
+std::string Tokenizer::decode_tokens(std::span<const std::string_view> tokens) const {
+  std::string text;
+  Decoder decoder(impl_->decoder, text);
+  for (const std::string_view token : tokens) decoder.push(token);
+  decoder.finish();
+  return text;
+}
+
 int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(impl_->vocab.size()); }
 
 int32_t Tokenizer::token_to_id(std::string_view token) const {

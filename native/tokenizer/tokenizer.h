@@ -140,6 +140,8 @@ class Tokenizer {
 
   // The text of tokens. Ids that no token has are left out.
   std::string decode(std::span<const int32_t> ids, const DecodeOptions& options) const;
+  // The same of tokens that need not be in the vocabulary, such as what an unknown one stood for.
+  std::string decode_tokens(std::span<const std::string_view> tokens) const;
 
   int64_t vocab_size() const;  // highest id + 1, added tokens included
   // -1 when there is no such token.

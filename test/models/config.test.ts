@@ -43,6 +43,7 @@ describe('accepted', () => {
       model_type: 'bert',
       num_labels: 2,
       id2label: {},
+      label2id: {},
       problem_type: null,
       tie_word_embeddings: true,
     })
@@ -145,6 +146,9 @@ describe('accepted', () => {
     const id2label = { 0: 'joy', 1: 'fear' }
     const config = parseConfig({ id2label, problem_type: 'regression' })
     expect(config.id2label).toEqual(id2label)
+    expect(config.label2id).toEqual({ joy: 0, fear: 1 })
+    const label2id = { entailment: 1, other: 'x', contradiction: 0 }
+    expect(parseConfig({ id2label, label2id }).label2id).toEqual({ entailment: 1, contradiction: 0 })
     expect(config.num_labels).toBe(2)
     expect(config.problem_type).toBe('regression')
     expect(parseConfig({ id2label: { 0: 7, 1: 'fear' } }).id2label).toEqual({ 1: 'fear' })

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 
 import { ROOT } from '../support/require.js'
-import { folderOf } from './golden-pipelines.js'
+import { folderOf, QUESTIONS } from './golden-pipelines.js'
 
 const run = promisify(execFile)
 
@@ -13,6 +13,11 @@ async function example(name: string, ...args: string[]): Promise<string[]> {
   const { stdout } = await run(process.execPath, [`examples/${name}.mjs`, ...args], { cwd: ROOT })
   return stdout.trimEnd().split('\n')
 }
+
+const EXAMPLES = [
+  'fill-mask', 'text-classification', 'token-classification', 'question-answering',
+  'zero-shot-classification',
+]
 
 describe('examples', () => {
   test('fill-mask', async () => {
@@ -30,7 +35,35 @@ describe('examples', () => {
     expect(lines[1]).toMatch(/^ {2}0\.\d{3} {2}(joy|sadness|anger|fear|surprise)$/)
   })
 
-  test.each(['fill-mask', 'text-classification'])('%s without a folder says how', async (name) => {
+  test('token-classification', async () => {
+    const text = 'Zoë sleeps 🎉 in Łódź'
+    const lines = await example('token-classification', folderOf('entities'), text, 'a')
+    expect(lines[0]).toBe(text)
+    const found = lines.slice(1, lines.indexOf('a'))
+    expect(found.length).toBeGreaterThan(0)
+    for (const line of found) {
+      const [, name] = /^ {2}0\.\d{3} {2}(?:PER|LOC) +(.+)$/.exec(line) ?? []
+      expect(text).toContain(name)
+    }
+  })
+
+  test('question-answering', async () => {
+    const context = 'Zoë sleeps 🎉 in Łódź'
+    const lines = await example('question-answering', QUESTIONS, context, 'Who?', 'Is it?')
+    expect(lines).toHaveLength(2 * 4)
+    expect(lines[4]).toBe('Is it?')
+    const [, answer, start, end] = /^ {2}\d\.\d{3} {2}(.+) {2}\[(\d+), (\d+)\)$/.exec(lines[1]!)!
+    expect(context.slice(Number(start), Number(end))).toBe(answer)
+  })
+
+  test('zero-shot-classification', async () => {
+    const folder = folderOf('entailment-last')
+    const lines = await example('zero-shot-classification', folder, 'sleep, a day', 'I sleep.')
+    expect(lines[0]).toBe('I sleep.')
+    expect(lines.slice(1).map((line) => line.slice(9)).sort()).toEqual(['a day', 'sleep'])
+  })
+
+  test.each(EXAMPLES)('%s without a folder says how', async (name) => {
     await expect(example(name)).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining(`Usage: node examples/${name}.mjs`) as string,

@@ -14,6 +14,9 @@ export interface GoldenCall {
   result: unknown
 }
 
+/** A model that answers questions. */
+export const QUESTIONS = `${GOLDEN}/question-answering`
+
 export const folderOf = (name: string): string => `${GOLDEN}/pipelines/${name}`
 
 export function namesOf(task: string): string[] {
@@ -26,17 +29,26 @@ export function callsOf(name: string): GoldenCall[] {
   return JSON.parse(readFileSync(`${folderOf(name)}/expected.json`, 'utf8')) as GoldenCall[]
 }
 
+/** Offsets in code points, as Python counts, in the units of JavaScript's strings. */
+export function inUtf16(text: string, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((each) => inUtf16(text, each))
+  const { start, end } = value as { start?: number; end?: number }
+  if (start === undefined || end === undefined) return value
+  const units = (codePoints: number): number => [...text].slice(0, codePoints).join('').length
+  return { ...(value as object), start: units(start), end: units(end) }
+}
+
 /** Everything equal, strings and shapes too, but for scores, which are within the tolerance. */
-export function expectAnswer(found: unknown, expected: unknown): void {
+export function expectAnswer(found: unknown, expected: unknown, tolerance = TOLERANCE): void {
   if (Array.isArray(expected)) {
     expect(Array.isArray(found)).toBe(true)
     const list = found as unknown[]
     expect(list).toHaveLength(expected.length)
-    expected.forEach((each, i) => expectAnswer(list[i], each))
+    expected.forEach((each, i) => expectAnswer(list[i], each, tolerance))
     return
   }
   const { score, ...others } = found as { score: number }
   const { score: wanted, ...same } = expected as { score: number }
   expect(others).toEqual(same)
-  expect(Math.abs(score - wanted)).toBeLessThan(TOLERANCE)
+  expect(Math.abs(score - wanted)).toBeLessThan(tolerance)
 }

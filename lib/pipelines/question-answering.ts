@@ -1,0 +1,280 @@
+// The question-answering task: questions, and texts that have the answers, in; spans of them out.
+
+import { callable } from '../callable.js'
+import { FusebertError, invalidArgument } from '../errors.js'
+import type { LoadOptions } from '../models/load-options.js'
+import { ALL_LOGITS } from '../models/loaded-model.js'
+import type { NativeEncoding } from '../native/addon.js'
+import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../options.js'
+import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { groupsOf, lengthsOf, sliceSequences } from './groups.js'
+import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
+import {
+  checkQuestions,
+  type QuestionInput,
+  type QuestionLists,
+  type Questions,
+} from './questions.js'
+import { Slices } from './slices.js'
+import { Answers, findSpans, type Answer } from './spans.js'
+import { tokenizeTexts, usageOf, withUsage, type Limits, type Usage } from './text-calls.js'
+
+export type { Answer } from './spans.js'
+export type { QuestionInput, QuestionLists } from './questions.js'
+
+export interface QuestionAnsweringOptions<TopK extends number = number> {
+  /** So many answers at most. Default 1. */
+  top_k?: TopK
+  /**
+   * Tokens of question and context together, special ones included; a longer context is read in
+   * windows. Default: 384, or less where the model or the tokenizer's files say so.
+   */
+  max_seq_len?: number
+  /** Tokens of the context that a window repeats. Default: half of max_seq_len, 128 at most. */
+  doc_stride?: number
+  /** Longer questions are cut, and counted as truncated. Default: they are not. */
+  max_question_len?: number
+  /** Tokens of an answer at most. Default 15. */
+  max_answer_len?: number
+  /** Whether '' may be the answer: that the context has none. Default false. */
+  handle_impossible_answer?: boolean
+  /** Answers are whole words. Default true. */
+  align_to_words?: boolean
+  /** Aborts the call, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** One answer where top_k is 1, else a list. */
+export type AnswersOf<TopK extends number> = number extends TopK
+  ? Answer | Answer[]
+  : TopK extends 1
+    ? Answer
+    : Answer[]
+
+export interface QuestionAnsweringPipeline extends HeadPipeline<'question-answering'> {
+  /**
+   * Shapes are Python's, with two exceptions: an array of one question gives an array, and with
+   * top_k above 1 there is always a list, of a single answer too.
+   *
+   * @returns for one question `{ answer, score, start, end }`, with top_k above 1 a list by falling
+   * score; for several one of these for each; always with `usage`, which is not enumerable
+   * @throws ERR_INVALID_ARGUMENT (also for an empty question or context, and for a doc_stride that
+   * leaves a window nothing new), ERR_INPUT_TOO_LONG where the question alone fills a window,
+   * ERR_DISPOSED, ERR_OUT_OF_MEMORY, and on a GPU ERR_NOT_FINITE; the signal's reason when aborted
+   */
+  <const TopK extends number = 1>(
+    input: QuestionInput,
+    options?: QuestionAnsweringOptions<TopK>,
+  ): Promise<AnswersOf<TopK> & { usage: Usage }>
+  <const TopK extends number = 1>(
+    inputs: readonly QuestionInput[] | QuestionLists,
+    options?: QuestionAnsweringOptions<TopK>,
+  ): Promise<AnswersOf<TopK>[] & { usage: Usage }>
+  /** As in transformers.js. */
+  <const TopK extends number = 1>(
+    question: string,
+    context: string,
+    options?: QuestionAnsweringOptions<TopK>,
+  ): Promise<AnswersOf<TopK> & { usage: Usage }>
+}
+
+const OPTIONS = [
+  'top_k', 'max_seq_len', 'doc_stride', 'max_question_len', 'max_answer_len',
+  'handle_impossible_answer', 'align_to_words', 'signal',
+] as const
+
+const DEFAULT_SEQ_LEN = 384
+const DEFAULT_STRIDE = 128
+const DEFAULT_ANSWER_LEN = 15
+const MAX_TOP_K = 10_000
+
+interface Wish {
+  top_k: number
+  stride: number
+  max_question_len: number | undefined
+  max_answer_len: number
+  impossible: boolean
+  align: boolean
+  limits: Limits
+}
+
+function checkWish(
+  given: Partial<QuestionAnsweringOptions>,
+  { model, tokenizer, max_length }: HeadParts,
+): Wish {
+  const longest = model.config.geometry.max_position_embeddings
+  const shortest = tokenizer.native.specialTokenCount(true) + 1
+  const length = checkInteger(
+    'max_seq_len', given.max_seq_len ?? Math.min(DEFAULT_SEQ_LEN, max_length), shortest, longest,
+  )
+  const stride = given.doc_stride ?? Math.min(Math.floor(length / 2), DEFAULT_STRIDE)
+  const cut = given.max_question_len
+  return {
+    top_k: checkInteger('top_k', given.top_k ?? 1, 1, MAX_TOP_K),
+    stride: checkInteger('doc_stride', stride, 0, length),
+    max_question_len:
+      cut === undefined ? undefined : checkInteger('max_question_len', cut, 1, longest),
+    max_answer_len: checkInteger(
+      'max_answer_len', given.max_answer_len ?? DEFAULT_ANSWER_LEN, 1, Number.MAX_SAFE_INTEGER,
+    ),
+    impossible: checkBoolean(
+      'handle_impossible_answer', given.handle_impossible_answer ?? false,
+    ),
+    align: checkBoolean('align_to_words', given.align_to_words ?? true),
+    limits: { truncation: true, max_length: length, signal: checkSignal(given.signal) },
+  }
+}
+
+/** Questions cut to so many tokens, and how many of them were longer. */
+async function cutQuestions(
+  tokenizer: Tokenizer,
+  questions: readonly string[],
+  { max_question_len, limits }: Wish,
+): Promise<{ questions: readonly string[]; truncated: number }> {
+  if (max_question_len === undefined) return { questions, truncated: 0 }
+  const cut = { ...limits, max_length: max_question_len }
+  const { cu_seqlens, offsets, truncated } = await tokenizeTexts(tokenizer, questions, null, cut, {
+    add_special_tokens: false, offsets: 'utf16',
+  })
+  const ends = questions.map((_, i) => offsets?.[2 * (cu_seqlens[i + 1] ?? 0) - 1] ?? 0)
+  return { questions: questions.map((question, i) => question.slice(0, ends[i])), truncated }
+}
+
+/** One window: its tokens, and those of the context among them. */
+class Window {
+  readonly begin: number
+  readonly end: number
+  readonly #encoding: NativeEncoding
+  readonly #first: number
+  readonly #tokenizer: Tokenizer
+
+  constructor(encoding: NativeEncoding, window: number, tokenizer: Tokenizer) {
+    const { cu_seqlens, special_tokens_mask } = encoding
+    this.#encoding = encoding
+    this.#tokenizer = tokenizer
+    this.#first = cu_seqlens[window] ?? 0
+    const tokens = (cu_seqlens[window + 1] ?? 0) - this.#first
+    const isSpecial = (token: number): boolean =>
+      special_tokens_mask?.[this.#first + token] === 1
+    // All special tokens but the last are before the context.
+    let before = tokenizer.native.specialTokenCount(true) - 1
+    let begin = 0
+    while (begin < tokens && before > 0) {
+      if (isSpecial(begin)) before -= 1
+      begin += 1
+    }
+    let end = begin
+    while (end < tokens && !isSpecial(end)) end += 1
+    this.begin = begin
+    this.end = end
+  }
+
+  #continues(token: number): boolean {
+    const { continuing_subword_prefix: prefix, native } = this.#tokenizer
+    if (prefix === '') return false
+    return native.idToToken(this.#encoding.input_ids[this.#first + token] ?? 0).startsWith(prefix)
+  }
+
+  /** Where tokens [first, last] are in the context. */
+  locate(first: number, last: number, align: boolean): { start: number; end: number } {
+    let from = first
+    let to = last
+    while (align && from > this.begin && this.#continues(from)) from -= 1
+    while (align && to + 1 < this.end && this.#continues(to + 1)) to += 1
+    const { offsets } = this.#encoding
+    return {
+      start: offsets?.[2 * (this.#first + from)] ?? 0,
+      end: offsets?.[2 * (this.#first + to) + 1] ?? 0,
+    }
+  }
+}
+
+async function findAnswers(
+  { model, tokenizer }: HeadParts,
+  contexts: readonly string[],
+  encoding: NativeEncoding,
+  wish: Wish,
+): Promise<Answer[][]> {
+  const { signal } = wish.limits
+  const found = contexts.map(() => new Answers())
+  const slices = new Slices(signal)
+  // Some are one when they are whole words.
+  const candidates = wish.align ? 2 * wish.top_k + 10 : wish.top_k
+  const lengths = lengthsOf(encoding.cu_seqlens)
+  for (const { begin, end } of groupsOf(lengths, (tokens) => 2 * tokens)) {
+    const ids = sliceSequences(encoding, begin, end)
+    const result = await model.encodeHead(ids, ALL_LOGITS, 0, signal)
+    const logits = result.logits ?? new Float32Array(0)
+    for (let i = begin; i < end; i += 1) {
+      if (slices.over) await slices.next()
+      const sample = encoding.samples?.[i] ?? i
+      const context = contexts[sample] ?? ''
+      const answers = found[sample]
+      const window = new Window(encoding, i, tokenizer)
+      const from = ids.cu_seqlens[i - begin] ?? 0
+      const to = ids.cu_seqlens[i - begin + 1] ?? 0
+      const own = logits.subarray(2 * from, 2 * to)
+      const { spans, null_score } = findSpans(own, window, wish.max_answer_len, candidates)
+      answers?.addWindow(null_score)
+      for (const { first, last, score } of spans) {
+        const { start, end: stop } = window.locate(first, last, wish.align)
+        answers?.add({ answer: context.slice(start, stop), score, start, end: stop })
+      }
+    }
+  }
+  return found.map((answers) => answers.best(wish.top_k, wish.impossible))
+}
+
+/** @throws ERR_INVALID_ARGUMENT for a context of which nothing is left for the tokenizer */
+function onlyAnswer([first]: readonly Answer[], i: number): Answer {
+  if (first !== undefined) return first
+  throw new FusebertError(
+    'ERR_INVALID_ARGUMENT',
+    `Question ${i}: Expected a context with a token in it but there is none.`,
+  )
+}
+
+async function answer(
+  parts: HeadParts,
+  { single, questions, contexts }: Questions,
+  options: QuestionAnsweringOptions | undefined,
+): Promise<unknown> {
+  const { tokenizer } = parts
+  const given = checkOptions<QuestionAnsweringOptions>('options', OPTIONS, options)
+  const wish = checkWish(given, parts)
+  const cut = await cutQuestions(tokenizer, questions, wish)
+  const encoding = await tokenizeTexts(tokenizer, cut.questions, contexts, wish.limits, {
+    truncation: 'only_second',
+    overflowing: true,
+    stride: wish.stride,
+    offsets: 'utf16',
+    special_tokens_mask: true,
+  })
+  const found = await findAnswers(parts, contexts, encoding, wish)
+  const results = wish.top_k === 1 ? found.map(onlyAnswer) : found
+  const usage: Usage = {
+    ...usageOf(encoding.cu_seqlens, cut.truncated), texts: questions.length,
+  }
+  return withUsage((single ? results[0] : undefined) ?? results, usage)
+}
+
+/** Loads the folder's tokenizer, and its model with the head of a question answerer. */
+export async function loadQuestionAnswering(
+  path: string,
+  options?: LoadOptions,
+): Promise<QuestionAnsweringPipeline> {
+  const parts = await loadHeadParts(path, 'question-answering', options)
+  const call = async (
+    first: unknown,
+    second?: string | QuestionAnsweringOptions,
+    third?: QuestionAnsweringOptions,
+  ) => {
+    if (typeof first !== 'string') {
+      if (third !== undefined) throw invalidArgument('two arguments', 'the call', third)
+      return answer(parts, checkQuestions(first), second as QuestionAnsweringOptions | undefined)
+    }
+    return answer(parts, checkQuestions({ question: first, context: second }), third)
+  }
+  return callable(call, membersOf('question-answering', parts)) as unknown as
+    QuestionAnsweringPipeline
+}

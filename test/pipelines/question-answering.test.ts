@@ -1,0 +1,193 @@
+// The question-answering pipeline against Python's answers, and its shapes, options, windows, abort
+// and disposal.
+import { readFileSync } from 'node:fs'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import {
+  pipeline,
+  type Answer,
+  type QuestionAnsweringOptions,
+  type QuestionAnsweringPipeline,
+  type QuestionInput,
+} from '../../dist/index.js'
+import { expectAnswer, folderOf, inUtf16, QUESTIONS } from './golden-pipelines.js'
+
+const LIMIT = 64
+const CONTEXT = 'Zoë sleeps a lot 🎉 in Łódź, and I feel better today.'
+const INPUT = { question: 'Is it better?', context: CONTEXT }
+
+interface GoldenCall {
+  question: string | string[]
+  context: string | string[]
+  options: QuestionAnsweringOptions
+  result: unknown
+}
+
+const calls = JSON.parse(readFileSync(`${QUESTIONS}/expected.json`, 'utf8')) as GoldenCall[]
+let ask: QuestionAnsweringPipeline
+
+beforeAll(async () => {
+  ask = await pipeline('question-answering', QUESTIONS)
+})
+
+afterAll(() => ask.dispose())
+
+test.each(calls.map((call, i) => ({ ...call, i })))('call $i is as in Python', async (call) => {
+  const { question, context, options, result } = call
+  const found = await ask({ question, context } as QuestionInput, options)
+  const many = Array.isArray(question)
+  const results = (many ? result : [result]) as unknown[]
+  const contexts = Array.isArray(context) ? context : results.map(() => context)
+  expectAnswer(many ? found : [found], results.map((each, i) => inUtf16(contexts[i]!, each)))
+})
+
+describe('shapes', () => {
+  test('one answer for one question, without what it took', async () => {
+    const found = await ask(INPUT)
+    const { answer, start, end }: Answer = found
+    expect(Object.keys(found).sort()).toEqual(['answer', 'end', 'score', 'start'])
+    expect(CONTEXT.slice(start, end)).toBe(answer)
+    expect(found.usage).toMatchObject({ texts: 1, truncated: 0 })
+    expect(found.usage.tokens).toBeGreaterThan(20)
+  })
+
+  test('a list with top_k above 1, and for an array', async () => {
+    const best: Answer[] = await ask(INPUT, { top_k: 2 })
+    expect(best).toHaveLength(2)
+    const many: Answer[] = await ask([INPUT])
+    expect(many).toHaveLength(1)
+    expect(many[0]).toEqual({ ...best[0] })
+    const lists: Answer[][] = await ask([INPUT], { top_k: 2 })
+    expect(lists[0]).toEqual(Array.from(best))
+  })
+
+  test('as transformers.js is called', async () => {
+    const { question, context } = INPUT
+    expect(await ask(question, context)).toEqual(await ask(INPUT))
+    expect(await ask(question, context, { top_k: 2 })).toHaveLength(2)
+  })
+
+  test('that there is no answer is one of several', async () => {
+    const [best, ...others] = await ask(INPUT, { top_k: 5000, handle_impossible_answer: true })
+    const none = [best!, ...others].find(({ answer }) => answer === '')
+    expect(none).toMatchObject({ start: 0, end: 0 })
+    expect(none!.score).toBeGreaterThan(0)
+    const without = await ask(INPUT, { top_k: 60 })
+    expect(without.every(({ answer }) => answer !== '')).toBe(true)
+  })
+
+  test('fewer answers than wanted where there are no more', async () => {
+    const found = await ask({ question: 'Is it?', context: 'Zoë.' }, { top_k: 10 })
+    expect(found.map(({ answer }) => answer).sort()).toEqual(['.', 'Zoë', 'Zoë.'])
+  })
+
+  test('no questions', async () => {
+    const none = await ask([])
+    expect(none).toHaveLength(0)
+    expect(none.usage).toEqual({ texts: 0, tokens: 0, truncated: 0 })
+  })
+
+  test('what a pipeline says of itself', () => {
+    expect(ask.task).toBe('question-answering')
+    expect(ask.max_length).toBe(LIMIT)
+  })
+})
+
+describe('long inputs', () => {
+  test('an answer is found at the end of a long context', async () => {
+    const before = 'and not the day is '.repeat(60)
+    const found = await ask({ question: 'Is it?', context: before + CONTEXT }, { top_k: 20 })
+    expect(found.some(({ start }) => start >= before.length)).toBe(true)
+    for (const { answer, start, end } of found) {
+      expect((before + CONTEXT).slice(start, end)).toBe(answer)
+    }
+  })
+
+  test('an answer does not depend on the questions beside it', async () => {
+    const inputs = Array.from({ length: 100 }, (_, i) => ({
+      question: INPUT.question, context: `${'a day '.repeat(i % 7)}${CONTEXT}`,
+    }))
+    const together = await ask(inputs, { top_k: 2 })
+    for (const i of [0, 6, 99]) {
+      expect(together[i]).toEqual(Array.from(await ask(inputs[i]!, { top_k: 2 })))
+    }
+  })
+
+  test('questions are cut where it is asked for, and counted', async () => {
+    const long = { question: `${INPUT.question} ${'and then? '.repeat(3)}`, context: CONTEXT }
+    const cut = await ask(long, { max_question_len: 5 })
+    expect(cut.usage.truncated).toBe(1)
+    expect(cut).toEqual(await ask(INPUT))
+  })
+
+  test('a question that fills a window is refused without its words', async () => {
+    const question = 'confidential '.repeat(20)
+    await expect(ask({ question, context: CONTEXT })).rejects.toMatchObject({
+      code: expect.stringMatching(/ERR_INPUT_TOO_LONG|ERR_INVALID_ARGUMENT/) as string,
+      message: expect.not.stringContaining('confidential') as string,
+    })
+  })
+})
+
+describe('abort and dispose', () => {
+  const inputs = Array.from({ length: 5_000 }, (_, i) => ({
+    question: `a ${i}?`, context: 'a better day. '.repeat(20),
+  }))
+
+  test('an AbortSignal rejects with its reason, and others go on', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const aborted = ask(inputs, { signal: controller.signal })
+    const other = ask(INPUT, { top_k: 2 })
+    setTimeout(() => controller.abort(reason), 20)
+    await expect(aborted).rejects.toBe(reason)
+    expect(await other).toHaveLength(2)
+    await expect(ask(INPUT, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+
+  test('dispose rejects what runs and what comes', async () => {
+    const mine = await pipeline('question-answering', QUESTIONS)
+    const running = expect(mine(inputs)).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+    await mine.dispose()
+    await running
+    await expect(mine(INPUT)).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+    await expect(mine([])).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+  })
+})
+
+describe('arguments', () => {
+  test.each<[unknown, unknown]>([
+    [42, {}],
+    [null, {}],
+    ['only a question', {}],
+    [{ question: 'a' }, {}],
+    [{ question: 'a', context: '' }, {}],
+    [{ question: '', context: 'a' }, {}],
+    [[INPUT, 'a'], {}],
+    [{ question: ['a', 'b'], context: ['a'] }, {}],
+    [{ question: ['a', ''], context: 'a' }, {}],
+    [INPUT, { top_k: 0 }],
+    [INPUT, { max_answer_len: 0 }],
+    [INPUT, { max_seq_len: LIMIT + 1 }],
+    [INPUT, { max_seq_len: 3 }],
+    [INPUT, { max_seq_len: 20, doc_stride: 21 }],
+    [INPUT, { max_seq_len: 20, doc_stride: 19 }],
+    [INPUT, { max_question_len: 0 }],
+    [INPUT, { handle_impossible_answer: 1 }],
+    [INPUT, { align_to_words: 'no' }],
+    [INPUT, { signal: {} }],
+    [INPUT, { topk: 2 }],
+  ])('%j with %j is refused', async (input, options) => {
+    const call = ask(input as QuestionInput, options as QuestionAnsweringOptions)
+    await expect(call).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+
+  test('a model with this head is needed', async () => {
+    const other = pipeline('question-answering', folderOf('softmax'))
+    await expect(other).rejects.toMatchObject({
+      code: 'ERR_TENSOR_MISSING',
+      message: expect.stringContaining('sequence-classification') as string,
+    })
+  })
+})
