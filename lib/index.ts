@@ -43,6 +43,11 @@ export type {
   ZeroShotOptions,
   ZeroShotResult,
 } from './pipelines/zero-shot-classification.js'
+export type { RankedDocument, RerankOptions, RerankPipeline } from './pipelines/rerank.js'
+export type {
+  SentenceSimilarityOptions,
+  SentenceSimilarityPipeline,
+} from './pipelines/sentence-similarity.js'
 export type { TextCallOptions, Usage } from './pipelines/text-calls.js'
 export { AutoModel, type BertModel, type ModelOutput } from './models/auto-model.js'
 export {

@@ -6,6 +6,11 @@ import type { LoadOptions } from '../models/load-options.js'
 import { loadFeatureExtraction, type FeatureExtractionPipeline } from './feature-extraction.js'
 import { loadFillMask, type FillMaskPipeline } from './fill-mask.js'
 import { loadQuestionAnswering, type QuestionAnsweringPipeline } from './question-answering.js'
+import { loadRerank, type RerankPipeline } from './rerank.js'
+import {
+  loadSentenceSimilarity,
+  type SentenceSimilarityPipeline,
+} from './sentence-similarity.js'
 import { loadTextClassification, type TextClassificationPipeline } from './text-classification.js'
 import {
   loadTokenClassification,
@@ -30,6 +35,8 @@ export interface Pipelines {
   ner: TokenClassificationPipeline
   'question-answering': QuestionAnsweringPipeline
   'zero-shot-classification': ZeroShotClassificationPipeline
+  'sentence-similarity': SentenceSimilarityPipeline
+  rerank: RerankPipeline
 }
 export type Task = keyof Pipelines
 
@@ -44,10 +51,12 @@ const LOADERS: {
   ner: loadTokenClassification,
   'question-answering': loadQuestionAnswering,
   'zero-shot-classification': loadZeroShotClassification,
+  'sentence-similarity': loadSentenceSimilarity,
+  rerank: loadRerank,
 }
 
 /** Those that the model inside the package can do. */
-const WITH_DEFAULT_MODEL = ['feature-extraction'] as const
+const WITH_DEFAULT_MODEL = ['feature-extraction', 'sentence-similarity'] as const
 type TaskWithDefault = (typeof WITH_DEFAULT_MODEL)[number]
 
 /**
@@ -55,9 +64,9 @@ type TaskWithDefault = (typeof WITH_DEFAULT_MODEL)[number]
  *
  * @param task - one of the names in Pipelines
  * @param model - a folder with config.json, tokenizer files and a checkpoint, as on the Hugging
- * Face hub; for feature-extraction a sentence-transformers folder sets pooling, normalize and
- * max_length. Without it (or null) feature-extraction takes the small model that comes with the
- * package, 'fusebert-mini': for trying out, tests and light use
+ * Face hub; for feature-extraction and sentence-similarity a sentence-transformers folder sets
+ * pooling, normalize and max_length. Without it (or null) those two take the small model that comes
+ * with the package, 'fusebert-mini': for trying out, tests and light use
  * @throws ERR_INVALID_ARGUMENT, ERR_FILE_NOT_FOUND and the codes of what is wrong with the folder;
  * ERR_TENSOR_MISSING when the checkpoint lacks the task's head
  */

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 
 import { describe, expect, test } from 'vitest'
 
-import { ROOT } from '../support/require.js'
+import { GOLDEN, ROOT } from '../support/require.js'
 import { folderOf, QUESTIONS } from './golden-pipelines.js'
 
 const run = promisify(execFile)
@@ -16,7 +16,7 @@ async function example(name: string, ...args: string[]): Promise<string[]> {
 
 const EXAMPLES = [
   'fill-mask', 'text-classification', 'token-classification', 'question-answering',
-  'zero-shot-classification',
+  'zero-shot-classification', 'rerank', 'sentence-similarity',
 ]
 
 describe('examples', () => {
@@ -61,6 +61,20 @@ describe('examples', () => {
     const lines = await example('zero-shot-classification', folder, 'sleep, a day', 'I sleep.')
     expect(lines[0]).toBe('I sleep.')
     expect(lines.slice(1).map((line) => line.slice(9)).sort()).toEqual(['a day', 'sleep'])
+  })
+
+  test('rerank', async () => {
+    const folder = `${GOLDEN}/sentence-transformers/cross-encoder`
+    const lines = await example('rerank', folder, 'a day', 'I sleep.', 'not a lot')
+    expect(lines.map((line) => line.slice(7)).sort()).toEqual(['I sleep.', 'not a lot'])
+    expect(lines[0]! > lines[1]!).toBe(true)
+  })
+
+  test('sentence-similarity', async () => {
+    const folder = `${GOLDEN}/sentence-transformers/bi-encoder`
+    const lines = await example('sentence-similarity', folder, 'a day', 'I sleep.', 'a day')
+    expect(lines[0]).toMatch(/^ {1,2}-?0\.\d{3} {2}I sleep\.$/)
+    expect(lines[1]).toBe(' 1.000  a day')
   })
 
   test.each(EXAMPLES)('%s without a folder says how', async (name) => {

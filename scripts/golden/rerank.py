@@ -1,0 +1,121 @@
+"""Makes test/golden/sentence-transformers: tiny seeded cross-encoders in each way of naming the
+function that makes scores of logits, a bi-encoder, and what CrossEncoder.rank and util.cos_sim of
+sentence-transformers give.
+
+Usage: pip install -r sentence-transformers-requirements.txt &&
+python rerank.py
+Format: test/golden/README.md. On one thread, in float32; scores have seven significant digits.
+"""
+
+import json
+import shutil
+
+import sentence_transformers
+import torch
+from sentence_transformers import CrossEncoder, SentenceTransformer, util
+from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
+
+ROOT = OUTPUT / "sentence-transformers"
+VOCABULARY = 97
+LIMIT = 40
+SMALLEST_GAP = 1e-3
+
+QUERY = "Do I sleep better today?"
+DOCUMENTS = [
+    "I feel a lot better.",
+    "The day is not the better thing. " * 6,
+    "",
+    "Zoë sleeps 🎉",
+    "Sleeping and sleeping",
+    "2 or 3 things",
+]
+SOURCES = [QUERY, "Is the day better? " * 8, "a"]
+
+# What config.json has beside the geometry.
+CROSS_ENCODERS = {
+    "cross-encoder": {},
+    "cross-encoder-identity": {
+        "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}
+    },
+    "cross-encoder-legacy": {
+        "sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"
+    },
+    "cross-encoder-sigmoid": {
+        "sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid"}
+    },
+}
+
+
+def shorter(value):
+    return float(f"{float(value):.7g}")
+
+
+def bert_config():
+    numbers = {**geometry(16, 1, 29, 1), "vocab_size": VOCABULARY}
+    return BertConfig(**{**numbers, "max_position_embeddings": LIMIT}, num_labels=1)
+
+
+def save(model, folder, more):
+    model.save_pretrained(folder)
+    words = "\n".join(vocabulary(VOCABULARY)) + "\n"
+    (folder / "vocab.txt").write_text(words, encoding="utf-8")
+    write_json(folder / "tokenizer_config.json", {"model_max_length": LIMIT})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    write_json(folder / "config.json", {**config, **more})
+
+
+def write_expected(folder, values):
+    text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
+    (folder / "expected.json").write_text(text, encoding="utf-8")
+
+
+def make_cross_encoder(name, more, seed):
+    """Tries seeds until neighbours in the order differ clearly."""
+    folder = ROOT / name
+    for attempt in range(1000):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        model = BertForSequenceClassification(bert_config()).eval()
+        randomise(model, 0.4, seed + attempt)
+        save(model, folder, more)
+        ranked = CrossEncoder(str(folder), device="cpu").rank(
+            QUERY, DOCUMENTS, return_documents=True
+        )
+        scores = [float(each["score"]) for each in ranked]
+        if min(a - b for a, b in zip(scores, scores[1:])) > SMALLEST_GAP:
+            break
+    result = [
+        {"index": int(each["corpus_id"]), "score": shorter(each["score"]), "text": each["text"]}
+        for each in ranked
+    ]
+    write_expected(folder, {"query": QUERY, "documents": DOCUMENTS, "result": result})
+    print(name, scores)
+
+
+def make_bi_encoder(seed):
+    folder = ROOT / "bi-encoder"
+    folder.mkdir(parents=True)
+    model = BertModel(bert_config()).eval()
+    randomise(model, 0.4, seed)
+    save(model, folder, {})
+    encoder = SentenceTransformer(str(folder), device="cpu")
+    cosines = util.cos_sim(encoder.encode(SOURCES), encoder.encode(DOCUMENTS)).tolist()
+    result = [[shorter(value) for value in row] for row in cosines]
+    write_expected(folder, {"sources": SOURCES, "sentences": DOCUMENTS, "result": result})
+    print("bi-encoder", result)
+
+
+def main():
+    torch.set_num_threads(1)
+    shutil.rmtree(ROOT, ignore_errors=True)
+    for index, (name, more) in enumerate(CROSS_ENCODERS.items()):
+        make_cross_encoder(name, more, 7000 + 1000 * index)
+    make_bi_encoder(12000)
+    known = {**versions(), "sentence-transformers": sentence_transformers.__version__}
+    write_json(ROOT / "manifest.json", {"versions": known, "cross_encoders": [*CROSS_ENCODERS]})
+
+
+if __name__ == "__main__":
+    main()

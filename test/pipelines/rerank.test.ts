@@ -1,0 +1,205 @@
+// The rerank and sentence-similarity pipelines against what sentence-transformers gives, and their
+// options, limits, abort and disposal.
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import {
+  pipeline,
+  type RankedDocument,
+  type RerankOptions,
+  type RerankPipeline,
+  type SentenceSimilarityOptions,
+  type SentenceSimilarityPipeline,
+} from '../../dist/index.js'
+import { GOLDEN } from '../support/require.js'
+import { expectAnswer, folderOf } from './golden-pipelines.js'
+
+const TOLERANCE = 1e-5
+const ROOT = `${GOLDEN}/sentence-transformers`
+const read = (path: string): unknown => JSON.parse(readFileSync(`${ROOT}/${path}`, 'utf8'))
+const { cross_encoders } = read('manifest.json') as { cross_encoders: string[] }
+
+interface GoldenRanking {
+  query: string
+  documents: string[]
+  result: RankedDocument[]
+}
+
+interface GoldenCosines {
+  sources: string[]
+  sentences: string[]
+  result: number[][]
+}
+
+const withoutText = ({ index, score }: RankedDocument): RankedDocument => ({ index, score })
+
+describe.each(cross_encoders)('%s', (name) => {
+  const { query, documents, result } = read(`${name}/expected.json`) as GoldenRanking
+  let rerank: RerankPipeline
+  beforeAll(async () => {
+    rerank = await pipeline('rerank', `${ROOT}/${name}`)
+  })
+  afterAll(() => rerank.dispose())
+
+  test('ranks as CrossEncoder does', async () => {
+    expectAnswer(await rerank(query, documents, { return_documents: true }), result)
+    expectAnswer(await rerank(query, documents), result.map(withoutText))
+  })
+
+  test('top_k takes the first', async () => {
+    const best = await rerank(query, documents, { top_k: 2 })
+    expectAnswer(best, result.slice(0, 2).map(withoutText))
+    expect(await rerank(query, documents, { top_k: null })).toHaveLength(documents.length)
+  })
+})
+
+describe('rerank', () => {
+  const documents = Array.from({ length: 10_000 }, (_, i) => `a b c ${i}`)
+  let rerank: RerankPipeline
+  beforeAll(async () => {
+    rerank = await pipeline('rerank', `${ROOT}/cross-encoder`)
+  })
+  afterAll(() => rerank.dispose())
+
+  test('usage, and what a pipeline says of itself', async () => {
+    const { usage } = await rerank('a', ['b', 'a '.repeat(100)])
+    expect(usage).toEqual({ texts: 2, tokens: 5 + 40, truncated: 1 })
+    expect(await rerank('a', [])).toHaveLength(0)
+    expect(rerank.task).toBe('rerank')
+    expect(rerank.max_length).toBe(40)
+  })
+
+  test('an AbortSignal rejects with its reason, and others go on', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const aborted = rerank('a', documents, { signal: controller.signal })
+    const other = rerank('a', ['b'])
+    setTimeout(() => controller.abort(reason), 20)
+    await expect(aborted).rejects.toBe(reason)
+    expect(await other).toHaveLength(1)
+  })
+
+  test('dispose rejects what runs and what comes', async () => {
+    const mine = await pipeline('rerank', `${ROOT}/cross-encoder`)
+    const running = expect(mine('a', documents)).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+    await mine.dispose()
+    await running
+    await expect(mine('a', [])).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+  })
+
+  test('truncation: false refuses, naming the document by its number only', async () => {
+    const call = rerank('a', ['b', 'confidential '.repeat(50)], { truncation: false })
+    await expect(call).rejects.toMatchObject({
+      code: 'ERR_INPUT_TOO_LONG',
+      message: expect.stringMatching(/Text 1(?!.*confidential)/) as string,
+    })
+  })
+
+  test.each<[unknown, unknown, unknown]>([
+    [42, ['a'], {}],
+    ['a', 'b', {}],
+    ['a', ['b', 7], {}],
+    ['a', ['b'], { top_k: 0 }],
+    ['a', ['b'], { return_documents: 1 }],
+    ['a', ['b'], { max_length: 2 }],
+    ['a', ['b'], { topk: 1 }],
+  ])('%j, %j with %j is refused', async (query, list, options) => {
+    const call = rerank(query as string, list as string[], options as RerankOptions)
+    await expect(call).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+
+  test('a model with one label is needed, and a function that is known', async () => {
+    const several = pipeline('rerank', folderOf('softmax'))
+    await expect(several).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED_MODEL' })
+    const other = pipeline('rerank', folderOf('fill-mask'))
+    await expect(other).rejects.toMatchObject({ code: 'ERR_TENSOR_MISSING' })
+    const folder = mkdtempSync(join(tmpdir(), 'fusebert-'))
+    try {
+      cpSync(`${ROOT}/cross-encoder`, folder, { recursive: true })
+      const file = 'config_sentence_transformers.json'
+      const say = (name: string) =>
+        writeFileSync(join(folder, file), JSON.stringify({ activation_fn: name }))
+      say('torch.nn.modules.activation.Tanh')
+      await expect(pipeline('rerank', folder)).rejects.toMatchObject({
+        code: 'ERR_UNSUPPORTED_MODEL',
+        message: expect.stringContaining('Tanh') as string,
+      })
+      say('torch.nn.modules.linear.Identity')
+      const mine = await pipeline('rerank', folder)
+      const [logit] = await mine('a', ['b'])
+      const [score] = await rerank('a', ['b'])
+      await mine.dispose()
+      expect(1 / (1 + Math.exp(-logit!.score))).toBeCloseTo(score!.score, 10)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('sentence-similarity', () => {
+  const { sources, sentences, result } = read('bi-encoder/expected.json') as GoldenCosines
+  let compare: SentenceSimilarityPipeline
+  beforeAll(async () => {
+    compare = await pipeline('sentence-similarity', `${ROOT}/bi-encoder`)
+  })
+  afterAll(() => compare.dispose())
+
+  function expectNear(found: readonly number[], expected: readonly number[]): void {
+    expect(found).toHaveLength(expected.length)
+    expected.forEach((cosine, i) => {
+      expect(Math.abs(found[i]! - cosine)).toBeLessThan(TOLERANCE)
+    })
+  }
+
+  test('is util.cos_sim', async () => {
+    const rows = await compare(sources, sentences)
+    expect(rows).toHaveLength(sources.length)
+    result.forEach((row, i) => expectNear(rows[i]!, row))
+    const one = await compare(sources[0]!, sentences)
+    expectNear(one, result[0]!)
+    expect(one.usage).toMatchObject({ texts: 1 + sentences.length, truncated: 1 })
+  })
+
+  test('a text is nearest to itself; pooling may be another', async () => {
+    const [same, other] = await compare('a better day', ['a better day', 'sleep'], {
+      pooling: 'cls',
+    })
+    expect(same).toBeCloseTo(1, 5)
+    expect(other).toBeLessThan(same!)
+  })
+
+  test('nothing to compare', async () => {
+    expect(await compare('a', [])).toHaveLength(0)
+    expect(await compare([], ['a'])).toHaveLength(0)
+  })
+
+  test('the model inside the package will do', async () => {
+    const mine = await pipeline('sentence-similarity')
+    const cosines = await mine('I cannot sleep.', ['Awake all night again.', 'My cat is grey.'])
+    await mine.dispose()
+    expect(cosines[0]).toBeGreaterThan(cosines[1]!)
+    await expect(mine('a', ['b'])).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
+  })
+
+  test('an AbortSignal rejects with its reason', async () => {
+    const reason = new Error('enough')
+    const call = compare('a', ['b'], { signal: AbortSignal.abort(reason) })
+    await expect(call).rejects.toBe(reason)
+  })
+
+  test.each<[unknown, unknown, unknown]>([
+    [42, ['a'], {}],
+    ['a', 'b', {}],
+    [['a', 1], ['b'], {}],
+    ['a', ['b'], { pooling: 'none' }],
+    ['a', ['b'], { normalize: true }],
+  ])('%j, %j with %j is refused', async (source, others, options) => {
+    const call = compare(
+      source as string, others as string[], options as SentenceSimilarityOptions,
+    )
+    await expect(call).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+})
