@@ -5,7 +5,7 @@ import { withSignal } from '../abort.js'
 import { FusebertError } from '../errors.js'
 import { vectorSize } from '../pipelines/poolings.js'
 import { Tensor } from '../tensor.js'
-import { makeChunks, POOLED_LIMITS, TOKEN_LIMITS, type ChunkLimits } from './chunks.js'
+import { POOLED_LIMITS, TOKEN_LIMITS, type ChunkLimits } from './chunks.js'
 import { inputName, openInput } from './input.js'
 import type { InputFormat, InputOptions } from './plan.js'
 import type {
@@ -13,14 +13,10 @@ import type {
   Embedder,
   EmbedOptions,
   Pooling,
-  RecordStream,
   Usage,
   Vectors,
 } from './records.js'
-import { MAX_RECORD_BYTES, type SourceOptions } from './sources/common.js'
-import { readCsv } from './sources/csv.js'
-import { readJsonl } from './sources/jsonl.js'
-import { readTxt } from './sources/txt.js'
+import { textChunks } from './text-chunks.js'
 
 /** One request runs, one waits behind it, one is being used. */
 export const MAX_IN_FLIGHT = 3
@@ -59,11 +55,6 @@ export interface EmbeddedChunk {
 }
 
 export type EmbeddedRecords = AsyncIterable<EmbeddedChunk>
-
-const SOURCES: Record<
-  InputFormat,
-  (chunks: AsyncIterable<Buffer>, options: SourceOptions) => RecordStream
-> = { jsonl: readJsonl, txt: readTxt, csv: readCsv }
 
 /** What pooling a job uses: as asked for, else the model's own, else the mean. */
 export function choosePooling(
@@ -196,16 +187,11 @@ export async function* embedRecords(
   const request_options = requestOptions(embed, options, signal)
   signal.throwIfAborted()
   const input = await openInput(options.input, signal)
-  const source = SOURCES[options.format](input.chunks(), {
-    field: options.field ?? 'text',
-    column: options.column ?? 'text',
-    max_record_bytes: parts.max_record_bytes ?? MAX_RECORD_BYTES,
-  })
-  const chunks = makeChunks(source, {
+  const { max_record_bytes } = parts
+  const chunks = textChunks(input, {
+    ...options,
     limits: parts.limits ?? (request_options.pooling === 'none' ? TOKEN_LIMITS : POOLED_LIMITS),
-    skip_invalid: options.skip_invalid ?? false,
-    input_name: inputName(options.input),
-    skipping: options.skipping,
+    ...(max_record_bytes === undefined ? {} : { max_record_bytes }),
   })
   const flights = new Flights(chunks, (chunk) => request(embed, chunk, request_options))
   let found = false

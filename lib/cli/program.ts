@@ -9,6 +9,9 @@ import { addEmbed } from './embed.js'
 import { addInspect } from './inspect.js'
 import type { LoadPipeline } from './shared-options.js'
 import { addSimilar } from './similar.js'
+import { addRerank } from './rerank.js'
+import { addTasks } from './tasks.js'
+import { addTokenize } from './tokenize.js'
 
 function version(): string {
   const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
@@ -29,6 +32,9 @@ function buildProgram(context: Context, load: LoadPipeline | undefined): Command
   // Commands copy the settings above when they are made.
   addEmbed(program, context, load)
   addSimilar(program, context, load)
+  addTasks(program, context)
+  addRerank(program, context)
+  addTokenize(program, context)
   addInspect(program)
   return program
 }

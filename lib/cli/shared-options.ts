@@ -7,7 +7,7 @@ import { INPUT_FORMATS, type InputFormat, type InputOptions } from '../batch/pla
 import { DTYPES, NUMBERED_DEVICE, type DeviceName, type Dtype } from '../device-names.js'
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
 import type { FeatureExtractionPipeline, Pooling } from '../pipelines/feature-extraction.js'
-import type { PipelineOptions } from '../pipelines/index.js'
+import type { PipelineOptions, Pipelines, Task } from '../pipelines/index.js'
 import type { Context } from './context.js'
 import { count, counted } from './format.js'
 
@@ -21,6 +21,16 @@ export const loadPipeline: LoadPipeline = async (model, options) => {
   // The addon is loaded when there is something to do, not for --help.
   const { pipeline } = await import('../pipelines/index.js')
   return pipeline('feature-extraction', model, options)
+}
+
+/** The same for any task. */
+export async function loadTask<Name extends Task>(
+  task: Name,
+  model: string,
+  options: PipelineOptions,
+): Promise<Pipelines[Name]> {
+  const { pipeline } = await import('../pipelines/index.js')
+  return pipeline(task, model, options)
 }
 
 export interface SharedFlags {
@@ -77,14 +87,15 @@ export function choice(flags: string, description: string, choices: readonly str
 
 const INPUT_FLAGS = '--input <file>'
 
-/** Options for the model's name and the input. */
-export function addInputOptions(command: Command): Command {
+/**
+ * Options for the model's name and the input.
+ * @param model - the one that is used when none is named; null: one must be named
+ */
+export function addInputOptions(command: Command, model: string | null = DEFAULT_MODEL): Command {
+  const folder = new Option('--model <folder>', 'folder with config.json, tokenizer and weights')
+    .argParser(notEmpty)
   return command
-    .addOption(
-      new Option('--model <folder>', 'folder with config.json, tokenizer and weights')
-        .argParser(notEmpty)
-        .default(DEFAULT_MODEL),
-    )
+    .addOption(model === null ? folder.makeOptionMandatory() : folder.default(model))
     .option(INPUT_FLAGS, '.jsonl, .txt or .csv, or - for stdin', notEmpty)
     .addOption(
       choice('--format <format>', 'what the input is (default: by name; - jsonl)', INPUT_FORMATS),

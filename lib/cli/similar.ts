@@ -9,9 +9,10 @@ import {
   planSimilar,
   type SimilarText,
 } from '../batch/find-similar.js'
-import { checkStandardOutput, OutputClosed, StandardOutput } from '../batch/standard-output.js'
+import { checkStandardOutput } from '../batch/standard-output.js'
 import { VECTOR_POOLINGS } from '../pipelines/poolings.js'
 import type { Context } from './context.js'
+import { fit, printable, printableJson, printLines, terminalColumns } from './printing.js'
 import {
   addInputOptions,
   addRunOptions,
@@ -46,28 +47,8 @@ Output:
   direction, 0 is unrelated. With --json {"score", "index", "id", "text"}, complete.
 `
 
-/** Control characters, and those that turn the direction of what follows. */
-const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
-
 /** Longer ids would leave no room for texts. */
 const MAX_ID_COLUMNS = 24
-
-function printable(text: string): string {
-  return text.replace(UNPRINTABLE, ' ').replace(/\s+/g, ' ').trim()
-}
-
-/** Cut to the columns that a terminal gives its characters; a wide one takes two. */
-function fit(text: string, columns: number): string {
-  if (columns === Infinity || stringWidth(text) <= columns) return text
-  let width = 0
-  let cut = ''
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    width += stringWidth(segment)
-    if (width > columns - 1) break
-    cut += segment
-  }
-  return `${cut}…`
-}
 
 function nameOf({ id, line }: SimilarText): string {
   if (id === null) return `line ${line}`
@@ -89,26 +70,12 @@ export function matchLines(nearest: readonly SimilarText[], columns: number): st
 /** A JSON object a line, that no terminal obeys; the id keeps the digits it has in the input. */
 export function matchJson({ score, index, id, text }: SimilarText): string {
   const head = `{"score":${score},"index":${index},"id":${id ?? 'null'}`
-  return `${head},"text":${JSON.stringify(text)}}`.replace(
-    UNPRINTABLE,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-}
-
-/** A terminal may not know its width, and say 0. */
-function terminalColumns({ isTTY, columns }: NodeJS.WriteStream): number {
-  return isTTY && columns > 0 ? columns : Infinity
+  return printableJson(`${head},"text":${JSON.stringify(text)}}`)
 }
 
 async function print(nearest: readonly SimilarText[], json: boolean): Promise<void> {
   const columns = terminalColumns(process.stdout)
-  const lines = json ? nearest.map(matchJson) : matchLines(nearest, columns)
-  const output = new StandardOutput(process.stdout)
-  try {
-    await output.write(Buffer.from(lines.map((line) => `${line}\n`).join('')))
-  } catch (error) {
-    if (!(error instanceof OutputClosed)) throw error
-  }
+  await printLines(json ? nearest.map(matchJson) : matchLines(nearest, columns))
 }
 
 async function runSimilar(

@@ -24,7 +24,7 @@ const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
 
 /** What a folder of lib/ may import, besides itself and the plain files in lib/. */
 const TYPESCRIPT_MAY: Record<string, string[]> = {
-  cli: ['batch', 'pipelines', 'models', 'hub'],
+  cli: ['batch', 'pipelines', 'tokenizer', 'models', 'hub'],
   batch: ['pipelines'],
   pipelines: ['models', 'tokenizer', 'hub', 'native'],
   models: ['checkpoint', 'hub', 'native'],
