@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the benchmarks' models into models/: each once as a Hugging Face folder for fusebert and
-once, with the same weights, as an ONNX file whose graph is fused the way onnxruntime's own
-transformer optimizer fuses BERT: one Attention and one BiasGelu node a layer. Each file is loaded
-in onnxruntime, checked against a NumPy forward pass, and recorded in models/manifest.json.
+"""Writes the benchmarks' models into models/: each as a Hugging Face folder for fusebert, with the
+same weights as an ONNX file whose graph is fused the way onnxruntime's own transformer optimizer
+fuses BERT, one Attention and one BiasGelu node a layer, and as a folder for transformers.js. Each
+file is loaded in onnxruntime and checked; those that are fused are in models/manifest.json.
 """
 
 import argparse
@@ -19,29 +19,34 @@ import onnx
 import onnxruntime
 
 from bert_onnx import PER_LAYER, build_onnx
+from competitors import export_transformers_js, write_tokenizer
 from random_bert import BERT_BASE, SEED, Weights, random_weights, write_safetensors
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE / "models"
 MINILM = HERE.parent.parent / "shared" / "models" / "all-minilm-l6-v2"
+EMBEDDED = HERE.parent / "models" / "fusebert-mini"
 
 # Positions of bert-base-uncased's special tokens, for a generated vocabulary.
 SPECIAL_TOKENS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
 # float32 against float64, as a maximum over all hidden states.
 TOLERANCE = 5e-5
+# By safetensors' names.
+DTYPES = {"F32": "<f4", "F16": "<f2"}
 
 
 def read_safetensors(path: Path) -> Weights:
-    """The float32 tensors of a file."""
+    """The tensors of a file that are floating-point numbers, as float32."""
     data = np.memmap(path, dtype=np.uint8, mode="r")
     (length,) = struct.unpack("<Q", data[:8].tobytes())
     header = json.loads(data[8 : 8 + length].tobytes())
     weights: Weights = {}
     for name, entry in header.items():
-        if name == "__metadata__" or entry["dtype"] != "F32":
+        if name == "__metadata__" or entry["dtype"] not in DTYPES:
             continue
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        weights[name] = data[begin:end].view("<f4").reshape(entry["shape"])
+        tensor = data[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        weights[name] = tensor.astype(np.float32, copy=False)
     return weights
 
 
@@ -72,6 +77,7 @@ def write_folder(folder: Path, config: dict, weights: Weights) -> None:
     tokenizer = {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 512}
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
     write_vocabulary(folder, config["vocab_size"])
+    write_tokenizer(folder)
     write_safetensors(folder / "model.safetensors", weights)
 
 
@@ -166,6 +172,16 @@ def make(name: str, config: dict, weights: Weights) -> dict:
     }
 
 
+def make_of_folder(name: str, folder: Path) -> dict:
+    """The same from a Hugging Face folder. Returns the manifest's entry."""
+    config = json.loads((folder / "config.json").read_text())
+    entry = make(name, config, read_safetensors(folder / "model.safetensors"))
+    target = MODELS / "transformers.js" / name
+    difference = export_transformers_js(folder, target, TOLERANCE)
+    print(f"transformers.js/{name}: max difference from PyTorch {difference:.1e}")
+    return entry
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minilm", type=Path, default=MINILM, help="folder of all-MiniLM-L6-v2")
@@ -173,17 +189,16 @@ def main() -> None:
     MODELS.mkdir(exist_ok=True)
     versions = {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
     manifest: dict = {"versions": {"numpy": np.__version__, **versions}, "models": {}}
+    models = manifest["models"]
 
     weights = random_weights(BERT_BASE)
     write_folder(MODELS / "bert-base", BERT_BASE, weights)
-    manifest["models"]["bert-base"] = make("bert-base", BERT_BASE, weights)
-
+    models["bert-base"] = make("bert-base", BERT_BASE, weights)
+    models["fusebert-mini"] = make_of_folder("fusebert-mini", EMBEDDED)
     if (arguments.minilm / "model.safetensors").exists():
-        config = json.loads((arguments.minilm / "config.json").read_text())
-        weights = read_safetensors(arguments.minilm / "model.safetensors")
-        manifest["models"]["minilm"] = make("minilm", config, weights)
+        models["minilm"] = make_of_folder("minilm", arguments.minilm)
     else:
-        print(f"no all-MiniLM-L6-v2 at {arguments.minilm}: minilm.onnx is left out")
+        print(f"no all-MiniLM-L6-v2 at {arguments.minilm}: it is left out")
     (MODELS / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 

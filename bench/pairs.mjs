@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { summarize } from './support/statistics.mjs'
+import { anyOf, atLeast } from './support/targets.mjs'
 
 // A side is called until this much time has passed, so that short calls are averaged.
 const ROUND_MS = 1_000
@@ -36,14 +37,68 @@ async function timeSide(call, calls) {
   return time(call, calls)
 }
 
+/** What a side reached of the peak of the same round, as a median. */
+const shareOf = (flop, times, peaks) =>
+  summarize(times.map((ms, i) => flop / (ms * 1e6) / peaks[i])).median
+
+/** The targets of a pair: a ratio, or a share of the peak that counts as much; a rate; a share. */
+function targetsOf({ target, share_target, rate_target, least_share, unit }, row) {
+  const percent = (share) => `${Math.round(share * 100)} % of the peak`
+  const share = row.ours_share
+  return [
+    ...anyOf(
+      ...atLeast(row.ratio.median, target),
+      ...(share === undefined ? [] : atLeast(share, share_target, percent(share_target))),
+    ),
+    ...(share === undefined ? [] : atLeast(share, least_share, `≥ ${percent(least_share)}`)),
+    ...atLeast(row.ours_rate, rate_target, `≥ ${rate_target} ${unit}/s`),
+  ]
+}
+
 /**
+ * A line of the table of ratios.
+ * @param pair - name, against, unit, amount, agreement, rounds. Targets, where there are any:
+ *   `target`, the least ratio; `share_target`, the share of the peak that counts as much;
+ *   `least_share`; `rate_target`, our least rate. `flop` of a call, where there are peaks
+ * @param ours_ms, theirs_ms - milliseconds a call, one number a round
+ * @param peaks - GFLOP/s of the processor, measured in each round
+ */
+export function pairRow(pair, ours_ms, theirs_ms, peaks) {
+  const { name, against, unit, amount, agreement, rounds, flop } = pair
+  const rate = (times) => (amount * 1_000) / summarize(times).median
+  const row = {
+    kind: 'pair',
+    name,
+    against,
+    unit,
+    amount,
+    agreement,
+    rounds,
+    ours_ms,
+    theirs_ms,
+    ours_rate: rate(ours_ms),
+    theirs_rate: rate(theirs_ms),
+    ratio: summarize(theirs_ms.map((theirs, i) => theirs / ours_ms[i])),
+  }
+  if (peaks !== undefined) {
+    row.peak_gflops = peaks
+    row.ours_share = shareOf(flop, ours_ms, peaks)
+    row.theirs_share = shareOf(flop, theirs_ms, peaks)
+  }
+  return { ...row, targets: targetsOf(pair, row) }
+}
+
+/**
+ * @param pair - as for pairRow, and:
  * @param pair.ours, pair.theirs - async functions: one call of each side
  * @param pair.check - (ours, theirs) → what to print about the difference of one call's results;
  *   throws when they differ, and then nothing is timed
  * @param pair.amount - what a call processes, in `pair.unit` (real tokens, texts, MB)
+ * @param pair.peak - async function → GFLOP/s of the processor; absent: no shares of it
  * @param options.rounds, options.quick
- * @returns per side its times in ms a call and their median rate in units a second; the ratio
- *   theirs/ours of the times of a round: median, min, max, quartiles. Above 1 we are faster.
+ * @returns the pair's row: per side its times in ms a call and their median rate in units a
+ *   second; the ratio theirs/ours of the times of a round: median, min, max, quartiles. Above 1 we
+ *   are faster.
  */
 export async function comparePair(pair, options) {
   const agreement = pair.check(await pair.ours(), await pair.theirs())
@@ -52,24 +107,11 @@ export async function comparePair(pair, options) {
   const theirCalls = await warmUp(pair.theirs, roundMs)
   const ours_ms = []
   const theirs_ms = []
+  const peaks = pair.peak === undefined ? undefined : []
   for (let round = 0; round < options.rounds; round += 1) {
     ours_ms.push(await timeSide(pair.ours, ourCalls))
     theirs_ms.push(await timeSide(pair.theirs, theirCalls))
+    peaks?.push(await pair.peak())
   }
-  const rate = (times) => (pair.amount * 1_000) / summarize(times).median
-  return {
-    kind: 'pair',
-    name: pair.name,
-    against: pair.against,
-    unit: pair.unit,
-    amount: pair.amount,
-    target: pair.target,
-    agreement,
-    rounds: options.rounds,
-    ours_ms,
-    theirs_ms,
-    ours_rate: rate(ours_ms),
-    theirs_rate: rate(theirs_ms),
-    ratio: summarize(theirs_ms.map((theirs, i) => theirs / ours_ms[i])),
-  }
+  return pairRow({ ...pair, agreement, rounds: options.rounds }, ours_ms, theirs_ms, peaks)
 }

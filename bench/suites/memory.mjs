@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { loadModel } from '../support/fusebert.mjs'
 import { figure } from '../support/figure.mjs'
 import { MODELS, selected } from '../support/options.mjs'
+import { atMost } from '../support/targets.mjs'
 
 export const title = 'memory'
 
@@ -43,7 +44,7 @@ export async function run(options, { report }) {
   const peak = process.resourceUsage().maxRSS * 1024 - before
   await model.dispose()
   const tell = (name, found, target) => {
-    const more = { target: `≤ ${target}`, found, bytes }
+    const more = { targets: atMost(found / bytes, target), found, bytes }
     report(figure(name, found / bytes, '× the tensors', `${(found / MIB).toFixed(0)} MiB`, more))
   }
   tell(NAME, growth, TARGET)

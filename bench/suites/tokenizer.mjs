@@ -1,83 +1,86 @@
-// From JavaScript strings, or one Buffer, to ids in typed arrays, on one thread, against Hugging
-// Face's tokenizer, which takes strings only.
-// The ids must be the same, all of them, before anything is timed. Fetching the ids from Hugging
-// Face's Encoding objects is not in its time.
+// Text to ids on one core against Hugging Face's native tokenizer on one thread: a first pass over
+// the documents of corpus/, all of which are different. The ids of all of them must be the same
+// before anything is timed. The other side takes strings only.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { figure, sample } from '../support/figure.mjs'
+import { pairRow } from '../pairs.mjs'
+import { hasCorpus, readCorpus } from '../support/corpus.mjs'
+import { checkIds, firstPasses } from '../support/first-passes.mjs'
 import { loadTokenizer } from '../support/fusebert.mjs'
-import { huggingFaceTokenizer } from '../support/minilm.mjs'
-import { selected } from '../support/options.mjs'
-import { makeTexts, readWords } from '../support/texts.mjs'
+import { MODELS, selected } from '../support/options.mjs'
+import { fusebertSide, nativeSide, takesThreads } from '../support/tokenizers.mjs'
 
 export const title = 'tokenizer'
 
-const TEXTS = 4_000
-const QUICK_TEXTS = 200
-const MAX_TOKENS = 512
-const STRINGS = { name: 'ids from strings', target: 22 }
-const BUFFER = { name: 'ids from one Buffer', target: 35 }
-const FIGURE = 'ids from strings, one call'
+const AGAINST = 'tokenizers (native), one thread'
+const BPE = join(MODELS, 'byte-level-bpe')
+const BUFFER = 'one Buffer'
+const STRINGS = 'strings'
 
-/** The texts as UTF-8 in one Buffer, with the offset of each. */
-function toRange(texts) {
-  const chunks = texts.map((text) => Buffer.from(text))
-  const offsets = new Int32Array(chunks.length + 1)
-  chunks.forEach((chunk, i) => {
-    offsets[i + 1] = offsets[i] + chunk.length
-  })
-  return { bytes: Buffer.concat(chunks), offsets }
-}
+const groups = (minilm) => [
+  {
+    name: 'WordPiece, English',
+    folder: minilm,
+    corpus: 'english',
+    inputs: [
+      { input: BUFFER, target: 35, rate_target: 100 },
+      { input: STRINGS, target: 22, rate_target: 60 },
+    ],
+  },
+  {
+    name: 'WordPiece, mixed languages',
+    folder: minilm,
+    corpus: 'mixed',
+    inputs: [{ input: BUFFER, rate_target: 30 }, { input: STRINGS, rate_target: 30 }],
+  },
+  {
+    name: 'byte-level BPE, English',
+    folder: BPE,
+    corpus: 'english',
+    inputs: [{ input: BUFFER, rate_target: 60 }, { input: STRINGS }],
+  },
+]
 
-function checkIds({ input_ids, cu_seqlens }, theirs) {
-  if (cu_seqlens.length !== theirs.length + 1) {
-    throw new Error(`Expected ${theirs.length} texts but received ${cu_seqlens.length - 1}.`)
+/** Why a group cannot run, or undefined. */
+async function obstacle({ name, folder, corpus }) {
+  if (!hasCorpus(corpus)) return `${name}: corpus/ is not there, make-corpus.mjs writes it`
+  if (!existsSync(join(folder, 'tokenizer.json'))) return `${name}: its tokenizer.json is not there`
+  try {
+    await loadTokenizer(folder)
+    return undefined
+  } catch (error) {
+    if (error.code === undefined) throw error
+    return `${name}: fusebert refuses the tokenizer with ${error.code}`
   }
-  theirs.forEach((encoding, i) => {
-    const ids = input_ids.subarray(cu_seqlens[i], cu_seqlens[i + 1])
-    const expected = encoding.getIds()
-    if (ids.length !== expected.length || !expected.every((id, j) => ids[j] === id)) {
-      throw new Error(`Expected the ids of Hugging Face's tokenizer but text ${i} differs.`)
-    }
-  })
-  return 'ids equal'
 }
 
-export async function run(options, { compare, report, skip }) {
-  const wanted = [STRINGS.name, BUFFER.name, FIGURE].filter((name) =>
-    selected(options, title, name),
+async function runGroup({ name, folder, corpus, inputs }, options, { report, progress }) {
+  progress(`${name} against ${AGAINST}`)
+  const { texts, range, megabytes } = readCorpus(corpus, options)
+  const one = (await takesThreads(folder)) ? { threads: 1 } : {}
+  const ours = inputs.map(({ input }) =>
+    fusebertSide(input, folder, input === BUFFER ? range : texts, one),
   )
-  if (wanted.length === 0) return
-  if (!existsSync(join(options.minilm, 'tokenizer.json'))) {
-    return skip('the tokenizer of all-MiniLM-L6-v2 is not there')
+  const sides = [...ours, nativeSide(AGAINST, folder, texts)]
+  const agreement = await checkIds(sides)
+  const times = await firstPasses(sides, options)
+  inputs.forEach((each, i) => {
+    const pair = { ...each, name: `${name}, ${each.input}`, against: AGAINST, agreement }
+    const more = { unit: 'MB', amount: megabytes, rounds: options.rounds }
+    report(pairRow({ ...pair, ...more }, times[i], times.at(-1)))
+  })
+}
+
+export async function run(options, reporter) {
+  for (const group of groups(options.minilm)) {
+    const inputs = group.inputs.filter(({ input }) =>
+      selected(options, title, `${group.name}, ${input} ${AGAINST}`),
+    )
+    if (inputs.length === 0) continue
+    const reason = await obstacle(group)
+    if (reason === undefined) await runGroup({ ...group, inputs }, options, reporter)
+    else reporter.skip(reason)
   }
-  const tokenizer = await loadTokenizer(options.minilm)
-  const other = huggingFaceTokenizer(options.minilm, MAX_TOKENS)
-  const words = readWords(join(options.minilm, 'vocab.txt'))
-  const texts = makeTexts(options.quick ? QUICK_TEXTS : TEXTS, words, options)
-  const megabytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6
-  const truncated = { truncation: true, max_length: MAX_TOKENS }
-  const encode = () => tokenizer.encodeBatch(texts, truncated)
-  const range = toRange(texts)
-  const sides = [
-    { ...STRINGS, ours: encode },
-    { ...BUFFER, ours: () => tokenizer.encodeBatch(range, truncated) },
-  ]
-  for (const side of sides.filter(({ name }) => wanted.includes(name))) {
-    await compare({
-      ...side,
-      against: 'tokenizers (native), one thread',
-      amount: megabytes,
-      unit: 'MB',
-      theirs: () => other.encodeBatch(texts),
-      check: checkIds,
-    })
-  }
-  if (!wanted.includes(FIGURE)) return
-  const times = await sample(FIGURE, encode, options)
-  const rate = (ms) => (megabytes * 1_000) / ms
-  const spread = `${rate(times.max).toFixed(1)}–${rate(times.min).toFixed(1)}`
-  report(figure(FIGURE, rate(times.median), 'MB/s', spread, { times }))
 }

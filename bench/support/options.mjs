@@ -17,15 +17,18 @@ const HELP = `Usage: npm run bench -- [options]
   --threads N        threads of both sides, default ${DEFAULT_THREADS}
   --texts FILE       texts, one a line, in place of generated ones, where the input is text
   --minilm FOLDER    all-MiniLM-L6-v2; its cases are left out where it is not there
+  --python FILE      the Python with requirements.txt, default .venv/bin/python
   --json [NAME]      write every time measured to results/NAME, default results/<time>.json
   --help`
 
 const folder = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** The folder that the benchmarks write to and read models from. */
+/** The folders that the benchmarks write to, and read models and texts from. */
 export const MODELS = folder('../models')
 export const RESULTS = folder('../results')
+export const CORPUS = folder('../corpus')
 const MINILM = folder('../../../shared/models/all-minilm-l6-v2')
+const PYTHON = folder('../.venv/bin/python')
 
 function positive(value, name, fallback) {
   if (value === undefined) return fallback
@@ -45,7 +48,7 @@ function withJsonDefault(args) {
 }
 
 /** The options as a plain object, which a suite's process receives as JSON. */
-export function parseOptions(args) {
+function parseOptions(args) {
   const { values } = parseArgs({
     args: withJsonDefault(args),
     options: {
@@ -55,6 +58,7 @@ export function parseOptions(args) {
       threads: { type: 'string' },
       texts: { type: 'string' },
       minilm: { type: 'string', default: MINILM },
+      python: { type: 'string', default: PYTHON },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -63,7 +67,7 @@ export function parseOptions(args) {
     console.log(HELP)
     process.exit(0)
   }
-  const { quick, filter, texts, minilm, json } = values
+  const { quick, filter, texts, minilm, python, json } = values
   return {
     quick,
     filter: filter.map((text) => text.toLowerCase()),
@@ -71,6 +75,7 @@ export function parseOptions(args) {
     threads: positive(values.threads, 'threads', DEFAULT_THREADS),
     texts,
     minilm,
+    python,
     json,
   }
 }
@@ -79,4 +84,14 @@ export function parseOptions(args) {
 export function selected(options, suite, name) {
   const full = `${suite}: ${name}`.toLowerCase()
   return options.filter.length === 0 || options.filter.some((text) => full.includes(text))
+}
+
+/** parseOptions of the command line; says what is wrong with it and ends the process. */
+export function readOptions() {
+  try {
+    return parseOptions(process.argv.slice(2))
+  } catch (error) {
+    console.error(`${error.message} See --help.`)
+    process.exit(2)
+  }
 }

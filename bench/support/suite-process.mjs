@@ -5,11 +5,13 @@ import { comparePair } from '../pairs.mjs'
 /** What a suite reports to. */
 function makeReporter(title, options) {
   const send = (row) => process.send({ suite: title, row })
+  const progress = (text) => process.send({ progress: `${title}: ${text} …` })
   return {
+    progress,
     report: send,
     skip: (reason) => send({ kind: 'skip', reason }),
     async compare(pair) {
-      process.send({ progress: `${title}: ${pair.name} against ${pair.against} …` })
+      progress(`${pair.name} against ${pair.against}`)
       send(await comparePair(pair, options))
     },
   }

@@ -65,7 +65,8 @@ function normalCdf(x) {
   return 1 - (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * sum
 }
 
-function shuffle(values, random) {
+/** In place. */
+export function shuffle(values, random) {
   for (let i = values.length - 1; i > 0; i -= 1) {
     const j = Math.floor(random() * (i + 1))
     ;[values[i], values[j]] = [values[j], values[i]]
