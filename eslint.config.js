@@ -3,7 +3,7 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'coverage/', '**/node_modules/', 'prebuilds/', '.venv/'] },
+  { ignores: ['dist/', '**/build/', 'coverage/', '**/node_modules/', 'prebuilds/', '**/.venv/'] },
   js.configs.recommended,
   ...tseslint.configs.strict,
   {

@@ -3,6 +3,7 @@ and the folder that transformers.js loads, whose graph is the one that PyTorch's
 as in the models published for transformers.js: not fused beforehand.
 """
 
+import json
 import shutil
 import warnings
 from pathlib import Path
@@ -22,6 +23,17 @@ def write_tokenizer(folder: Path) -> None:
     BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True).save(
         str(folder / "tokenizer.json")
     )
+
+
+def limit_length(source: Path, target: Path) -> None:
+    """sentence-transformers' limit in the place where transformers.js looks for one."""
+    limit = source / "sentence_bert_config.json"
+    if not limit.exists():
+        return
+    path = target / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    config["model_max_length"] = json.loads(limit.read_text())["max_seq_length"]
+    path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 class HiddenStates(torch.nn.Module):
@@ -82,6 +94,7 @@ def export_transformers_js(source: Path, target: Path, tolerance: float) -> floa
         (target / name).chmod(0o644)
     if tokenizer == "vocab.txt":
         write_tokenizer(target)
+    limit_length(source, target)
     bert = transformers.BertModel.from_pretrained(
         source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False
     )

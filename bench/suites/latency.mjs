@@ -1,38 +1,103 @@
-// What a service that embeds one short sentence at a time waits for: text in, vector out.
+// What a service that embeds one short text at a time waits for, from JavaScript: text in, vector
+// out, one call after the other. onnxruntime-node gets ids from transformers.js's tokenizer and
+// pools in JavaScript. Every call is timed, because the slow ones are what a user notices.
 
 import { join } from 'node:path'
 
+import { checkCosine } from '../support/check.mjs'
 import { loadPipeline } from '../support/fusebert.mjs'
-import { figure, sample } from '../support/figure.mjs'
-import { hasMinilm } from '../support/minilm.mjs'
 import { MODELS, selected } from '../support/options.mjs'
+import { quantile, summarize } from '../support/statistics.mjs'
+import { atMost } from '../support/targets.mjs'
+import { hasTextModel, loadOnnxTexts, textModels } from '../support/text-models.mjs'
+import { readWords, textsOfLengths } from '../support/texts.mjs'
 
 export const title = 'latency'
 
-const SENTENCE = 'the quick brown fox jumps over the lazy dog'
+const AGAINST = 'onnxruntime-node, transformers.js tokenization'
+const LENGTHS = [16, 32]
+/** Of their median time; p99 of ours by its median. */
+const TARGETS = { embedded: 0.7, minilm: 0.8, bert: 0.8 }
+const MAX_TAIL = 1.5
 const POOLED = { pooling: 'mean', normalize: true }
-const NORM_TOLERANCE = 1e-4
+const MIN_COSINE = 0.99999
 
-async function measure(name, folder, options, report) {
-  const embed = await loadPipeline(folder, options.threads)
-  const { data, usage } = await embed(SENTENCE, POOLED)
-  const norm = Math.hypot(...data)
-  if (!(Math.abs(norm - 1) <= NORM_TOLERANCE)) {
-    throw new Error(`Expected a vector of length 1 but received one of length ${norm}.`)
+/** A round of a side takes so long and has so many calls at least: p99 is one of a hundred. */
+const ROUND_MS = 1_000
+const MIN_CALLS = 60
+const QUICK_CALLS = 5
+/** Texts that take turns, so that no call sees the one before. */
+const TEXTS = 16
+
+/** Times of calls one after the other, in ms. */
+async function timeCalls(call, texts, quick) {
+  const times = []
+  const begin = performance.now()
+  const least = quick ? QUICK_CALLS : MIN_CALLS
+  const longest = quick ? 0 : ROUND_MS
+  while (times.length < least || performance.now() - begin < longest) {
+    const start = performance.now()
+    await call(texts[times.length % texts.length])
+    times.push(performance.now() - start)
   }
-  const times = await sample(name, () => embed(SENTENCE, POOLED), options)
-  await embed.dispose()
-  const spread = `${times.min.toFixed(2)}–${times.max.toFixed(2)}`
-  report(figure(`${name}, ${usage.tokens} tokens`, times.median, 'ms', spread, { times }))
+  return times
 }
 
-export async function run(options, { report, skip }) {
-  const bert = 'one short sentence, BERT-Base'
-  const minilm = 'one short sentence, MiniLM-L6'
-  if (selected(options, title, bert)) {
-    await measure(bert, join(MODELS, 'bert-base'), options, report)
+const percentiles = (rounds) => {
+  const times = rounds.flat()
+  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), calls: times.length, rounds }
+}
+
+async function compareCalls(ours, theirs, texts, options) {
+  const rounds = { ours: [], theirs: [] }
+  for (const call of [ours, theirs]) await timeCalls(call, texts, options.quick)
+  for (let round = 0; round < options.rounds; round += 1) {
+    rounds.ours.push(await timeCalls(ours, texts, options.quick))
+    rounds.theirs.push(await timeCalls(theirs, texts, options.quick))
   }
-  if (!selected(options, title, minilm)) return
-  if (hasMinilm(options)) await measure(minilm, options.minilm, options, report)
-  else skip('all-MiniLM-L6-v2 or its ONNX file is not there')
+  const medians = (side) => side.map((times) => quantile(times, 0.5))
+  const others = medians(rounds.theirs)
+  const ratio = summarize(medians(rounds.ours).map((median, i) => median / others[i]))
+  return { ours: percentiles(rounds.ours), theirs: percentiles(rounds.theirs), ratio }
+}
+
+async function measure(key, model, lengths, options, { report, progress }) {
+  const embed = await loadPipeline(model.folder, options.threads)
+  const onnx = await loadOnnxTexts(model, 'transformers.js', options)
+  const words = readWords(join(MODELS, 'bert-base', 'vocab.txt'))
+  const ours = async (text) => (await embed(text, POOLED)).data
+  const theirs = async (text) => (await onnx.embed([text], 1))[0]
+  for (const length of lengths) {
+    progress(`${model.name}, ${length} tokens`)
+    const lengthOfEach = Array.from({ length: TEXTS }, () => length)
+    const texts = textsOfLengths(lengthOfEach, words).map(({ text }) => text)
+    for (const text of texts) checkCosine([await ours(text)], [await theirs(text)], MIN_COSINE)
+    const found = await compareCalls(ours, theirs, texts, options)
+    const { p50, p99 } = found.ours
+    const tail = p99 / p50
+    report({
+      kind: 'latency',
+      name: `${model.name}, ${length} tokens`,
+      against: AGAINST,
+      ...found,
+      tail,
+      targets: [
+        ...atMost(found.ratio.median, TARGETS[key]),
+        ...atMost(tail, MAX_TAIL, `p99 ≤ ${MAX_TAIL} × p50`),
+      ],
+    })
+  }
+  await embed.dispose()
+  await onnx.release()
+}
+
+export async function run(options, reporter) {
+  for (const [key, model] of Object.entries(textModels(options))) {
+    const lengths = LENGTHS.filter((length) =>
+      selected(options, title, `${model.name}, ${length} tokens`),
+    )
+    if (lengths.length === 0) continue
+    if (hasTextModel(model)) await measure(key, model, lengths, options, reporter)
+    else reporter.skip(`${model.name}: its ONNX file or its tokenizer is not there`)
+  }
 }

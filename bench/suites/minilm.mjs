@@ -1,60 +1,109 @@
 // The real all-MiniLM-L6-v2 from text to normalised vectors: tokenizing, encoding and pooling are
-// all inside. onnxruntime gets Hugging Face's native tokenizer and pools in JavaScript.
+// all inside. Against onnxruntime with Hugging Face's native tokenizer, which pools in JavaScript;
+// against transformers.js with the graph that its users get; against sentence-transformers.
 
 import { join } from 'node:path'
 
 import { checkCosine } from '../support/check.mjs'
-import { loadPipeline, rowsOf } from '../support/fusebert.mjs'
-import { hasMinilm, loadOnnxMinilm } from '../support/minilm.mjs'
+import { embedEach, loadPipeline, rowsOf } from '../support/fusebert.mjs'
 import { selected } from '../support/options.mjs'
+import { hasPython, startSentenceTransformers } from '../support/sentence-transformers.mjs'
+import { hasTextModel, loadOnnxTexts, textModels } from '../support/text-models.mjs'
 import { makeTexts, readWords } from '../support/texts.mjs'
+import { hasTransformersJs, loadTransformersJsPipeline } from '../support/transformers-js.mjs'
 
 export const title = 'MiniLM-L6 from text'
 
 const TEXTS = 128
-const QUICK_TEXTS = 32
+const QUICK_TEXTS = 16
 const MIN_COSINE = 0.99999
 
-const CASES = [
-  { name: 'one call', against: 'onnxruntime-node, one by one', ours: 'all', batchSize: 1,
-    target: 1.15 },
-  { name: 'one by one', against: 'onnxruntime-node, one by one', ours: 'each', batchSize: 1 },
-  { name: 'one call', against: 'onnxruntime-node, padded 16', ours: 'all', batchSize: 16 },
-]
-
-async function embedEach(embed, texts) {
-  const vectors = []
-  for (const text of texts) vectors.push((await embed(text)).data)
-  return vectors
+/** Each opens the other side: { call: async () → vectors or anything, vectors?, close }. */
+const OTHERS = {
+  'onnxruntime-node, one by one': (texts, options) => openOnnx(texts, options, 1),
+  'onnxruntime-node, padded 16': (texts, options) => openOnnx(texts, options, 16),
+  'transformers.js, one by one': async (texts, { threads }) => {
+    const { embed, dispose } = await loadTransformersJsPipeline('minilm', threads)
+    return {
+      async call() {
+        const vectors = []
+        for (const text of texts) vectors.push(await embed(text))
+        return vectors
+      },
+      close: dispose,
+    }
+  },
+  'sentence-transformers, one call': async (texts, options) => {
+    const side = await startSentenceTransformers(options.minilm, texts, options)
+    return { call: side.run, vectors: side.vectors, close: side.stop }
+  },
 }
 
-function makePair({ name, against, ours, batchSize, target }, texts, embed, onnx) {
+const CASES = [
+  { name: 'one call', against: 'onnxruntime-node, one by one', target: 1.15 },
+  { name: 'one by one', against: 'onnxruntime-node, one by one', target: 1.15 },
+  { name: 'one call', against: 'onnxruntime-node, padded 16' },
+  { name: 'one call', against: 'transformers.js, one by one', target: 1.9 },
+  { name: 'one by one', against: 'transformers.js, one by one', target: 1.9 },
+  { name: 'one call', against: 'sentence-transformers, one call', target: 2 },
+]
+
+async function openOnnx(texts, options, batchSize) {
+  const onnx = await loadOnnxTexts(textModels(options).minilm, 'native', options)
+  return { call: () => onnx.embed(texts, batchSize), close: onnx.release }
+}
+
+function makePair(one, texts, embed, other) {
+  const call = { 'one call': async () => rowsOf(await embed(texts)),
+    'one by one': () => embedEach(embed, texts) }
   return {
-    name,
-    against,
+    ...one,
     amount: texts.length,
     unit: 'texts',
-    target,
-    ours:
-      ours === 'all'
-        ? async () => rowsOf(await embed(texts))
-        : () => embedEach(embed, texts),
-    theirs: () => onnx.embed(texts, batchSize),
+    ours: call[one.name],
+    theirs: other.call,
     check: (a, b) => checkCosine(a, b, MIN_COSINE),
   }
 }
 
+/** Why the other side cannot run, or undefined. */
+function obstacle(against, options) {
+  if (against.startsWith('transformers.js')) {
+    return hasTransformersJs('minilm') ? undefined : `${against}: its model is not there`
+  }
+  if (against.startsWith('sentence')) {
+    return hasPython(options) ? undefined : `${against}: no Python at --python`
+  }
+  return undefined
+}
+
 export async function run(options, { compare, skip }) {
-  const cases = CASES.filter(({ name, against }) =>
-    selected(options, title, `${name} ${against}`),
-  )
+  const cases = CASES.filter(({ name, against }) => selected(options, title, `${name} ${against}`))
   if (cases.length === 0) return
-  if (!hasMinilm(options)) return skip('all-MiniLM-L6-v2 or its ONNX file is not there')
-  const onnx = await loadOnnxMinilm(options)
+  if (!hasTextModel(textModels(options).minilm)) {
+    return skip('all-MiniLM-L6-v2 or its ONNX file is not there')
+  }
   const embed = await loadPipeline(options.minilm, options.threads)
   const words = readWords(join(options.minilm, 'vocab.txt'))
   const texts = makeTexts(options.quick ? QUICK_TEXTS : TEXTS, words, options)
-  for (const one of cases) await compare(makePair(one, texts, embed, onnx))
+  for (const against of new Set(cases.map((one) => one.against))) {
+    const reason = obstacle(against, options)
+    if (reason !== undefined) {
+      skip(reason)
+      continue
+    }
+    const other = await OTHERS[against](texts, options)
+    const vectors = await other.vectors?.()
+    const checked = vectors === undefined ? other : withVectors(other, vectors)
+    for (const one of cases.filter((each) => each.against === against)) {
+      await compare(makePair(one, texts, embed, checked))
+    }
+    await other.close()
+  }
   await embed.dispose()
-  await onnx.release()
+}
+
+/** A side whose timed calls leave their vectors where they are: what is checked came before. */
+function withVectors(other, vectors) {
+  return { ...other, call: async () => (await other.call(), vectors) }
 }

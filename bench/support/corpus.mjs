@@ -13,6 +13,9 @@ const pathOf = (name) => join(CORPUS, `${name}.txt`)
 
 export const hasCorpus = (name) => existsSync(pathOf(name))
 
+/** The path of a corpus, undefined where there is none. */
+export const corpusFile = (name) => (hasCorpus(name) ? pathOf(name) : undefined)
+
 /**
  * @returns texts: strings; range: all of them as { bytes, offsets [texts + 1] }; megabytes of UTF-8
  */

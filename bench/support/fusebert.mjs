@@ -42,6 +42,13 @@ export async function int32Tensor(data, dims) {
   return new Tensor('int32', data, dims)
 }
 
+/** One call for each text → one Float32Array a text. */
+export async function embedEach(embed, texts) {
+  const vectors = []
+  for (const text of texts) vectors.push((await embed(text)).data)
+  return vectors
+}
+
 /** A pooled Tensor [texts, hidden] as one Float32Array a text. */
 export function rowsOf(tensor) {
   const [rows, columns] = tensor.dims

@@ -4,7 +4,10 @@ import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 
 /** Below this a ratio is a check that things run, not a measurement. */
-export const MIN_ROUNDS = 5
+const MIN_ROUNDS = 5
+
+/** Whether a run with these options measures, so that targets are judged. */
+export const isConclusive = (options) => options.rounds >= MIN_ROUNDS && !options.quick
 
 const DEFAULT_ROUNDS = 7
 const DEFAULT_THREADS = 2
@@ -15,7 +18,7 @@ const HELP = `Usage: npm run bench -- [options]
   --filter TEXT      only cases whose "suite: name" contains TEXT, case-insensitive; repeatable
   --rounds N         rounds of a pair, default ${DEFAULT_ROUNDS}, at least ${MIN_ROUNDS} to count
   --threads N        threads of both sides, default ${DEFAULT_THREADS}
-  --texts FILE       texts, one a line, in place of generated ones, where the input is text
+  --texts FILE       texts, one a line, in place of corpus/english.txt, where the input is text
   --minilm FOLDER    all-MiniLM-L6-v2; its cases are left out where it is not there
   --python FILE      the Python with requirements.txt, default .venv/bin/python
   --json [NAME]      write every time measured to results/NAME, default results/<time>.json

@@ -7,7 +7,7 @@ import { cpus } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { MIN_ROUNDS, RESULTS } from './options.mjs'
+import { isConclusive, RESULTS } from './options.mjs'
 import { figureTable, latencyTable, operationTable, pairTable } from './tables.mjs'
 
 const SUITE_PROCESS = fileURLToPath(new URL('suite-process.mjs', import.meta.url))
@@ -53,9 +53,6 @@ export function describeMachine() {
   const models = [...new Set(cpus().map(({ model }) => model.trim()))].join(', ')
   return `${models}, ${cpus().length} logical processors, Node ${process.version}`
 }
-
-/** Whether a run with these options measures, so that targets are judged. */
-export const isConclusive = (options) => options.rounds >= MIN_ROUNDS && !options.quick
 
 export function printRows(rows, options) {
   const threads = `${options.threads} thread${options.threads === 1 ? '' : 's'}`

@@ -12,7 +12,9 @@ function makeReporter(title, options) {
     skip: (reason) => send({ kind: 'skip', reason }),
     async compare(pair) {
       progress(`${pair.name} against ${pair.against}`)
-      send(await comparePair(pair, options))
+      const row = await comparePair(pair, options)
+      send(row)
+      return row
     },
   }
 }

@@ -2,7 +2,7 @@
 
 /** What `npm run bench:cpu` runs. */
 export const CPU_SUITES = [
-  'fixed-shapes', 'ragged', 'minilm', 'embedded-model', 'latency', 'event-loop',
+  'fixed-shapes', 'ragged', 'operations', 'minilm', 'embedded-model', 'latency', 'event-loop',
 ]
 
 /** What `npm run bench` runs. */

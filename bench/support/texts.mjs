@@ -3,6 +3,8 @@
 
 import { readFileSync } from 'node:fs'
 
+import { corpusFile } from './corpus.mjs'
+
 export const CLS = 101
 export const SEP = 102
 const SPECIAL_TOKENS = 2
@@ -129,13 +131,14 @@ function prose(count, words, random) {
 const TOKENS_PER_WORD = 1.27
 
 /**
- * `count` texts: the lines of `options.texts` when given, repeated as needed, else prose with
- * lengths about those of raggedLengths.
+ * `count` texts: the lines of `options.texts`, or of corpus/english.txt where it is, repeated as
+ * needed; else prose with lengths about those of raggedLengths.
  */
 export function makeTexts(count, words, options, seed = 3) {
-  if (options.texts !== undefined) {
-    const lines = readFileSync(options.texts, 'utf8').split('\n').filter((line) => line !== '')
-    if (lines.length === 0) throw new Error(`Expected texts in ${options.texts} but it is empty.`)
+  const file = options.texts ?? corpusFile('english')
+  if (file !== undefined) {
+    const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '')
+    if (lines.length === 0) throw new Error(`Expected texts in ${file} but it is empty.`)
     return Array.from({ length: count }, (_, i) => lines[i % lines.length])
   }
   const random = createRandom(seed)

@@ -2,11 +2,13 @@
 // runs over a corpus, and what ids it gave. None truncates or pads.
 
 import { readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 
+import { Tokenizer as JavaScriptTokenizer } from '@huggingface/tokenizers'
 import { Tokenizer } from 'tokenizers'
 
 import { loadTokenizer } from './fusebert.mjs'
+import { loadTransformersJsTokenizer } from './transformers-js.mjs'
 
 /** Texts a call, where one call with all of them would keep gigabytes of Encoding objects alive. */
 const CALL_TEXTS = 1_000
@@ -80,7 +82,6 @@ export function javaScriptSide(name, folder, texts) {
   return {
     name,
     async load() {
-      const { Tokenizer: JavaScriptTokenizer } = await import('@huggingface/tokenizers')
       const config = readJson(folder, 'tokenizer_config.json')
       return new JavaScriptTokenizer(readJson(folder, 'tokenizer.json'), config)
     },
@@ -95,11 +96,7 @@ export function transformersJsSide(name, folder, texts) {
     tokenizer(part, { padding: false, truncation: false, return_tensor: false }).input_ids
   return {
     name,
-    async load() {
-      const { AutoTokenizer, env } = await import('@huggingface/transformers')
-      env.localModelPath = dirname(folder)
-      return AutoTokenizer.from_pretrained(basename(folder), { local_files_only: true })
-    },
+    load: () => loadTransformersJsTokenizer(folder),
     async pass(tokenizer) {
       for (const part of calls(texts)) encode(tokenizer, part)
     },

@@ -1,0 +1,18 @@
+// The multiply-add peak with NEON.
+#include "cpu/kernels/neon/vec.h"
+// Vec comes first: the template is written in its operations.
+#include "cpu/peak_loop.h"
+
+#include "cpu/peak.h"
+
+namespace fusebert::cpu {
+namespace {
+
+// 24 chains: more than the 16 that four units of latency 4 need, fewer than the 32 registers.
+constexpr int kChains = 24;
+
+}  // namespace
+
+extern const PeakLoop kNeonPeak = {"neon", 2 * kChains * Vec::kWidth, run_chains<Vec, kChains>};
+
+}  // namespace fusebert::cpu
