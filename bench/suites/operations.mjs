@@ -1,6 +1,6 @@
 // Where the time of BERT-Base goes at 1,024 tokens: each operation of a layer alone, with the
 // weights of twelve layers in turn, its arithmetic beside the processor's register-only peak of the
-// same round, and the bytes that it has to move at least.
+// moment before, and the bytes that it has to move at least.
 
 import { hasNative, measurePeak, runOperations } from '../support/native.mjs'
 import { figure } from '../support/figure.mjs'
@@ -22,7 +22,8 @@ const sum = (values) => values.reduce((total, value) => total + value, 0)
 const median = (values) => summarize(values).median
 
 /** A row of the table from flop, bytes, and the seconds and peaks of the rounds. */
-function operationRow({ name, threads, flop, bytes, seconds, peak_gflops }, leastShare) {
+function operationRow(result, { leastShare, in_encoder = false } = {}) {
+  const { name, threads, flop, bytes, seconds, peak_gflops } = result
   const share = median(seconds.map((each, i) => flop / each / 1e9 / peak_gflops[i]))
   const time = median(seconds)
   const text = `≥ ${(leastShare ?? 0) * 100} % of the peak`
@@ -30,6 +31,7 @@ function operationRow({ name, threads, flop, bytes, seconds, peak_gflops }, leas
     kind: 'operation',
     name,
     threads,
+    in_encoder,
     microseconds: time * 1e6,
     gflops: flop / time / 1e9,
     gigabytes: bytes / time / 1e9,
@@ -42,19 +44,27 @@ function operationRow({ name, threads, flop, bytes, seconds, peak_gflops }, leas
   }
 }
 
-/** Several operations one after the other, as one. */
+/** Several operations one after the other, as one; the peak is the mean of theirs. */
 function together(name, parts) {
-  const seconds = parts[0].seconds.map((_, round) => sum(parts.map((part) => part.seconds[round])))
-  const flop = sum(parts.map((part) => part.flop))
-  return { ...parts[0], name, flop, bytes: sum(parts.map((part) => part.bytes)), seconds }
+  const all = (key) => sum(parts.map((part) => part[key]))
+  const ofRounds = (key) =>
+    parts[0][key].map((_, round) => sum(parts.map((part) => part[key][round])))
+  const peak_gflops = ofRounds('peak_gflops').map((total) => total / parts.length)
+  const [flop, bytes, seconds] = [all('flop'), all('bytes'), ofRounds('seconds')]
+  return { ...parts[0], name, flop, bytes, seconds, peak_gflops }
 }
 
 function reportOperations(results, { report }) {
   const find = (name) => results.find((result) => result.name === name)
   const plain = PRODUCTS.map((name) => find(`${name}, bias only`))
   const used = PRODUCTS.map((name) => find(`${name}${EPILOGUES[name] ?? ', bias only'}`))
-  for (const result of results) report(operationRow(result))
-  report(operationRow(together('the four products, bias only', plain), LEAST_SHARE))
+  for (const result of results) {
+    // Of the products, those with the epilogues that the encoder gives them.
+    const in_encoder = used.includes(result) || !plain.includes(result)
+    report(operationRow(result, { in_encoder }))
+  }
+  const leastShare = LEAST_SHARE
+  report(operationRow(together('the four products, bias only', plain), { leastShare }))
   report(operationRow(together('the four products, with epilogues', used)))
   const [without, withGelu] = [find('intermediate, bias only'), find('intermediate, with GELU')]
   const added = withGelu.seconds.map((each, i) => (each - without.seconds[i]) * 1e6)

@@ -130,16 +130,26 @@ function prose(count, words, random) {
 // Tokens a word of such prose has, with its punctuation; measured on the texts it makes.
 const TOKENS_PER_WORD = 1.27
 
+/** `count` lines whose lengths are evenly spaced quantiles: even a few have the long tail. */
+function sampleLines(lines, count, random) {
+  if (lines.length < count) {
+    return Array.from({ length: count }, (_, i) => lines[i % lines.length])
+  }
+  const sorted = [...lines].sort((a, b) => a.length - b.length)
+  const at = (i) => sorted[Math.floor(((i + 0.5) * sorted.length) / count)]
+  return shuffle(Array.from({ length: count }, (_, i) => at(i)), random)
+}
+
 /**
- * `count` texts: the lines of `options.texts`, or of corpus/english.txt where it is, repeated as
- * needed; else prose with lengths about those of raggedLengths.
+ * `count` texts: lines of `options.texts`, or of corpus/english.txt where it is, repeated where it
+ * has fewer; else prose with lengths about those of raggedLengths.
  */
 export function makeTexts(count, words, options, seed = 3) {
   const file = options.texts ?? corpusFile('english')
   if (file !== undefined) {
     const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '')
     if (lines.length === 0) throw new Error(`Expected texts in ${file} but it is empty.`)
-    return Array.from({ length: count }, (_, i) => lines[i % lines.length])
+    return sampleLines(lines, count, createRandom(seed))
   }
   const random = createRandom(seed)
   return raggedLengths(count, seed).map((length) =>
