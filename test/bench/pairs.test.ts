@@ -1,0 +1,114 @@
+// How benchmarks judge: what counts as met, what is not timed at all, and that a first pass is one.
+import { describe, expect, test } from 'vitest'
+
+interface Target {
+  text: string
+  met: boolean
+}
+interface Row {
+  ratio: { median: number }
+  ours_share?: number
+  ours_rate: number
+  targets: Target[]
+}
+interface Pairs {
+  pairRow(pair: object, ours: number[], theirs: number[], peaks?: number[]): Row
+  comparePair(pair: object, options: { rounds: number; quick: boolean }): Promise<Row>
+}
+interface Side {
+  name: string
+  load: () => Promise<object>
+  pass: (tokenizer: object) => Promise<void>
+  collect?: (tokenizer: object) => Promise<number[][]>
+}
+interface FirstPasses {
+  firstPasses(sides: Side[], options: { rounds: number }): Promise<number[][]>
+  checkIds(sides: Side[]): Promise<string>
+}
+
+// Plain JavaScript without types of its own.
+const load = (file: string): Promise<unknown> =>
+  import(new URL(`../../bench/${file}`, import.meta.url).href)
+const { pairRow, comparePair } = (await load('pairs.mjs')) as Pairs
+const { firstPasses, checkIds } = (await load('support/first-passes.mjs')) as FirstPasses
+
+const PAIR = { name: 'case', against: 'other', unit: 'tokens', amount: 10, rounds: 3 }
+// 1 GFLOP in 10 ms is 100 GFLOP/s.
+const FLOP = 1e9
+const OURS_MS = [10, 10, 10]
+const met = (row: Row): boolean[] => row.targets.map((target) => target.met)
+
+describe('a pair', () => {
+  test('has the ratio of the rounds, above 1 where ours is faster', () => {
+    const row = pairRow(PAIR, [10, 20, 10], [12, 24, 15])
+    expect(row.ratio.median).toBeCloseTo(1.2)
+    expect(row.ours_rate).toBeCloseTo(1_000)
+    expect(row.targets).toEqual([])
+  })
+
+  test('meets its target by the ratio, or by the share of the peak that counts as much', () => {
+    const pair = { ...PAIR, flop: FLOP, target: 1.1, share_target: 0.9 }
+    expect(met(pairRow(pair, OURS_MS, [12, 12, 12], [200, 200, 200]))).toEqual([true])
+    expect(met(pairRow(pair, OURS_MS, [10, 10, 10], [110, 110, 110]))).toEqual([true])
+    expect(met(pairRow(pair, OURS_MS, [10, 10, 10], [112, 112, 112]))).toEqual([false])
+  })
+
+  test('cannot meet a target by a share that was not measured', () => {
+    const pair = { ...PAIR, flop: FLOP, target: 1.1, share_target: 0.9, least_share: 0.5 }
+    const row = pairRow(pair, OURS_MS, [10, 10, 10])
+    expect(row.ours_share).toBeUndefined()
+    expect(row.targets).toEqual([{ text: '≥ 1.1', met: false }])
+  })
+
+  test('has targets of its own for the share and the rate', () => {
+    const pair = { ...PAIR, flop: FLOP, least_share: 0.88, rate_target: 1_000 }
+    const peaks = [120, 120, 120]
+    expect(met(pairRow(pair, OURS_MS, OURS_MS, peaks))).toEqual([false, true])
+    expect(met(pairRow(pair, [11, 11, 11], OURS_MS, [100, 100, 100]))).toEqual([true, false])
+  })
+
+  test('is not timed when its sides differ', async () => {
+    let calls = 0
+    const side = async (): Promise<void> => void (calls += 1)
+    const check = (): string => {
+      throw new Error('they differ')
+    }
+    const pair = { ...PAIR, ours: side, theirs: side, check }
+    await expect(comparePair(pair, { rounds: 1, quick: true })).rejects.toThrow('they differ')
+    expect(calls).toBe(2)
+  })
+})
+
+describe('a first pass', () => {
+  test('has a tokenizer that no pass had before', async () => {
+    const seen = new Set<object>()
+    let passes = 0
+    const side: Side = {
+      name: 'side',
+      load: async () => ({}),
+      pass: async (tokenizer) => {
+        passes += 1
+        seen.add(tokenizer)
+      },
+    }
+    const times = await firstPasses([side, side], { rounds: 3 })
+    expect(times.map((each) => each.length)).toEqual([3, 3])
+    expect(passes).toBe(6)
+    expect(seen.size).toBe(6)
+  })
+
+  test('comes after a look at every id of every side', async () => {
+    const side = (name: string, rows: number[][]): Side => ({
+      name,
+      load: async () => ({}),
+      pass: async () => undefined,
+      collect: async () => rows,
+    })
+    const expected = side('expected', [[1, 2], [3]])
+    expect(await checkIds([side('a', [[1, 2], [3]]), expected])).toContain('2 documents')
+    for (const rows of [[[1, 2], [4]], [[1, 2], [3, 4]], [[1], [3]]]) {
+      await expect(checkIds([side('b', rows), expected])).rejects.toThrow('b: document')
+    }
+    await expect(checkIds([side('c', [[1, 2]]), expected])).rejects.toThrow('2 documents')
+  })
+})
