@@ -76,7 +76,7 @@ function roofline(top, operations) {
     const [dx, dy] = NUMBER_PLACES[i % NUMBER_PLACES.length]
     const place = [xOf(intensity) + dx, yOf(gflops) + dy]
     content.push(text(...place, i + 1, { 'text-anchor': 'middle', 'font-size': 10 }))
-    content.push(text(right + 16, plotTop + 12 + i * 18, `${i + 1}  ${name}`, { 'font-size': 11 }))
+    content.push(text(right + 16, plotTop + 12 + i * 18, `${i + 1} ${name}`, { 'font-size': 11 }))
   })
   return { content, bottom: plotBottom + 44 }
 }

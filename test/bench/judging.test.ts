@@ -1,4 +1,5 @@
-// How benchmarks judge: what counts as met, what is not timed at all, and that a first pass is one.
+// How benchmarks judge: what counts as met, what is not timed at all, who is no competitor, that a
+// first pass is one; and what the plot shows.
 import { describe, expect, test } from 'vitest'
 
 interface Target {
@@ -26,11 +27,20 @@ interface FirstPasses {
   checkIds(sides: Side[]): Promise<string>
 }
 
+interface Competitor {
+  checkCompetitor(row: object, options: { rounds: number; quick: boolean }): void
+}
+interface Plot {
+  plotCpu(rows: object[], caption: string): string | undefined
+}
+
 // Plain JavaScript without types of its own.
 const load = (file: string): Promise<unknown> =>
   import(new URL(`../../bench/${file}`, import.meta.url).href)
 const { pairRow, comparePair } = (await load('pairs.mjs')) as Pairs
 const { firstPasses, checkIds } = (await load('support/first-passes.mjs')) as FirstPasses
+const { checkCompetitor } = (await load('support/competitor.mjs')) as Competitor
+const { plotCpu } = (await load('support/plot.mjs')) as Plot
 
 const PAIR = { name: 'case', against: 'other', unit: 'tokens', amount: 10, rounds: 3 }
 // 1 GFLOP in 10 ms is 100 GFLOP/s.
@@ -110,5 +120,43 @@ describe('a first pass', () => {
       await expect(checkIds([side('b', rows), expected])).rejects.toThrow('b: document')
     }
     await expect(checkIds([side('c', [[1, 2]]), expected])).rejects.toThrow('2 documents')
+  })
+})
+
+describe('a competitor', () => {
+  const measured = { rounds: 7, quick: false }
+  const row = (theirs_share: number): object => ({ name: '8×128', against: 'other', theirs_share })
+
+  test('below 70 % of the peak fails the run', () => {
+    expect(() => checkCompetitor(row(0.69), measured)).toThrow('no competitor')
+    expect(() => checkCompetitor(row(Number.NaN), measured)).toThrow('no competitor')
+  })
+
+  test('is not judged by a run that measures nothing', () => {
+    checkCompetitor(row(0.7), measured)
+    checkCompetitor(row(0.1), { rounds: 2, quick: false })
+    checkCompetitor(row(0.1), { rounds: 7, quick: true })
+  })
+})
+
+describe('the plot', () => {
+  const pair = pairRow({ ...PAIR, flop: FLOP }, OURS_MS, [12, 12, 12], [110, 110, 110])
+  const operation = {
+    kind: 'operation', name: 'LayerNorm', in_encoder: true, share: 0.02, gflops: 3, intensity: 0.9,
+    peak: 110,
+  }
+
+  test('shows shares, operations and ratios, with text escaped', () => {
+    const rows = [{ ...pair, suite: 'a < b & c' }, operation]
+    const svg = plotCpu(rows, 'machine') ?? ''
+    expect(svg).toContain('a &lt; b &amp; c')
+    expect(svg).toContain('1.20 (1.20 to 1.20)')
+    expect(svg).toContain('91 % / 76 %')
+    expect(svg).toContain('1 LayerNorm')
+    expect(svg).not.toMatch(/NaN|undefined|Infinity/)
+  })
+
+  test('is left out where there is nothing to show', () => {
+    expect(plotCpu([{ kind: 'skip', reason: 'none' }], 'machine')).toBeUndefined()
   })
 })
