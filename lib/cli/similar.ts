@@ -30,7 +30,6 @@ import {
   type SharedFlags,
 } from './shared-options.js'
 
-
 interface SimilarFlags extends SharedFlags {
   top: number
   json?: boolean
