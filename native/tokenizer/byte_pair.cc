@@ -1,18 +1,16 @@
-// Joining the tokens of a word: by looking at all pairs again where they are few, by a queue where
-// they are many.
+// Joining the tokens of a word: of a short one by looking at all pairs again, else by a queue.
 #include "tokenizer/byte_pair.h"
 
 #include <algorithm>
 #include <functional>
+#include <limits>
+#include <utility>
 
 namespace fusebert {
 
 namespace {
 
 using Symbol = BytePairScratch::Symbol;
-
-// Up to this many the pairs are looked at one by one, in a time that grows with their square.
-constexpr size_t kFewSymbols = 32;
 
 uint64_t queue_entry(uint32_t rank, size_t index) {
   return (static_cast<uint64_t>(rank) << 32) | index;
@@ -73,43 +71,65 @@ void BytePair::start_incomplete(std::string_view word, BytePairScratch& scratch)
   }
 }
 
-void BytePair::join(BytePairScratch& scratch) const {
-  if (scratch.symbols.size() <= kFewSymbols) {
-    join_few(scratch.symbols);
-  } else {
-    join_many(scratch);
+bool BytePair::start_few(std::string_view word, Few& few) const {
+  int32_t all = 0;
+  for (size_t i = 0; i < word.size(); ++i) {
+    const int32_t id = byte_ids_[static_cast<unsigned char>(word[i])];
+    all |= id;
+    few.ids[i] = id;
+    few.ends[i] = static_cast<uint8_t>(i + 1);
   }
+  few.count = word.size();
+  return all >= 0;
 }
 
-void BytePair::join_few(std::vector<Symbol>& symbols) const {
-  if (symbols.size() < 2) return;
-  std::array<MergeTable::Found, kFewSymbols> pairs;  // of each symbol and the next
-  const auto look_up = [&](size_t i) {
-    pairs[i] = merges_.find(symbols[i].id, symbols[i + 1].id);
+// Tokens stay where their first byte is. A pair has the place of its left token; its order is its
+// rank and then its place, in one number, so that the least one tells both.
+void BytePair::join_few(Few& few) const {
+  constexpr int kPlaceBits = 5;
+  constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
+  static_assert(kFewSymbols <= 1u << kPlaceBits);
+  static_assert((MergeTable::kMaxMerges << kPlaceBits) < size_t{kNever});
+  const size_t count = few.count;
+  std::array<int32_t, kFewSymbols> order;
+  std::array<int32_t, kFewSymbols> merged;
+  std::array<uint8_t, kFewSymbols> previous;  // place of the token before
+  const auto look_up = [&](size_t left) {
+    const size_t right = few.ends[left];
+    order[left] = kNever;
+    if (right >= count) return;
+    const MergeTable::Found found = merges_.find(few.ids[left], few.ids[right]);
+    if (found.rank == MergeTable::kNoRank) return;
+    order[left] = static_cast<int32_t>((found.rank << kPlaceBits) | left);
+    merged[left] = found.merged;
   };
-  size_t last = symbols.size() - 1;  // symbol, which has no pair
-  for (size_t i = 0; i < last; ++i) look_up(i);
-  while (last > 0) {
-    size_t best = 0;
-    for (size_t i = 1; i < last; ++i) {
-      if (pairs[i].rank < pairs[best].rank) best = i;
-    }
-    if (pairs[best].rank == MergeTable::kNoRank) break;
-    symbols[best].id = pairs[best].merged;
-    symbols[best].length += symbols[best + 1].length;
-    for (size_t i = best + 1; i < last; ++i) {
-      symbols[i] = symbols[i + 1];
-      pairs[i] = pairs[i + 1];
-    }
-    --last;
-    if (best > 0) look_up(best - 1);
-    if (best < last) look_up(best);
+  for (size_t i = 0; i < count; ++i) {
+    previous[i] = static_cast<uint8_t>(i - 1);
+    look_up(i);
   }
-  symbols.resize(last + 1);
+  while (true) {
+    int32_t least = kNever;
+    for (size_t i = 0; i < count; ++i) least = std::min(least, order[i]);
+    if (least == kNever) break;
+    const size_t left = static_cast<uint32_t>(least) & ((1u << kPlaceBits) - 1);
+    const size_t right = few.ends[left];
+    few.ids[left] = merged[left];
+    few.ends[left] = few.ends[right];
+    order[right] = kNever;
+    if (few.ends[left] < count) previous[few.ends[left]] = static_cast<uint8_t>(left);
+    if (left > 0) look_up(previous[left]);
+    look_up(left);
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i = few.ends[kept++]) {
+    few.ids[kept] = few.ids[i];
+    few.ends[kept] = few.ends[i];
+  }
+  few.count = kept;
 }
 
 // A pair's entry is out of date when its left symbol is gone or has another pair's rank by now.
-void BytePair::join_many(BytePairScratch& scratch) const {
+void BytePair::join(BytePairScratch& scratch) const {
   std::vector<Symbol>& symbols = scratch.symbols;
   std::vector<uint64_t>& queue = scratch.queue;
   const auto rank_after = [&](size_t left) {

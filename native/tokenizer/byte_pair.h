@@ -44,9 +44,22 @@ struct BytePairScratch {
 };
 
 class BytePair {
+ private:
+  // Up to this many tokens all pairs are looked at again, in a time that grows with their square.
+  static constexpr size_t kFewSymbols = 32;
+
+  struct Few {
+    size_t count = 0;
+    std::array<int32_t, kFewSymbols> ids;
+    std::array<uint8_t, kFewSymbols> ends;  // in bytes of the word
+  };
+
  public:
   // `sorted` are the tokens of the vocabulary, sorted; merges are of its ids.
   BytePair(const BytePairSpec& spec, const std::vector<Trie::Entry>& sorted, int32_t unk_id);
+
+  // The token of a word of one byte, or -1.
+  int32_t byte_id(char byte) const { return byte_ids_[static_cast<unsigned char>(byte)]; }
 
   // Cuts a word that is not empty and hands its tokens to on_token(id, begin, end), where they are
   // in its bytes. False where bytes were left out because no token has them: then tokens are where
@@ -56,6 +69,18 @@ class BytePair {
     if (const int32_t whole = words_.find(word); whole >= 0) {
       on_token(whole, size_t{0}, word.size());
       return true;
+    }
+    if (word.size() <= kFewSymbols) {
+      Few few;
+      if (start_few(word, few)) {
+        join_few(few);
+        size_t begin = 0;
+        for (size_t i = 0; i < few.count; ++i) {
+          on_token(few.ids[i], begin, size_t{few.ends[i]});
+          begin = few.ends[i];
+        }
+        return true;
+      }
     }
     const bool complete = start(word, scratch);
     join(scratch);
@@ -78,8 +103,10 @@ class BytePair {
   bool start(std::string_view word, BytePairScratch& scratch) const;
   void start_incomplete(std::string_view word, BytePairScratch& scratch) const;
   void join(BytePairScratch& scratch) const;
-  void join_few(std::vector<BytePairScratch::Symbol>& symbols) const;
-  void join_many(BytePairScratch& scratch) const;
+
+  // Makes the bytes of a short word tokens; false when some of them have none.
+  bool start_few(std::string_view word, Few& few) const;
+  void join_few(Few& few) const;
 
   std::array<int32_t, byte_level::kBytes> byte_ids_;  // -1: no token has the byte
   MergeTable merges_;

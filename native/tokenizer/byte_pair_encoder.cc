@@ -1,5 +1,6 @@
 // RoBERTa's family: added tokens, words of the pattern of GPT-2, byte-level BPE, in this order.
 // Short ASCII words are found sixteen bytes at once, and short words of any kind are cut once.
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -21,8 +22,6 @@ namespace fusebert {
 namespace {
 
 using simd::kBlockBytes;
-
-constexpr size_t kMaxMerges = size_t{1} << 22;  // far above any real vocabulary's
 
 // What the family's tokenizers consist of when they encode.
 struct Parts {
@@ -128,8 +127,8 @@ class Sequence {
       begin = next;
       if (!limit_.go_on()) return false;
     }
-    return parts_.split_words ? encode_words<kSpans>(text, begin)
-                              : begin == end || encode_word<kSpans>(text, begin, end);
+    if (parts_.split_words) return encode_words<kSpans>(text, begin);
+    return begin == end || encode_word<kSpans>(text, begin, end, load(text, begin));
   }
 
   template <bool kSpans>
@@ -144,7 +143,11 @@ class Sequence {
                          (next == text.size() || parts_.ends_letters[byte_at(text, next)]);
       if (!whole) {
         const size_t word_end = split_pattern::word_end(text, position);
-        if (!encode_word<kSpans>(text, position, word_end)) return false;
+        const int32_t byte_id = parts_.model.byte_id(text[position]);
+        const bool more = word_end == position + 1 && byte_id >= 0
+                              ? encode_byte<kSpans>(byte_id)
+                              : encode_word<kSpans>(text, position, word_end, block);
+        if (!more) return false;
         position = word_end;
         continue;
       }
@@ -159,11 +162,25 @@ class Sequence {
     return true;
   }
 
-  // A word of any characters.
+  // A word of one byte: punctuation, a line's end, a digit.
   template <bool kSpans>
-  bool encode_word(std::string_view text, size_t begin, size_t end) {
+  bool encode_byte(int32_t id) {
+    tokens_.push_id(id);
+    if (kSpans) {
+      push_token_span(id, cursor_.cursor().advance_ascii(1), 0, 1, 1);
+      cursor_.skip_to(cursor_.byte() + 1);
+    }
+    return limit_.go_on();
+  }
+
+  // A word of any characters, the first of which are in the block.
+  template <bool kSpans>
+  bool encode_word(std::string_view text, size_t begin, size_t end, const simd::Block& block) {
     WordSpans spans(text, begin, cursor_.cursor(), false);
-    add_word<kSpans>(text.substr(begin, end - begin), 1, spans);
+    const size_t length = end - begin;
+    const simd::WordKey key =
+        block.key(static_cast<uint32_t>(std::min(length, kBlockBytes)), 0);
+    add_word<kSpans>(text.substr(begin, length), key, 1, spans);
     if (kSpans) cursor_.move_to(end);
     return limit_.go_on();
   }
@@ -175,19 +192,22 @@ class Sequence {
     scratch_.word.append(text_, begin, end - begin);
     WordSpans spans(text_, begin, cursor_.cursor(), true);
     const Span first = kSpans ? WordSpans(spans)(0, 1) : Span{};
-    add_word<kSpans>(scratch_.word, first.end - first.start, spans);
+    const simd::WordKey key =
+        simd::make_key(scratch_.word.data(), std::min(scratch_.word.size(), kBlockBytes));
+    add_word<kSpans>(scratch_.word, key, first.end - first.start, spans);
     if (kSpans) cursor_.move_to(end);
   }
 
+  // `key`: the first bytes of the word.
   template <bool kSpans>
-  void add_word(std::string_view word, int32_t space_unit, WordSpans& spans) {
+  void add_word(std::string_view word, const simd::WordKey& key, int32_t space_unit,
+                WordSpans& spans) {
     const size_t length = word.size();
-    if (length < kBlockBytes && std::memchr(word.data(), 0, length) == nullptr) {
-      const simd::WordKey key = simd::make_key(word.data(), length);
+    if (length < kBlockBytes && !simd::has_zero(key, length)) {
       add_short_word<kSpans>(key, static_cast<uint32_t>(length), space_unit, spans);
-      return;
+    } else {
+      cut<kSpans>(word, space_unit, spans, [](int32_t, size_t) {});
     }
-    cut<kSpans>(word, space_unit, spans, [](int32_t, size_t) {});
   }
 
   static unsigned char byte_at(std::string_view text, size_t position) {
@@ -303,8 +323,8 @@ Status format_error(std::string message) {
 }
 
 Status check_merges(const std::vector<Merge>& merges, const std::vector<std::string>& tokens) {
-  if (merges.size() > kMaxMerges) {
-    return format_error("Expected at most " + std::to_string(kMaxMerges) +
+  if (merges.size() > MergeTable::kMaxMerges) {
+    return format_error("Expected at most " + std::to_string(MergeTable::kMaxMerges) +
                         " merges but received " + std::to_string(merges.size()) + ".");
   }
   const auto known = [&](int32_t id) {

@@ -13,15 +13,17 @@ namespace fusebert {
 // one is taken until no pair is far from its place. Results do not depend on it.
 class MergeTable {
  public:
+  static constexpr size_t kMaxMerges = size_t{1} << 22;  // far above any real vocabulary's
   static constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
 
   struct Found {
-    uint32_t rank = kNoRank;  // lower ones are done first; kNoRank: the tokens are not joined
+    uint32_t rank = kNoRank;  // lower ones are done first; kNoRank: there is no merge
     int32_t merged = -1;
   };
 
   MergeTable() : MergeTable(std::vector<Merge>{}) {}
-  // The rank of a merge is its index. Of two for the same tokens the last counts.
+  // At most kMaxMerges. The rank of a merge is its index. Of two for the same tokens the last
+  // counts.
   explicit MergeTable(const std::vector<Merge>& merges);
 
   Found find(int32_t left, int32_t right) const {

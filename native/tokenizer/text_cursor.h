@@ -16,6 +16,7 @@ class TextCursor {
   // To move it over text that is read anyway; skip_to() then says how far.
   Cursor& cursor() { return cursor_; }
   void skip_to(size_t byte) { byte_ = byte; }
+  size_t byte() const { return byte_; }
 
   // Forwards, or backwards where an added token takes white space that the one before took too.
   void move_to(size_t byte) {

@@ -1,5 +1,5 @@
-// Byte-level BPE against the reference implementation: ids, token types, offsets, masks, windows and
-// decoding, with merges learnt here, in the order of training and in none.
+// Byte-level BPE against the reference implementation: ids, token types, offsets, masks, windows
+// and decoding, with merges learnt here, in the order of training and in none.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { encodeTexts } from '../../lib/tokenizer/encoder.js'
@@ -23,12 +23,15 @@ const SEED = Number(process.env['FUSEBERT_FUZZ_SEED'] ?? 20240607)
 const SCALE = Number(process.env['FUSEBERT_FUZZ_SCALE'] ?? 1)
 const BATCH = 500
 const TEXTS = 40_000 * SCALE
+/** Far more than it takes, for machines that do other work too. */
+const CODE_POINTS_TIMEOUT_MS = 120_000
 const SMALL_MERGES = 600
 const MANY_MERGES = 4_000
 
 const PIECES = [
-  "'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'l", "''", "n't", "’s", '12', '1999', '½', '²',
-  '٣', 'Ⅷ', '〇', '!!', '...', '--', '?!', '<mask>', ' <mask>', '\n<mask> ', '<s>', '</s>', '<pad>',
+  "'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'l", "''", "n't", "’s", '12', '1999', '½',
+  '²', '٣', 'Ⅷ', '〇', '!!', '...', '--', '?!', '<mask>', ' <mask>', '\n<mask> ', '<s>', '</s>',
+  '<pad>',
   '<unk>', '<mask', ' ', '  ', '   ', '\n', '\n\n', ' \n ', '\t', '\u00a0', '\u3000', '\u2028', 'Ġ',
   'Ġthe', 'Ċ', '\0', '\u0001', 'don', 'hello', ' the', ' The', 'привет', ' мир', '世界', '😀', '👩‍💻',
 ]
@@ -143,7 +146,7 @@ describe.skipIf(!available('tokenizers'))('byte-level BPE against the reference'
     // Of the many that are all alike, some.
     const alike = /[\p{Cn}\p{Co}\p{Script=Hangul}\p{Script=Han}]/u
     const points = Array.from({ length: 0x110000 }, (_, c) => String.fromCodePoint(c)).filter(
-      (char, c) => c % 16 === 0 || !alike.test(char),
+      (char, c) => c % 64 === 0 || !alike.test(char),
     )
     for (let from = 0; from < points.length; from += 64 * BATCH) {
       const part = points.slice(from, from + 64 * BATCH)
@@ -151,13 +154,13 @@ describe.skipIf(!available('tokenizers'))('byte-level BPE against the reference'
         part.slice(i * 64, (i + 1) * 64),
       )
       await both.compare({
-        texts: lines.map((line) => line.map((char) => `a${char}1 ${char}!${char}`).join('')),
+        texts: lines.map((line) => line.map((char) => `a${char}1 ${char}!`).join('')),
         pairs: null,
         add_special_tokens: true,
         truncation: null,
       })
     }
-  })
+  }, CODE_POINTS_TIMEOUT_MS)
 
   it.each(SETTINGS)('agrees on random texts %s', async (name, change) => {
     const random = new Random(SEED + SETTINGS.findIndex(([other]) => other === name))
@@ -222,7 +225,8 @@ describe.skipIf(!available('tokenizers'))('byte-level BPE against the reference'
     ['WordPiece', { type: 'WordPiece', prefix: 'Ġ', cleanup: true }],
     ['no decoder', null],
   ])('decodes alike with %s', async (_, decoder) => {
-    const options = { merges: small, extra: EXTRA_TOKENS, ...(decoder !== undefined && { decoder }) }
+    const other = decoder === undefined ? {} : { decoder }
+    const options = { merges: small, extra: EXTRA_TOKENS, ...other }
     await both.load(bytePairTokenizerJson(options))
     const random = new Random(SEED + 400)
     const size = robertaVocabulary(options).length + EXTRA_TOKENS.length

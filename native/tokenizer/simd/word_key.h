@@ -1,6 +1,8 @@
 // The first bytes of a word as two integers, zeros behind them: what words are compared by.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,6 +29,17 @@ inline WordKey make_key(const char* bytes, size_t length) {
   std::memcpy(&key.low, padded, 8);
   std::memcpy(&key.high, padded + 8, 8);
   return key;
+}
+
+// Whether one of the first `length` bytes is 0; at most kBlockBytes.
+inline bool has_zero(const WordKey& key, size_t length) {
+  constexpr uint64_t kOnes = 0x0101010101010101ULL;
+  const auto zeros = [](uint64_t bytes) { return (bytes - kOnes) & ~bytes & (kOnes << 7); };
+  // The lowest mark is exact, whatever is above it.
+  const uint64_t low = zeros(key.low);
+  const uint64_t high = zeros(key.high);
+  const auto first = [](uint64_t marks) { return static_cast<size_t>(std::countr_zero(marks)); };
+  return first(low) / 8 < std::min<size_t>(length, 8) || first(high) / 8 + 8 < length;
 }
 
 // The kBlockBytes bytes of a key.

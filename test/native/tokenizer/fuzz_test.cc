@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "byte_pair_spec.h"
 #include "helpers.h"
 #include "tokenizer/utf8.h"
 
@@ -55,6 +56,59 @@ class Source {
   std::mt19937 random_;
 };
 
+void add_tokens(Source& source, TokenizerSpec& spec) {
+  const size_t added = source.below(6);
+  for (size_t i = 0; i < added; ++i) {
+    AddedToken token;
+    token.content = source.text(3);
+    token.id = static_cast<int32_t>(spec.vocab.size() + i);
+    token.special = source.one_in(2);
+    token.single_word = source.one_in(3);
+    token.lstrip = source.one_in(3);
+    token.rstrip = source.one_in(3);
+    token.normalized = source.one_in(2);
+    spec.added_tokens.push_back(token);
+  }
+}
+
+// Merges of any bytes, some of which may be missing.
+TokenizerSpec random_byte_pair_spec(Source& source) {
+  TokenizerSpec spec = test::byte_pair_spec();
+  auto& model = std::get<BytePairSpec>(spec.model);
+  spec.vocab.push_back("<unk>");
+  const size_t first = 3;
+  const size_t merges = source.below(300);
+  for (size_t i = 0; i < merges; ++i) {
+    const auto part = [&] { return first + source.below(spec.vocab.size() - first); };
+    const size_t left = source.one_in(2) ? part() : static_cast<size_t>(test::id_of(spec, "a"));
+    const size_t right = part();
+    const std::string token = spec.vocab[left] + spec.vocab[right];
+    if (token.size() > 64) continue;
+    const int32_t known = test::id_of(spec, token);
+    if (known < 0) spec.vocab.push_back(token);
+    model.merges.push_back({static_cast<int32_t>(left), static_cast<int32_t>(right),
+                            known < 0 ? static_cast<int32_t>(spec.vocab.size()) - 1 : known});
+  }
+  if (source.one_in(3)) model.unk_token = "<unk>";
+  if (source.one_in(3)) {
+    // A byte that no token has, and no merge.
+    const size_t missing = first + source.below(256);
+    spec.vocab[missing] = "";
+    std::erase_if(model.merges, [&](const Merge& merge) {
+      return static_cast<size_t>(merge.left) == missing ||
+             static_cast<size_t>(merge.right) == missing;
+    });
+  }
+  model.fuse_unk = source.one_in(2);
+  model.ignore_merges = source.one_in(3);
+  model.add_prefix_space = source.one_in(2);
+  model.split_words = !source.one_in(4);
+  model.trim_offsets = source.one_in(2);
+  model.keep_first_space = source.one_in(2);
+  add_tokens(source, spec);
+  return spec;
+}
+
 TokenizerSpec random_spec(Source& source) {
   TokenizerSpec spec = test::small_spec();
   test::wordpiece(spec).continuing_subword_prefix = source.one_in(4) ? "" : "##";
@@ -70,19 +124,8 @@ TokenizerSpec random_spec(Source& source) {
   test::wordpiece(spec).lowercase = source.one_in(2);
   if (source.one_in(2)) test::wordpiece(spec).strip_accents = source.one_in(2);
   test::wordpiece(spec).max_input_chars_per_word = source.one_in(2) ? 100 : source.below(8);
-  const size_t added = source.below(6);
-  for (size_t i = 0; i < added; ++i) {
-    AddedToken token;
-    token.content = source.text(3);
-    token.id = static_cast<int32_t>(spec.vocab.size() + i);
-    token.special = source.one_in(2);
-    token.single_word = source.one_in(3);
-    token.lstrip = source.one_in(3);
-    token.rstrip = source.one_in(3);
-    token.normalized = source.one_in(2);
-    spec.added_tokens.push_back(token);
-  }
-  spec.decoder.kind = static_cast<DecoderSpec::Kind>(source.below(2));
+  add_tokens(source, spec);
+  spec.decoder.kind = static_cast<DecoderSpec::Kind>(source.below(3));
   spec.decoder.cleanup = source.one_in(2);
   return spec;
 }
@@ -132,14 +175,15 @@ void check(const Tokenizer& tokenizer, const std::string& text,
   tokenizer.decode(out.input_ids, {options.add_special_tokens, options.overflowing});
 }
 
-TEST(TokenizerFuzz, NothingBreaksAndEverythingFits) {
+template <typename MakeSpec>
+void fuzz(MakeSpec&& make_spec) {
   const uint32_t seed = setting("FUSEBERT_FUZZ_SEED", 20240607);
   const uint32_t scale = setting("FUSEBERT_FUZZ_SCALE", 1);
   uint32_t made = 0;
   for (uint32_t i = 0; i < kTokenizers * scale; ++i) {
     SCOPED_TRACE("seed " + std::to_string(seed + i));
     Source source(seed + i);
-    const auto tokenizer = Tokenizer::create(random_spec(source));
+    const auto tokenizer = Tokenizer::create(make_spec(source));
     if (!tokenizer.ok()) {
       ASSERT_EQ(tokenizer.status().code(), StatusCode::kTokenizerFormat);
       continue;
@@ -154,6 +198,10 @@ TEST(TokenizerFuzz, NothingBreaksAndEverythingFits) {
   }
   EXPECT_GT(made, kTokenizers * scale / 4);
 }
+
+TEST(TokenizerFuzz, NothingBreaksAndEverythingFits) { fuzz(random_spec); }
+
+TEST(TokenizerFuzz, NothingBreaksInByteLevelBpe) { fuzz(random_byte_pair_spec); }
 
 }  // namespace
 }  // namespace fusebert

@@ -24,6 +24,9 @@ TEST(TokenizerBlock, EveryByteIsWhatThePortableOneSays) {
       ASSERT_EQ(Block(text.data()).alphanumeric_run(),
                 PortableBlock(text.data()).alphanumeric_run());
       ASSERT_EQ(Block(text.data()).word_run(), PortableBlock(text.data()).word_run());
+      for (const uint32_t from : {0u, 1u}) {
+        ASSERT_EQ(Block(text.data()).letter_run(from), PortableBlock(text.data()).letter_run(from));
+      }
     }
   }
 }
@@ -40,12 +43,21 @@ TEST(TokenizerBlock, RandomBlocksAreAlike) {
     const PortableBlock portable(text);
     ASSERT_EQ(block.alphanumeric_run(), portable.alphanumeric_run());
     ASSERT_EQ(block.word_run(), portable.word_run());
+    ASSERT_EQ(block.letter_run(0), portable.letter_run(0));
+    ASSERT_EQ(block.letter_run(1), portable.letter_run(1));
     for (const unsigned char fold : {0, 0x20}) {
       for (uint32_t length = 0; length <= kBlockBytes; ++length) {
         ASSERT_TRUE(block.key(length, fold).equals(portable.key(length, fold)));
       }
     }
   }
+}
+
+TEST(TokenizerBlock, LettersMayFollowASpace) {
+  EXPECT_EQ(Block(" Word9 and more.").letter_run(1), 4u);
+  EXPECT_EQ(Block(" Word9 and more.").letter_run(0), 0u);
+  EXPECT_EQ(Block("ABCDEFGHIJKLMNOP").letter_run(0), 16u);
+  EXPECT_EQ(Block("ABCDEFGHIJKLMNOP").letter_run(1), 15u);
 }
 
 TEST(TokenizerBlock, AKeyIsTheWordInLowerCase) {
@@ -55,6 +67,18 @@ TEST(TokenizerBlock, AKeyIsTheWordInLowerCase) {
   EXPECT_EQ(std::string(bytes, 6), std::string("word9\0", 6));
   EXPECT_TRUE(make_key("word9", 5).equals(Block(text.data()).key(5, 0x20)));
   EXPECT_FALSE(make_key("word", 4).equals(make_key("word9", 5)));
+}
+
+TEST(TokenizerBlock, AKeyKnowsItsZeros) {
+  for (size_t zero = 0; zero < kBlockBytes; ++zero) {
+    for (const char other : {'\x01', 'a', '\x80', '\xFF'}) {
+      std::string text(kBlockBytes, other);
+      text[zero] = 0;
+      for (size_t length = 0; length <= kBlockBytes; ++length) {
+        ASSERT_EQ(has_zero(make_key(text.data(), length), length), zero < length);
+      }
+    }
+  }
 }
 
 TEST(TokenizerFindByte, IsTheFirstOfAny) {

@@ -146,7 +146,9 @@ export function bytePairTokenizerJson(options: BytePairOptions): string {
       use_regex: options.use_regex ?? true,
     },
     post_processor:
-      options.post_processor === undefined ? robertaProcessing(true, false) : options.post_processor,
+      options.post_processor === undefined
+        ? robertaProcessing(true, false)
+        : options.post_processor,
     decoder:
       options.decoder === undefined
         ? { ...byteLevel, add_prefix_space: true, use_regex: true }

@@ -8,8 +8,10 @@ import { encodeTexts } from '../../../lib/tokenizer/encoder.js'
 import { parseTokenizerJson } from '../../../lib/tokenizer/tokenizer-json.js'
 import { Oracle, type OracleEncoding, type OracleRequest } from './oracle.js'
 
+type Parts = Omit<OracleEncoding, 'sequences' | 'overflowing'>
+
 /** The i-th sequence of a packed encoding, as the oracle gives it. */
-function sequence(packed: NativeEncoding, i: number): Omit<OracleEncoding, 'sequences' | 'overflowing'> {
+function sequence(packed: NativeEncoding, i: number): Parts {
   const begin = packed.cu_seqlens[i]!
   const end = packed.cu_seqlens[i + 1]!
   return {
@@ -19,8 +21,6 @@ function sequence(packed: NativeEncoding, i: number): Omit<OracleEncoding, 'sequ
     special: packed.special_tokens_mask!.subarray(begin, end),
   }
 }
-
-type Parts = ReturnType<typeof sequence>
 
 function same(a: Parts, b: Parts): boolean {
   const equal = (x: ArrayLike<number>, y: ArrayLike<number>) =>

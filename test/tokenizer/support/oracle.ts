@@ -33,6 +33,7 @@ interface Answer {
 
 export class Oracle {
   readonly #child: ChildProcess
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor() {
     const path = fileURLToPath(new URL('oracle-process.mjs', import.meta.url))
@@ -40,7 +41,14 @@ export class Oracle {
     this.#child = fork(path, { serialization: 'advanced', execArgv: [] })
   }
 
+  /** Questions are answered one after the other, whoever has stopped waiting. */
   #ask(message: object): Promise<unknown> {
+    const answer = this.#last.then(() => this.#askNow(message))
+    this.#last = answer.catch(() => undefined)
+    return answer
+  }
+
+  #askNow(message: object): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null, signal: string | null) => {
         reject(new Error(`the oracle ended with ${code ?? signal}`))
