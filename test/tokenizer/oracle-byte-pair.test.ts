@@ -182,7 +182,9 @@ describe.skipIf(!available('tokenizers'))('byte-level BPE against the reference'
     'agrees on truncation %s',
     async (strategy) => {
       const random = new Random(SEED + 200)
-      await both.load(bytePairTokenizerJson({ merges: small, extra: EXTRA_TOKENS }))
+      const add_prefix_space = strategy === 'longest_first'
+      const options = { merges: small, extra: EXTRA_TOKENS, add_prefix_space }
+      await both.load(bytePairTokenizerJson(options))
       for (let done = 0; done < 4_000 * SCALE; done += BATCH) {
         const pairs = random.below(3) === 0 ? null : texts(random)
         const add_special_tokens = random.below(4) !== 0
