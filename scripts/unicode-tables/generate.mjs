@@ -102,7 +102,7 @@ function properties(c, ask) {
   const whitespace = separates && pieces.length === 2
   if (cleaned === ' ' && !whitespace) throw new Error(`U+${c.toString(16)}: white space differs`)
   if (cleaned !== '' && cleaned !== ' ' && cleaned !== char) throw new Error('unexpected cleaning')
-  const split = splitClass(c, ask.byteLevel)
+  const split = ask.split[c]
   if ((split === 'space') !== whitespace) throw new Error(`U+${c.toString(16)}: \\s differs`)
   const hangul = c >= 0xac00 && c <= 0xd7a3
   const itself = decomposition.length === 1 && decomposition[0] === c
@@ -120,13 +120,29 @@ function properties(c, ask) {
   }
 }
 
-/** What the split pattern of GPT-2 takes a code point for: what it stays in one piece with. */
-function splitClass(c, byteLevel) {
-  const char = String.fromCodePoint(c)
-  const joins = (other) => byteLevel.preTokenizeString(other + char).length === 1
-  if (joins('!')) return 'other'
-  if (joins('a')) return 'letter'
-  return joins('1') ? 'number' : 'space'
+const SPLIT_RUN = 128
+
+/** What the split pattern of GPT-2 takes each code point for: what it stays in one piece with. Runs
+ * of one class are asked about at once. */
+function splitClasses() {
+  const byteLevel = oracle.byteLevelPreTokenizer(false, true)
+  const joins = (other, chars) => byteLevel.preTokenizeString(other + chars).length === 1
+  const classOf = (chars) => {
+    if (joins('!', chars)) return 'other'
+    if (joins('a', chars)) return 'letter'
+    return joins('1', chars) ? 'number' : undefined
+  }
+  const classes = []
+  for (let from = 0; from < CODE_POINTS; from += SPLIT_RUN) {
+    if (isSurrogate(from)) {
+      classes.length += SPLIT_RUN
+      continue
+    }
+    const run = Array.from({ length: SPLIT_RUN }, (_, i) => String.fromCodePoint(from + i))
+    const common = classOf(run.join(''))
+    for (const char of run) classes.push(common ?? classOf(char) ?? 'space')
+  }
+  return classes
 }
 
 function checkHangul(c, decomposition) {
@@ -144,7 +160,7 @@ async function main() {
     chinese: bert({ handleChineseChars: true }),
     strip: bert({ stripAccents: true }),
     preTokenizer: oracle.bertPreTokenizer(),
-    byteLevel: oracle.byteLevelPreTokenizer(false, true),
+    split: splitClasses(),
   }
   const word = await wordCharacters()
   const table = []
