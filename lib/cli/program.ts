@@ -20,7 +20,7 @@ function version(): string {
 
 function buildProgram(context: Context, load: LoadPipeline | undefined): Command {
   const program = new Command('fusebert')
-    .description('BERT-family encoders: text in, vectors out.')
+    .description('BERT-family encoders: text in; vectors, words, labels out.')
     .version(version(), '-V, --version')
     .exitOverride()
     .configureOutput({
@@ -28,7 +28,7 @@ function buildProgram(context: Context, load: LoadPipeline | undefined): Command
       outputError: (text, write) => write(text.replace(/^error: /, 'fusebert: ')),
     })
     .showHelpAfterError('(fusebert help <command> lists the options)')
-    .addHelpText('after', '\nfusebert embed --help and fusebert similar --help show examples.')
+    .addHelpText('after', '\nfusebert embed --help, and so on, show examples.')
   // Commands copy the settings above when they are made.
   addEmbed(program, context, load)
   addSimilar(program, context, load)

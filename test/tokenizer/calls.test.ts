@@ -134,6 +134,13 @@ describe('tokens and text', () => {
     expect(await tokenizer.decode(BigInt64Array.from(ids, BigInt), skip)).toBe('twos.')
     expect(await tokenizer.decode([6n, 2n ** 40n])).toBe('two')
     expect(await tokenizer.decode([])).toBe('')
+    const tokens = ['un', '##aff', '!', 'Łódź', '##s']
+    const { native } = tokenizer
+    const decoded = await native.decodeTokens(tokens, Int32Array.of(0, 3, 3, 5))
+    expect(decoded).toEqual(['unaff!', '', 'Łódźs'])
+    expect(() => native.decodeTokens(tokens, Int32Array.of(0, 6))).toThrow('ascending offsets')
+    expect(() => native.decodeTokens([7] as never, Int32Array.of(0, 1))).toThrow()
+    expect(tokenizer.continuing_subword_prefix).toBe('##')
     expect(await tokenizer.batchDecode([[5], [], Int32Array.of(6, 9)])).toEqual(['one', '', 'twos'])
     const texts = ['one', 'twos three']
     expect(await tokenizer.batchDecode(await tokenizer.encodeBatch(texts), skip)).toEqual(texts)
