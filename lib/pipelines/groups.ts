@@ -5,6 +5,9 @@ import type { NativeEncoding } from '../native/addon.js'
 /** Numbers (logits, ids) in memory at once: 16 MiB. */
 const MAX_NUMBERS = 2 ** 22
 
+/** UTF-16 units of texts that are copied at once: so that a long list keeps nobody waiting. */
+export const MAX_COPIED_CHARS = 2 ** 19
+
 export interface Group {
   readonly begin: number
   readonly end: number
@@ -17,13 +20,14 @@ export interface Group {
 export function groupsOf<Item>(
   items: readonly Item[],
   numbersOf: (item: Item) => number,
+  most = MAX_NUMBERS,
 ): readonly Group[] {
   const groups = [{ begin: 0, end: 0 }]
   let numbers = 0
   items.forEach((item, i) => {
     const more = numbersOf(item)
     const last = groups.at(-1)
-    if (last === undefined || (last.end > last.begin && numbers + more > MAX_NUMBERS)) {
+    if (last === undefined || (last.end > last.begin && numbers + more > most)) {
       groups.push({ begin: i, end: i + 1 })
       numbers = more
     } else {

@@ -7,10 +7,13 @@ import { isObject, ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { ALL_LOGITS } from '../models/loaded-model.js'
 import { checkBoolean, checkInteger, checkOptions, checkTexts } from '../options.js'
+import { groupsOf, MAX_COPIED_CHARS } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
 import { sigmoid } from './softmax.js'
 import {
+  addUsage,
   checkLimits,
+  renumber,
   TEXT_CALL_OPTIONS,
   tokenizeTexts,
   usageOf,
@@ -112,17 +115,26 @@ async function rank(
   const top_k = checkTopK(given.top_k)
   const withText = checkBoolean('return_documents', given.return_documents ?? false)
   const limits = checkLimits(given, true, max_length, model, tokenizer)
-  const queries = texts.map(() => query)
-  const encoding = await tokenizeTexts(tokenizer, queries, texts, limits)
-  const result = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
-  const ranked = Array.from(result.logits ?? [], (logit, index) => ({ index, logit }))
+  const scored: { index: number; logit: number }[] = []
+  const usage: Usage = { texts: 0, tokens: 0, truncated: 0 }
+  const charsOf = ({ length }: string): number => length + query.length
+  for (const { begin, end } of groupsOf(texts, charsOf, MAX_COPIED_CHARS)) {
+    const group = texts.slice(begin, end)
+    const queries = group.map(() => query)
+    const encoding = await tokenizeTexts(tokenizer, queries, group, limits)
+      .catch((error: unknown) => renumber(error, (text) => begin + text))
+    const { logits } = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
+    logits?.forEach((logit, i) => scored.push({ index: begin + i, logit }))
+    addUsage(usage, usageOf(encoding.cu_seqlens, encoding.truncated))
+  }
+  const ranked = scored
     .sort((a, b) => b.logit - a.logit)
     .slice(0, top_k)
     .map(({ index, logit }) => {
       const score = activation(logit)
       return withText ? { index, score, text: texts[index] ?? '' } : { index, score }
     })
-  return Object.assign(ranked, { usage: usageOf(encoding.cu_seqlens, encoding.truncated) })
+  return Object.assign(ranked, { usage })
 }
 
 /**

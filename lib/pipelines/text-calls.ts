@@ -2,6 +2,7 @@
 // what a call consumed.
 
 import { withSignal } from '../abort.js'
+import { FusebertError } from '../errors.js'
 import type { LoadedModel } from '../models/loaded-model.js'
 import type { NativeEncodeOptions, NativeEncoding } from '../native/addon.js'
 import { checkBoolean, checkInteger, checkSignal } from '../options.js'
@@ -100,6 +101,20 @@ export function withUsage<Result extends object>(
   return Object.defineProperty(result, 'usage', { value: usage, enumerable: false }) as Result & {
     usage: Usage
   }
+}
+
+/** Throws an error of a part of a call with the number that the text has in the whole. */
+export function renumber(error: unknown, numberOf: (text: number) => number): never {
+  if (!(error instanceof FusebertError)) throw error
+  const message = error.message.replace(/^Text (\d+)/, (_, i) => `Text ${numberOf(Number(i))}`)
+  throw new FusebertError(error.code, message)
+}
+
+/** Counts one part of a call to the others. */
+export function addUsage(sum: Usage, part: Usage): void {
+  sum.texts += part.texts
+  sum.tokens += part.tokens
+  sum.truncated += part.truncated
 }
 
 export function usageOf(cu_seqlens: Int32Array, truncated: number): Usage {

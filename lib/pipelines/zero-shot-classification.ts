@@ -7,10 +7,13 @@ import type { ModelConfig } from '../models/config.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { ALL_LOGITS } from '../models/loaded-model.js'
 import { checkBoolean, checkOptions, checkTexts } from '../options.js'
+import { groupsOf, MAX_COPIED_CHARS } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
 import { softmax } from './softmax.js'
 import {
+  addUsage,
   checkLimits,
+  renumber,
   TEXT_CALL_OPTIONS,
   tokenizeTexts,
   usageOf,
@@ -129,25 +132,33 @@ async function classify(
   const alone = checkBoolean('multi_label', given.multi_label ?? false) || labels.length === 1
   const limits = checkLimits(given, true, max_length, model, tokenizer)
   const sentences = labels.map((label) => before + label + after)
-  const encoding = await tokenizeTexts(
-    tokenizer,
-    list.flatMap((text) => sentences.map(() => text)),
-    list.flatMap(() => sentences),
-    limits,
-    limits.truncation ? { truncation: 'only_first' } : {},
-  )
-  const result = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
-  const logits = result.logits ?? new Float32Array(0)
   const outputs = model.headOutputs
   const columns = columnsOf(model.config, outputs)
-  const size = labels.length * outputs
-  const ranked = list.map((text, i) => {
-    const own = logits.subarray(i * size, (i + 1) * size)
-    return rank(text, labels, scoresOf(own, outputs, columns, alone))
-  })
+  const ranked: ZeroShotResult[] = []
+  const usage: Usage = { texts: 0, tokens: 0, truncated: 0 }
+  const longest = sentences.reduce((most, { length }) => Math.max(most, length), 0)
+  const charsOf = ({ length }: string): number => labels.length * (length + longest)
+  for (const { begin, end } of groupsOf(list, charsOf, MAX_COPIED_CHARS)) {
+    const group = list.slice(begin, end)
+    const encoding = await tokenizeTexts(
+      tokenizer,
+      group.flatMap((text) => sentences.map(() => text)),
+      group.flatMap(() => sentences),
+      limits,
+      limits.truncation ? { truncation: 'only_first' } : {},
+    ).catch((error: unknown) =>
+      renumber(error, (pair) => begin + Math.floor(pair / labels.length)))
+    const result = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
+    const logits = result.logits ?? new Float32Array(0)
+    const size = labels.length * outputs
+    group.forEach((text, i) => {
+      const own = logits.subarray(i * size, (i + 1) * size)
+      ranked.push(rank(text, labels, scoresOf(own, outputs, columns, alone)))
+    })
+    addUsage(usage, usageOf(encoding.cu_seqlens, encoding.truncated))
+  }
   const [only] = ranked
-  const output = typeof texts === 'string' && only !== undefined ? only : ranked
-  return withUsage(output, usageOf(encoding.cu_seqlens, encoding.truncated))
+  return withUsage(typeof texts === 'string' && only !== undefined ? only : ranked, usage)
 }
 
 /** Loads the folder's tokenizer, and its model with the head of natural language inference. */

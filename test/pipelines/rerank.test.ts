@@ -96,6 +96,22 @@ describe('rerank', () => {
       code: 'ERR_INPUT_TOO_LONG',
       message: expect.stringMatching(/Text 1(?!.*confidential)/) as string,
     })
+    // Long lists go through in parts.
+    const many = [...new Array<string>(60).fill('x'.repeat(20_000)), 'confidential '.repeat(50)]
+    await expect(rerank('a', many, { truncation: false })).rejects.toMatchObject({
+      code: 'ERR_INPUT_TOO_LONG',
+      message: expect.stringMatching(/Text 60(?!.*confidential)/) as string,
+    })
+  })
+
+  test('a list that goes through in parts is ranked as one', async () => {
+    const long = 'x'.repeat(20_000)
+    const ranked = await rerank('a', [...new Array<string>(40).fill(long), 'a day', 'sleep'])
+    expect(ranked).toHaveLength(42)
+    expect(ranked.map(({ index }) => index).sort((a, b) => a - b)).toEqual([...ranked.keys()])
+    const alone = await rerank('a', ['sleep'])
+    expect(ranked.find(({ index }) => index === 41)!.score).toBe(alone[0]!.score)
+    expect(ranked.usage.texts).toBe(42)
   })
 
   test.each<[unknown, unknown, unknown]>([

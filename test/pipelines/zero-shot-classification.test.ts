@@ -71,8 +71,11 @@ describe('shapes', () => {
       code: 'ERR_INPUT_TOO_LONG',
       message: expect.not.stringContaining('confidential') as string,
     })
-    const refused = classify('a better day '.repeat(40), LABELS, { truncation: false })
-    await expect(refused).rejects.toMatchObject({ code: 'ERR_INPUT_TOO_LONG' })
+    const long = ['a', 'a better day '.repeat(40)]
+    await expect(classify(long, LABELS, { truncation: false })).rejects.toMatchObject({
+      code: 'ERR_INPUT_TOO_LONG',
+      message: expect.stringMatching(/^Text 1:/) as string,
+    })
   })
 })
 
