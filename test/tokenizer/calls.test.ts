@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { AutoTokenizer, type Tokenizer } from '../../lib/tokenizer/auto-tokenizer.js'
+import { gatherTexts } from '../../lib/tokenizer/text-parts.js'
+import { listSource } from '../../lib/tokenizer/text-source.js'
+import { atOnce } from '../../lib/turns.js'
 
 const VOCAB = [
   '[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'one', 'two', 'three', '中', '##s', '.', "'",
@@ -134,7 +137,7 @@ describe('tokens and text', () => {
     expect(await tokenizer.decode(BigInt64Array.from(ids, BigInt), skip)).toBe('twos.')
     expect(await tokenizer.decode([6n, 2n ** 40n])).toBe('two')
     expect(await tokenizer.decode([])).toBe('')
-    const tokens = ['un', '##aff', '!', 'Łódź', '##s']
+    const tokens = atOnce(gatherTexts(listSource(['un', '##aff', '!', 'Łódź', '##s'])))
     const { native } = tokenizer
     const decoded = await native.decodeTokens(tokens, Int32Array.of(0, 3, 3, 5))
     expect(decoded).toEqual(['unaff!', '', 'Łódźs'])
