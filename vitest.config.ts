@@ -12,6 +12,7 @@ const SLOW = [
   'test/virtual-gpu/**/*.test.ts',
   'test/cuda/**/*.test.ts',
   'test/**/oracle.test.ts',
+  'test/**/oracle-byte-pair.test.ts',
 ]
 
 export default defineConfig({

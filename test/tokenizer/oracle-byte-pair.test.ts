@@ -23,8 +23,6 @@ const SEED = Number(process.env['FUSEBERT_FUZZ_SEED'] ?? 20240607)
 const SCALE = Number(process.env['FUSEBERT_FUZZ_SCALE'] ?? 1)
 const BATCH = 500
 const TEXTS = 40_000 * SCALE
-/** Far more than it takes, for machines that do other work too. */
-const CODE_POINTS_TIMEOUT_MS = 120_000
 const SMALL_MERGES = 600
 const MANY_MERGES = 4_000
 
@@ -160,7 +158,7 @@ describe.skipIf(!available('tokenizers'))('byte-level BPE against the reference'
         truncation: null,
       })
     }
-  }, CODE_POINTS_TIMEOUT_MS)
+  })
 
   it.each(SETTINGS)('agrees on random texts %s', async (name, change) => {
     const random = new Random(SEED + SETTINGS.findIndex(([other]) => other === name))
