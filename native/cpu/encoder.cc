@@ -267,12 +267,12 @@ void Encoder::write_pooled(const PackedBatch& batch, const EncodeOutput& output)
   const int64_t hidden = geometry_.hidden_size;
   parallel_ranges(batch.batch_size(), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t end = batch.cu_seqlens[static_cast<size_t>(i) + 1];
-      const int64_t length = end - batch.cu_seqlens[static_cast<size_t>(i)];
+      const int64_t after = batch.cu_seqlens[static_cast<size_t>(i) + 1];
+      const int64_t length = after - batch.cu_seqlens[static_cast<size_t>(i)];
       const int64_t skipped = std::min<int64_t>(output.skip_tokens, length - 1);
       float* out = output.pooled + i * output.pooling.count * hidden;
       for (int k = 0; k < output.pooling.count; ++k) {
-        pool(output.pooling[k], end - length + skipped, end, skipped, out + k * hidden);
+        pool(output.pooling[k], after - length + skipped, after, skipped, out + k * hidden);
       }
       if (output.normalize) kernels_.l2_normalize(out, hidden);
     }
