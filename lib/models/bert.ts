@@ -1,6 +1,6 @@
-// The tensors that a BERT, RoBERTa or ELECTRA encoder reads, under the names that checkpoints give
-// them. Canonical names are those of transformers' BertModel, and of the other two; checkpoints of
-// models with heads put the family's name before them, some trainers `module.`, and old checkpoints
+// The tensors that an encoder of BERT's kind reads, under the names that checkpoints give them.
+// Canonical names are those of transformers' BertModel, RobertaModel and ElectraModel; checkpoints
+// of models with heads put the family's name before them, some trainers `module.`, and old ones
 // call LayerNorm's weight and bias gamma and beta. Tensors beyond those are ignored.
 
 import type { StoredTensor, TensorTable, WeightDtype } from '../checkpoint/tensor-table.js'
@@ -33,6 +33,7 @@ const NAMES: Readonly<Record<Family, string>> = {
   bert: 'BERT',
   roberta: 'RoBERTa',
   electra: 'ELECTRA',
+  distilbert: 'DistilBERT',
 }
 /** Missing tensors that a message names. */
 const MAX_NAMED = 4
@@ -70,7 +71,9 @@ function requirements(geometry: ModelConfig['geometry']): Requirement[] {
   return [
     table('word_embeddings', geometry.vocab_size),
     table('position_embeddings', geometry.max_position_embeddings),
-    table('token_type_embeddings', geometry.type_vocab_size),
+    ...(geometry.has_token_types
+      ? [table('token_type_embeddings', geometry.type_vocab_size)]
+      : []),
     ...norm('embeddings.LayerNorm'),
     ...Array.from({ length: geometry.num_hidden_layers }, (_, index) => layer(index)).flat(),
   ]
@@ -100,8 +103,25 @@ export function findStored(
   return undefined
 }
 
-function find(table: TensorTable, prefix: string, requirement: Requirement): Found | undefined {
-  return findStored(table, prefix + requirement.name, requirement)
+/** What DistilBERT calls the parts of a layer. */
+const DISTILBERT_PARTS: readonly (readonly [string, string])[] = [
+  ['attention.self.query', 'attention.q_lin'],
+  ['attention.self.key', 'attention.k_lin'],
+  ['attention.self.value', 'attention.v_lin'],
+  ['attention.output.dense', 'attention.out_lin'],
+  ['attention.output.LayerNorm', 'sa_layer_norm'],
+  ['intermediate.dense', 'ffn.lin1'],
+  ['output.dense', 'ffn.lin2'],
+  ['output.LayerNorm', 'output_layer_norm'],
+]
+
+/** A canonical name as the family has it. */
+function familyName(family: Family, name: string): string {
+  const layer = /^encoder\.layer\.(\d+)\.(.*)\.(weight|bias)$/.exec(name)
+  if (family !== 'distilbert' || layer === null) return name
+  const [, index, part, end] = layer
+  const theirs = DISTILBERT_PARTS.find(([ours]) => ours === part)?.[1] ?? part
+  return `transformer.layer.${index}.${theirs}.${end}`
 }
 
 /**
@@ -111,19 +131,23 @@ function find(table: TensorTable, prefix: string, requirement: Requirement): Fou
  */
 export function bertTensors(table: TensorTable, config: ModelConfig): BertTensors {
   const required = requirements(config.geometry)
+  const stored = (start: string, { name }: Requirement): string =>
+    start + familyName(config.model_type, name)
+  const find = (start: string, requirement: Requirement): Found | undefined =>
+    findStored(table, stored(start, requirement), requirement)
   let prefix = ''
   let most = -1
   for (const candidate of prefixes(config.model_type)) {
-    const count = required.filter((entry) => find(table, candidate, entry) !== undefined).length
+    const count = required.filter((entry) => find(candidate, entry) !== undefined).length
     if (count > most) [prefix, most] = [candidate, count]
   }
   const pooler = poolerRequirements(config.geometry.hidden_size)
-  const has_pooler = pooler.some((entry) => find(table, prefix, entry) !== undefined)
+  const has_pooler = pooler.some((entry) => find(prefix, entry) !== undefined)
   const found: Found[] = []
   const missing: string[] = []
   for (const requirement of has_pooler ? [...required, ...pooler] : required) {
-    const entry = find(table, prefix, requirement)
-    if (entry === undefined) missing.push(prefix + requirement.name)
+    const entry = find(prefix, requirement)
+    if (entry === undefined) missing.push(stored(prefix, requirement))
     else found.push(entry)
   }
   if (missing.length > 0) throw missingTensors(config.model_type, missing, found.length)

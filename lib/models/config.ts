@@ -16,7 +16,7 @@ const PROBLEM_TYPES = [
 export type ProblemType = (typeof PROBLEM_TYPES)[number]
 
 /** Families of encoders, as `model_type` names them. */
-const FAMILIES = ['bert', 'roberta', 'electra'] as const
+const FAMILIES = ['bert', 'roberta', 'electra', 'distilbert'] as const
 export type Family = (typeof FAMILIES)[number]
 
 export interface ModelConfig {
@@ -78,7 +78,18 @@ const DEFAULTS: Readonly<Record<Family, Defaults>> = {
   bert: { vocab_size: 30522, pad_token_id: 0, ...BASE },
   roberta: { vocab_size: 50265, pad_token_id: 1, ...BASE },
   electra: { vocab_size: 30522, pad_token_id: 0, ...SMALL },
+  distilbert: { vocab_size: 30522, pad_token_id: 0, ...BASE },
 }
+/** What DistilBERT calls otherwise, and what it calls it. */
+const DISTILBERT_FIELDS: readonly (readonly [string, string])[] = [
+  ['hidden_size', 'dim'],
+  ['num_hidden_layers', 'n_layers'],
+  ['num_attention_heads', 'n_heads'],
+  ['intermediate_size', 'hidden_dim'],
+  ['hidden_act', 'activation'],
+]
+/** What DistilBERT has whatever its config says. */
+const DISTILBERT_FIXED = { num_hidden_layers: 6, layer_norm_eps: 1e-12, type_vocab_size: 1 }
 /** Of ELECTRA, whose embeddings may be narrower than what follows. */
 const ELECTRA_EMBEDDING_SIZE = 128
 
@@ -135,7 +146,8 @@ export function parseConfig(value: unknown, where = CONFIG_NAME): ModelConfig {
   const architectures = readArchitectures(value, where)
   const model_type = readFamily(value, architectures, where)
   checkArchitecture(value, where)
-  const geometry = readGeometry(value, model_type, where)
+  const fields = model_type === 'distilbert' ? translateDistilbert(value) : value
+  const geometry = readGeometry(fields, model_type, where)
   const { padding_idx, max_position_embeddings } = geometry
   return Object.freeze({
     geometry: Object.freeze(geometry),
@@ -159,6 +171,15 @@ function readArchitectures(config: Json, where: string): readonly string[] {
   throw failure('ERR_CONFIG', where, 'a list of names', 'architectures', value)
 }
 
+/** DistilBERT's config in BERT's words. */
+function translateDistilbert(config: Json): Json {
+  const { num_hidden_layers, ...fixed } = DISTILBERT_FIXED
+  const renamed = DISTILBERT_FIELDS.flatMap(([ours, theirs]) =>
+    config[theirs] === undefined ? [] : [[ours, config[theirs]] as const],
+  )
+  return { num_hidden_layers, ...config, ...Object.fromEntries(renamed), ...fixed }
+}
+
 function unsupported(where: string, expected: string, field: string, value: unknown) {
   return failure('ERR_UNSUPPORTED_MODEL', where, expected, field, value)
 }
@@ -167,7 +188,7 @@ function readFamily(config: Json, architectures: readonly string[], where: strin
   const type = config['model_type'] ?? null
   const family = FAMILIES.find((each) => each === type)
   if (family !== undefined) return family
-  const expected = "'bert', 'roberta' or 'electra'"
+  const expected = "'bert', 'roberta', 'electra' or 'distilbert'"
   if (SENTENCE_PIECE_TYPES.includes(type)) {
     const named = `${expected}, whose tokenizers are not SentencePiece,`
     throw unsupported(where, named, 'model_type', type)
@@ -234,6 +255,7 @@ function readGeometry(config: Json, family: Family, where: string): ModelConfig[
     ),
     max_position_embeddings,
     type_vocab_size: integer('type_vocab_size', 2, MAX_TYPE_VOCAB_SIZE),
+    has_token_types: family !== 'distilbert',
     padding_idx:
       family === 'roberta'
         ? readPaddingIdx(config, vocab_size, max_position_embeddings, where)

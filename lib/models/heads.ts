@@ -1,5 +1,5 @@
 // The tensors of what stands on an encoder, under the names that checkpoints give them: those of
-// transformers' BERT, RoBERTa and ELECTRA classes.
+// transformers' classes of each family.
 
 import type { TensorTable } from '../checkpoint/tensor-table.js'
 import { FusebertError } from '../errors.js'
@@ -95,6 +95,18 @@ const LAYOUTS: Readonly<Record<Family, Partial<Readonly<Record<HeadTask, Layout>
       ...onFirst('classifier.dense', 'classifier.out_proj'),
       dense: 'gelu',
     },
+    ...TOKEN_LAYOUTS,
+  },
+  distilbert: {
+    'masked-lm': {
+      rows: 'all',
+      dense: 'hidden_act',
+      denseName: 'vocab_transform',
+      normName: 'vocab_layer_norm',
+      weight: 'vocab_projector.weight',
+      bias: 'vocab_projector.bias',
+    },
+    'sequence-classification': { ...onFirst('pre_classifier', 'classifier'), dense: 'relu' },
     ...TOKEN_LAYOUTS,
   },
 }

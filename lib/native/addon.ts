@@ -253,7 +253,7 @@ export interface NativeHead {
   /** The first token of each text, or every token. */
   rows: 'first' | 'all'
   /** A dense layer, and what follows it. */
-  dense: 'none' | 'tanh' | 'gelu' | 'hidden_act'
+  dense: 'none' | 'tanh' | 'gelu' | 'relu' | 'hidden_act'
   layer_norm: boolean
   /** head.output.weight is embeddings.word_embeddings.weight, and not there. */
   tied: boolean
@@ -268,6 +268,8 @@ export interface NativeGeometry {
   intermediate_size: number
   max_position_embeddings: number
   type_vocab_size: number
+  /** false: there are no embeddings of token types, and types are not looked at. */
+  has_token_types: boolean
   /** The id of padding, after which RoBERTa counts positions; null: positions are indices. */
   padding_idx: number | null
   layer_norm_eps: number

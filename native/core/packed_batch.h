@@ -11,8 +11,8 @@ namespace fusebert {
 
 // Borrowed views. Invariants, established by whoever builds a batch and relied upon by backends:
 // cu_seqlens[0] = 0, strictly increasing (no empty sequence), cu_seqlens[batch_size] =
-// total_tokens; ids and types are inside the model's tables; every sequence is at most
-// as long as there are positions for (Geometry::max_sequence_length).
+// total_tokens; ids, and types where there are any, are inside the model's tables; every sequence
+// is at most as long as there are positions for (Geometry::max_sequence_length).
 struct PackedBatch {
   std::span<const int32_t> input_ids;       // [total_tokens]
   std::span<const int32_t> token_type_ids;  // [total_tokens]

@@ -48,6 +48,7 @@ Epilogue epilogue_of(Activation activation) {
 // Of a head's dense layer, which is there.
 Epilogue epilogue_of(HeadDense dense, Activation hidden_act) {
   if (dense == HeadDense::kTanh) return Epilogue::kTanh;
+  if (dense == HeadDense::kRelu) return Epilogue::kRelu;
   return epilogue_of(dense == HeadDense::kGelu ? Activation::kGelu : hidden_act);
 }
 

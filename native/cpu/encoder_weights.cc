@@ -59,7 +59,7 @@ EncoderWeights place(Arena& arena, const Geometry& g, int64_t panel_width) {
   EncoderWeights w;
   w.word_embeddings = arena.take(g.vocab_size * hidden);
   w.position_embeddings = arena.take(g.max_position_embeddings * hidden);
-  w.token_type_embeddings = arena.take(g.type_vocab_size * hidden);
+  if (g.has_token_types) w.token_type_embeddings = arena.take(g.type_vocab_size * hidden);
   w.embedding_norm = place_norm(arena, hidden);
   for (int64_t i = 0; i < g.num_hidden_layers; ++i) {
     LayerWeights layer;
@@ -187,8 +187,10 @@ Status fill(Loader& load, const Geometry& g, const EncoderWeights& w) {
   FUSEBERT_RETURN_IF_ERROR(load.matrix(table + "position_embeddings.weight",
                                        g.max_position_embeddings, w.position_embeddings,
                                        g.hidden_size));
-  FUSEBERT_RETURN_IF_ERROR(load.matrix(table + "token_type_embeddings.weight", g.type_vocab_size,
-                                       w.token_type_embeddings, g.hidden_size));
+  if (g.has_token_types) {
+    FUSEBERT_RETURN_IF_ERROR(load.matrix(table + "token_type_embeddings.weight", g.type_vocab_size,
+                                         w.token_type_embeddings, g.hidden_size));
+  }
   FUSEBERT_RETURN_IF_ERROR(load.norm(table + "LayerNorm", w.embedding_norm));
   for (size_t i = 0; i < w.layers.size(); ++i) {
     const LayerWeights& layer = w.layers[i];

@@ -47,7 +47,7 @@ struct HeadWeights {
 struct EncoderWeights {
   float* word_embeddings = nullptr;        // [vocab_size, hidden_size]
   float* position_embeddings = nullptr;    // [max_position_embeddings, hidden_size]
-  float* token_type_embeddings = nullptr;  // [type_vocab_size, hidden_size]
+  float* token_type_embeddings = nullptr;  // [type_vocab_size, hidden_size]; null: none
   LayerNorm embedding_norm;
   std::vector<LayerWeights> layers;
   Linear pooler;  // inputs = 0 when the geometry has none

@@ -168,9 +168,9 @@ Status check_sequences(const PackedEncoding& encoding, const Geometry& geometry,
     }
     for (int32_t t = encoding.cu_seqlens[i]; t < encoding.cu_seqlens[i + 1]; ++t) {
       const size_t token = static_cast<size_t>(t);
+      const int64_t type = geometry.has_token_types ? encoding.token_type_ids[token] : 0;
       if (encoding.input_ids[token] < 0 || encoding.input_ids[token] >= geometry.vocab_size ||
-          encoding.token_type_ids[token] < 0 ||
-          encoding.token_type_ids[token] >= geometry.type_vocab_size) {
+          type < 0 || type >= geometry.type_vocab_size) {
         return Status(StatusCode::kInputToken,
                       "Expected token ids below " + std::to_string(geometry.vocab_size) +
                           " and token types below " + std::to_string(geometry.type_vocab_size) +

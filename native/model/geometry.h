@@ -38,6 +38,8 @@ struct Geometry {
   Activation hidden_act = Activation::kGelu;
   bool has_pooler = false;  // pooler.dense.{weight,bias} are in the checkpoint
   std::optional<Head> head;  // null: nothing stands on the encoder
+  // false: embeddings.token_type_embeddings.weight is not there, and types are not looked at.
+  bool has_token_types = true;
 
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
   // Tokens that there are positions for.

@@ -9,7 +9,9 @@
 // | token classification               | all   |            |           | labels     |
 // | question answering                 | all   |            |           | 2          |
 // | masked words                       | all   | hidden_act | yes       | vocabulary |
-// | masked words of RoBERTa            | all   | gelu       | yes       | vocabulary |
+// | masked words of RoBERTa, ELECTRA   | all   | gelu       | yes       | vocabulary |
+// | sequences, of ELECTRA              | first | gelu       |           | labels     |
+// | sequences, of DistilBERT           | first | relu       |           | labels     |
 //
 // Its tensors are head.dense.{weight,bias}, head.LayerNorm.{weight,bias} and
 // head.output.{weight,bias}.
@@ -27,7 +29,7 @@ enum class HeadRows {
   kAll,    // every token, or those that hold one id
 };
 
-enum class HeadDense { kNone, kTanh, kGelu, kHiddenAct };
+enum class HeadDense { kNone, kTanh, kGelu, kRelu, kHiddenAct };
 
 struct Head {
   HeadRows rows = HeadRows::kFirst;

@@ -203,7 +203,9 @@ std::vector<TensorRequirement> required_tensors(const Geometry& g) {
   };
   list.push_back({"embeddings.word_embeddings.weight", {g.vocab_size, hidden}});
   list.push_back({"embeddings.position_embeddings.weight", {g.max_position_embeddings, hidden}});
-  list.push_back({"embeddings.token_type_embeddings.weight", {g.type_vocab_size, hidden}});
+  if (g.has_token_types) {
+    list.push_back({"embeddings.token_type_embeddings.weight", {g.type_vocab_size, hidden}});
+  }
   layer_norm("embeddings.LayerNorm");
   for (int64_t i = 0; i < g.num_hidden_layers; ++i) {
     const std::string layer = "encoder.layer." + std::to_string(i) + ".";

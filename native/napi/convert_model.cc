@@ -110,8 +110,9 @@ Result<std::optional<Head>> to_head(const Napi::Value& value) {
   if (dense == "none") head.dense = HeadDense::kNone;
   else if (dense == "tanh") head.dense = HeadDense::kTanh;
   else if (dense == "gelu") head.dense = HeadDense::kGelu;
+  else if (dense == "relu") head.dense = HeadDense::kRelu;
   else if (dense == "hidden_act") head.dense = HeadDense::kHiddenAct;
-  else return expected("'none', 'tanh', 'gelu' or 'hidden_act'", "dense");
+  else return expected("'none', 'tanh', 'gelu', 'relu' or 'hidden_act'", "dense");
   FUSEBERT_ASSIGN(head.layer_norm, to_bool(object, "layer_norm"));
   FUSEBERT_ASSIGN(head.tied, to_bool(object, "tied"));
   FUSEBERT_ASSIGN(head.outputs, to_int(object, "outputs"));
@@ -138,6 +139,7 @@ Result<Geometry> to_geometry(const Napi::Value& value) {
   if (!eps.IsNumber()) return expected("a number", "layer_norm_eps");
   geometry.layer_norm_eps = eps.As<Napi::Number>().FloatValue();
   FUSEBERT_ASSIGN(geometry.has_pooler, to_bool(object, "has_pooler"));
+  FUSEBERT_ASSIGN(geometry.has_token_types, to_bool(object, "has_token_types"));
   FUSEBERT_ASSIGN(geometry.head, to_head(object.Get("head")));
   std::string activation;
   FUSEBERT_ASSIGN(activation, to_string(object, "hidden_act"));

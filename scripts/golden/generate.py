@@ -1,4 +1,4 @@
-"""Makes test/golden: tiny seeded BERT, RoBERTa and ELECTRA models in every checkpoint format that
+"""Makes test/golden: tiny seeded models of BERT and its kin in every checkpoint format that
 fusebert reads, each with hidden states that Hugging Face transformers computed from it in float32
 (eager attention).
 
@@ -26,6 +26,8 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertModel,
+    DistilBertConfig,
+    DistilBertModel,
     ElectraConfig,
     ElectraModel,
     RobertaConfig,
@@ -57,7 +59,24 @@ FAMILIES = {
     "bert": (BertConfig, BertModel),
     "roberta": (RobertaConfig, RobertaModel),
     "electra": (ElectraConfig, ElectraModel),
+    "distilbert": (DistilBertConfig, DistilBertModel),
 }
+
+# What DistilBERT calls otherwise.
+DISTILBERT_FIELDS = {
+    "hidden_size": "dim",
+    "num_attention_heads": "n_heads",
+    "num_hidden_layers": "n_layers",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+}
+
+
+def config_of(config_class, fields):
+    """A family's config of a geometry in BERT's words."""
+    if config_class is DistilBertConfig:
+        fields = {DISTILBERT_FIELDS.get(name, name): value for name, value in fields.items()}
+    return config_class(**fields)
 
 
 def geometry(hidden, heads, intermediate, layers, **more):
@@ -160,6 +179,14 @@ MODELS = [
         family="electra",
         prefix="electra.",
     ),
+    Golden(
+        "distilbert",
+        "safetensors",
+        geometry(32, 2, 43, 2, hidden_act="relu"),
+        [1, 17, 40],
+        pooler=False,
+        family="distilbert",
+    ),
 ]
 
 
@@ -199,7 +226,7 @@ def encode(lengths, config, seed):
     for length in lengths:
         ids = torch.randint(0, config.vocab_size, (1, length), generator=generator)
         types = torch.zeros_like(ids)
-        if config.type_vocab_size > 1:
+        if getattr(config, "type_vocab_size", 1) > 1:
             types[:, length // 2 :] = 1
         if config.model_type == "roberta" and length > 4:
             ids[:, 3] = config.pad_token_id  # as the text "<pad>": its position is that of padding
@@ -211,7 +238,9 @@ def run(model, sequences):
     hidden, pooled = [], []
     with torch.no_grad():
         for ids, types in sequences:
-            output = model(input_ids=ids, token_type_ids=types)
+            has_types = model.config.model_type != "distilbert"
+            more = {"token_type_ids": types} if has_types else {}
+            output = model(input_ids=ids, **more)
             hidden.append(output.last_hidden_state[0])
             if output.get("pooler_output") is not None:
                 pooled.append(output.pooler_output[0])
@@ -321,8 +350,9 @@ def save_mental_bert_like(golden, folder, seed):
 
 def save(golden, folder, seed):
     config_class, model_class = FAMILIES[golden.family]
-    pooler = {} if golden.family == "electra" else {"add_pooling_layer": golden.pooler}
-    model = model_class(config_class(**golden.config), **pooler)
+    has_none = golden.family in ("electra", "distilbert")
+    pooler = {} if has_none else {"add_pooling_layer": golden.pooler}
+    model = model_class(config_of(config_class, golden.config), **pooler)
     randomise(model, golden.weight_scale, seed)
     reload_as_float32(model, golden.dtype)
     state = stored_state(model, golden.dtype, golden.prefix)
@@ -353,7 +383,7 @@ def write_config(golden, folder):
         write_json(folder / "config.json", old)
         return
     config_class, model_class = FAMILIES[golden.family]
-    config = config_class(**golden.config).to_dict()
+    config = config_of(config_class, golden.config).to_dict()
     config["architectures"] = [model_class.__name__]
     config["dtype"] = str(golden.dtype).removeprefix("torch.")
     config["position_embedding_type"] = "absolute"

@@ -1,4 +1,4 @@
-"""Makes test/golden/heads: tiny seeded BERT, RoBERTa and ELECTRA models with a head, saved by
+"""Makes test/golden/heads: tiny seeded models of BERT and its kin with a head, saved by
 Hugging Face transformers, each with the logits that transformers computes from it in float32
 (eager attention), and how far the naive way of computing them in fp16 is from float64.
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import torch
 import transformers
-from transformers import BertConfig, ElectraConfig, RobertaConfig
+from transformers import BertConfig, DistilBertConfig, ElectraConfig, RobertaConfig
 
-from generate import OUTPUT, as_base64, encode, geometry, randomise, versions, write_json
+from generate import OUTPUT, as_base64, config_of, encode, geometry, randomise, versions, write_json
 
 HEADS = OUTPUT / "heads"
 LENGTHS = [1, 2, 9, 24]
@@ -37,7 +37,12 @@ class GoldenHead:
     torch: bool = False
 
     def config_class(self):
-        families = {"Roberta": RobertaConfig, "Electra": ElectraConfig, "Bert": BertConfig}
+        families = {
+            "Bert": BertConfig,
+            "DistilBert": DistilBertConfig,
+            "Electra": ElectraConfig,
+            "Roberta": RobertaConfig,
+        }
         return next(config for name, config in families.items() if self.model.startswith(name))
 
 
@@ -120,6 +125,23 @@ MODELS = [
     GoldenHead(
         "electra-question-answering", "ElectraForQuestionAnswering", "question-answering"
     ),
+    GoldenHead("distilbert-masked-lm", "DistilBertForMaskedLM", "masked-lm"),
+    GoldenHead(
+        "distilbert-sequence-classification",
+        "DistilBertForSequenceClassification",
+        "sequence-classification",
+        labels(5),
+        pooled=True,
+    ),
+    GoldenHead(
+        "distilbert-token-classification",
+        "DistilBertForTokenClassification",
+        "token-classification",
+        labels(7),
+    ),
+    GoldenHead(
+        "distilbert-question-answering", "DistilBertForQuestionAnswering", "question-answering"
+    ),
 ]
 
 
@@ -133,7 +155,11 @@ def logits_of(output):
 
 def run(model, sequences):
     with torch.no_grad():
-        outputs = [model(input_ids=ids, token_type_ids=types) for ids, types in sequences]
+        has_types = model.config.model_type != "distilbert"
+        outputs = [
+            model(input_ids=ids, **({"token_type_ids": types} if has_types else {}))
+            for ids, types in sequences
+        ]
     return torch.cat([logits_of(output) for output in outputs])
 
 
@@ -202,9 +228,8 @@ def main():
     for index, golden in enumerate(MODELS):
         folder = HEADS / golden.name
         folder.mkdir(parents=True)
-        config = golden.config_class()(
-            **{**geometry_of(golden), **golden.config}, attn_implementation="eager"
-        )
+        fields = {**geometry_of(golden), **golden.config, "attn_implementation": "eager"}
+        config = config_of(golden.config_class(), fields)
         model = getattr(transformers, golden.model)(config).eval()
         randomise(model, 0.2, 3000 + 10 * index)
         model.save_pretrained(folder)

@@ -33,6 +33,7 @@ describe('accepted', () => {
         intermediate_size: 3072,
         max_position_embeddings: 512,
         type_vocab_size: 2,
+        has_token_types: true,
         padding_idx: null,
         layer_norm_eps: 1e-12,
         hidden_act: 'gelu',
@@ -77,6 +78,7 @@ describe('accepted', () => {
       intermediate_size: 77,
       max_position_embeddings: 33,
       type_vocab_size: 1,
+      has_token_types: true,
       padding_idx: null,
       layer_norm_eps: 1e-5,
       hidden_act: 'relu',
@@ -128,6 +130,19 @@ describe('accepted', () => {
     expect(parseConfig({ architectures: ['RobertaModel'] }).model_type).toBe('roberta')
   })
 
+  test('DistilBERT, in its own words', () => {
+    const config = parseConfig({
+      model_type: 'distilbert', dim: 64, n_layers: 3, n_heads: 4, hidden_dim: 99,
+      activation: 'relu', layer_norm_eps: 1e-5, type_vocab_size: 7,
+    })
+    expect(config.geometry).toMatchObject({
+      hidden_size: 64, num_hidden_layers: 3, num_attention_heads: 4, intermediate_size: 99,
+      hidden_act: 'relu', layer_norm_eps: 1e-12, type_vocab_size: 1, has_token_types: false,
+    })
+    const plain = parseConfig({ model_type: 'distilbert' })
+    expect(plain.geometry).toMatchObject({ hidden_size: 768, num_hidden_layers: 6 })
+  })
+
   test('ELECTRA, where embeddings are as wide as what follows', () => {
     const config = parseConfig({
       model_type: 'electra', embedding_size: 768, hidden_size: 768, num_attention_heads: 12,
@@ -177,7 +192,8 @@ describe('refused as unsupported, by name', () => {
   test.each([
     [{ model_type: 'xlm-roberta' }, 'SentencePiece', 'xlm-roberta'],
     [{ model_type: 'camembert' }, 'SentencePiece', 'camembert'],
-    [{ model_type: 'distilbert' }, 'model_type', 'distilbert'],
+    [{ model_type: 'albert' }, 'model_type', 'albert'],
+    [{ model_type: 'distilbert', activation: 'mish' }, 'hidden_act', 'mish'],
     [{ model_type: 'electra' }, 'embedding_size', '128'],
     [{ model_type: 'electra', hidden_size: 768, embedding_size: 128, num_attention_heads: 12 },
       'embedding_size', '128'],

@@ -24,6 +24,9 @@ const untied = parseConfig({ ...numbers, num_labels: 3, tie_word_embeddings: fal
 const ofRoberta = { ...numbers, model_type: 'roberta', num_labels: 3 }
 const roberta = parseConfig(ofRoberta)
 const electra = parseConfig({ ...ofRoberta, model_type: 'electra', embedding_size: 16 })
+const distilbert = parseConfig({
+  ...ofRoberta, model_type: 'distilbert', dim: 16, n_heads: 1, n_layers: 1, hidden_dim: 5,
+})
 const robertaUntied = parseConfig({ ...ofRoberta, tie_word_embeddings: false })
 
 type Shapes = Record<string, number[]>
@@ -216,6 +219,26 @@ const CASES: Record<string, Case> = {
       ...both('head.output', 'classifier.out_proj'),
     },
   },
+  'DistilBERT, masked words': {
+    task: 'masked-lm',
+    config: distilbert,
+    stored: {
+      ...linear('vocab_transform', 16),
+      ...norm('vocab_layer_norm'),
+      'vocab_projector.bias': [11],
+    },
+    names: {
+      ...both('head.dense', 'vocab_transform'),
+      ...both('head.LayerNorm', 'vocab_layer_norm'),
+      'head.output.bias': 'vocab_projector.bias',
+    },
+  },
+  'DistilBERT, sequence classification': {
+    task: 'sequence-classification',
+    config: distilbert,
+    stored: { ...linear('pre_classifier', 16), ...linear('classifier', 3) },
+    names: { ...both('head.dense', 'pre_classifier'), ...both('head.output', 'classifier') },
+  },
   'token classification': {
     task: 'token-classification',
     stored: linear('classifier', 3),
@@ -258,10 +281,12 @@ describe('heads', () => {
     const result = headTensors(tensors, settings, task, prefix)
     expect(result.head).toMatchObject(HEADS[task])
     // That of RoBERTa and ELECTRA is gelu, whatever their hidden layers have.
-    const words = model_type === 'bert' ? 'hidden_act' : 'gelu'
-    if (task === 'masked-lm') expect(result.head.dense).toBe(words)
-    const pooled = model_type === 'electra' ? 'gelu' : 'tanh'
-    if (task === 'sequence-classification') expect(result.head.dense).toBe(pooled)
+    const words = {
+      bert: 'hidden_act', roberta: 'gelu', electra: 'gelu', distilbert: 'hidden_act',
+    }
+    if (task === 'masked-lm') expect(result.head.dense).toBe(words[model_type])
+    const pooled = { bert: 'tanh', roberta: 'tanh', electra: 'gelu', distilbert: 'relu' }
+    if (task === 'sequence-classification') expect(result.head.dense).toBe(pooled[model_type])
     expect(result.head.tied).toBe(task === 'masked-lm' && settings.tie_word_embeddings)
     const found = Object.fromEntries(
       result.tensors.map(({ name, offset_bytes }) => [name, offset_bytes]),

@@ -65,7 +65,7 @@ struct EmbeddingArguments {
   const int32_t* token_type_ids;  // [rows]
   const int32_t* positions;       // [rows]
   const float* words;             // [vocab_size, columns]
-  const float* types;             // [type_vocab_size, columns]
+  const float* types;             // [type_vocab_size, columns]; null: there are none
   const float* position_table;    // [max_position_embeddings, columns]
   LayerNormArguments norm;        // in is not used; out[row] receives the result
 };

@@ -80,7 +80,9 @@ DeviceWeights place(Arena& arena, const Geometry& g) {
   // Padded as logits of them would be.
   w.word_embeddings = arena.take(padded_outputs(g.vocab_size) * hidden * kElementBytes);
   w.position_embeddings = arena.take(g.max_position_embeddings * hidden * kElementBytes);
-  w.token_type_embeddings = arena.take(g.type_vocab_size * hidden * kElementBytes);
+  if (g.has_token_types) {
+    w.token_type_embeddings = arena.take(g.type_vocab_size * hidden * kElementBytes);
+  }
   w.embedding_norm = place_norm(arena, hidden);
   for (std::int64_t i = 0; i < g.num_hidden_layers; ++i) {
     DeviceLayer layer;
@@ -264,9 +266,10 @@ class Filler {
         matrix(table + "word_embeddings.weight", g_.vocab_size, w.word_embeddings));
     FUSEBERT_RETURN_IF_ERROR(matrix(table + "position_embeddings.weight",
                                     g_.max_position_embeddings, w.position_embeddings));
-    FUSEBERT_RETURN_IF_ERROR(
-        matrix(table + "token_type_embeddings.weight", g_.type_vocab_size,
-               w.token_type_embeddings));
+    if (g_.has_token_types) {
+      FUSEBERT_RETURN_IF_ERROR(matrix(table + "token_type_embeddings.weight", g_.type_vocab_size,
+                                      w.token_type_embeddings));
+    }
     FUSEBERT_RETURN_IF_ERROR(norm(table + "LayerNorm", w.embedding_norm));
     for (std::size_t i = 0; i < w.layers.size(); ++i) {
       FUSEBERT_RETURN_IF_ERROR(layer("encoder.layer." + std::to_string(i) + ".", w.layers[i]));

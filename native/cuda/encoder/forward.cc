@@ -36,6 +36,7 @@ GemmActivation gemm_activation(Activation activation) {
 // Of a head's dense layer, which is there.
 GemmActivation gemm_activation(HeadDense dense, Activation hidden_act) {
   if (dense == HeadDense::kTanh) return GemmActivation::kTanh;
+  if (dense == HeadDense::kRelu) return GemmActivation::kRelu;
   return gemm_activation(dense == HeadDense::kGelu ? Activation::kGelu : hidden_act);
 }
 

@@ -74,6 +74,16 @@ TEST_P(CpuBackend, AgreesWithTheReferenceForPositionsOfRoberta) {
   expect_hidden_states(g, checkpoint, batch, encode(*backend, batch), 2e-5);
 }
 
+TEST_P(CpuBackend, AgreesWithTheReferenceWithoutTokenTypes) {
+  Geometry g = small_geometry();
+  g.has_token_types = false;
+  const TestCheckpoint checkpoint(g, 6);
+  const auto backend = load(g, checkpoint);
+  Random random(6);
+  const Batch batch = random_batch(random, g, 5);
+  expect_hidden_states(g, checkpoint, batch, encode(*backend, batch), 2e-5);
+}
+
 TEST_P(CpuBackend, AgreesWithTheReferenceForOtherShapes) {
   // hidden_size, heads, intermediate_size: heads of 16, 96, 128, 64 and 24.
   constexpr int64_t kShapes[][3] = {

@@ -51,7 +51,9 @@ class ReferenceBert {
     const int64_t hidden = geometry_.hidden_size;
     const auto& words = tensor("embeddings.word_embeddings.weight");
     const auto& places = tensor("embeddings.position_embeddings.weight");
-    const auto& kinds = tensor("embeddings.token_type_embeddings.weight");
+    const std::vector<float> none(static_cast<size_t>(geometry_.type_vocab_size * hidden));
+    const std::vector<float>& kinds =
+        geometry_.has_token_types ? tensor("embeddings.token_type_embeddings.weight") : none;
     Rows x(ids.size(), std::vector<double>(static_cast<size_t>(hidden)));
     const auto padding = static_cast<int32_t>(geometry_.padding_idx);
     int64_t place = geometry_.padding_idx;
@@ -82,8 +84,9 @@ class ReferenceBert {
   Rows logits(Rows x) const {
     const Head& head = *geometry_.head;
     if (head.dense != HeadDense::kNone) {
-      const Activation activation =
-          head.dense == HeadDense::kGelu ? Activation::kGelu : geometry_.hidden_act;
+      const Activation activation = head.dense == HeadDense::kGelu   ? Activation::kGelu
+                                    : head.dense == HeadDense::kRelu ? Activation::kRelu
+                                                                     : geometry_.hidden_act;
       x = linear(x, "head.dense");
       for (std::vector<double>& row : x) {
         for (double& value : row) {

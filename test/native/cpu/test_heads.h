@@ -33,6 +33,7 @@ inline std::vector<NamedHead> every_head(int64_t vocab_size) {
           {"question answering", {all, none, false, false, 2}},
           {"masked words", {all, act, true, true, vocab_size}},
           {"masked words, a decoder of its own", {all, act, true, false, vocab_size + 7}},
+          {"sequence classification of DistilBERT", {first, HeadDense::kRelu, false, false, 3}},
           {"masked words of RoBERTa", {all, gelu, true, true, vocab_size}}};
 }
 

@@ -80,6 +80,12 @@ TEST(CudaBackend, AgreesWithTheReferenceForPositionsOfRoberta) {
   check(g, 5, 6);
 }
 
+TEST(CudaBackend, AgreesWithTheReferenceWithoutTokenTypes) {
+  Geometry g = small_geometry();
+  g.has_token_types = false;
+  check(g, 6, 4);
+}
+
 TEST(CudaBackend, AgreesWithTheReferenceForOtherShapes) {
   // hidden_size, heads, intermediate_size: heads of 16, 96, 128, 64 and 24.
   constexpr std::int64_t kShapes[][3] = {

@@ -131,7 +131,9 @@ TEST(PooledLayers, NormalizeInTheEndAndWithoutLayers) {
     std::vector<float> plain(columns), unit(columns);
     layers->run(in.data(), 1, 2 * kHidden, true, false, plain.data());
     layers->run(in.data(), 1, 2 * kHidden, true, true, unit.data());
-    if (!with_layers) EXPECT_EQ(plain, in);
+    if (!with_layers) {
+      EXPECT_EQ(plain, in);
+    }
     double squares = 0;
     for (const float value : plain) squares += static_cast<double>(value) * value;
     for (size_t i = 0; i < columns; ++i) EXPECT_NEAR(unit[i], plain[i] / std::sqrt(squares), 1e-6);

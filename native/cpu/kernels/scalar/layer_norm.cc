@@ -34,10 +34,12 @@ void embed(const EmbeddingArguments& g, int64_t row_begin, int64_t row_end) {
   const int64_t columns = g.norm.columns;
   for (int64_t row = row_begin; row < row_end; ++row) {
     const float* word = g.words + g.input_ids[row] * columns;
-    const float* type = g.types + g.token_type_ids[row] * columns;
+    const float* type = g.types == nullptr ? nullptr : g.types + g.token_type_ids[row] * columns;
     const float* position = g.position_table + g.positions[row] * columns;
     float* out = g.norm.out + row * g.norm.out_stride;
-    for (int64_t i = 0; i < columns; ++i) out[i] = word[i] + type[i] + position[i];
+    for (int64_t i = 0; i < columns; ++i) {
+      out[i] = (type == nullptr ? word[i] : word[i] + type[i]) + position[i];
+    }
     normalize_row(g.norm, out, out);
   }
 }

@@ -66,11 +66,12 @@ inline void embed_rows(const EmbeddingArguments& g, int64_t row_begin, int64_t r
   const int64_t columns = g.norm.columns;
   for (int64_t row = row_begin; row < row_end; ++row) {
     const float* word = g.words + g.input_ids[row] * columns;
-    const float* type = g.types + g.token_type_ids[row] * columns;
+    const float* type = g.types == nullptr ? nullptr : g.types + g.token_type_ids[row] * columns;
     const float* position = g.position_table + g.positions[row] * columns;
     float* out = g.norm.out + row * g.norm.out_stride;
     for_each_vector<V>(columns, [&](int64_t i, int64_t lanes) {
-      const V token = load_lanes<V>(word + i, lanes) + load_lanes<V>(type + i, lanes);
+      V token = load_lanes<V>(word + i, lanes);
+      if (type != nullptr) token = token + load_lanes<V>(type + i, lanes);
       store_lanes(token + load_lanes<V>(position + i, lanes), out + i, lanes);
     });
     normalize_row<V>(g.norm, out, out);

@@ -18,7 +18,7 @@ __device__ inline void embed(const EmbeddingParams& params) {
   };
   x.load(entry(params.words, params.ids[row]));
   x.add(entry(params.positions, params.position_ids[row]));
-  x.add(entry(params.types, params.type_ids[row]));
+  if (params.types != nullptr) x.add(entry(params.types, params.type_ids[row]));
   normalize(params.norm, row, x);
 }
 

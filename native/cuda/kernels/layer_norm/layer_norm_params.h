@@ -23,7 +23,7 @@ struct LayerNormParams {
 struct EmbeddingParams {
   const void* words = nullptr;      // [vocab_size, columns], 16-bit numbers
   const void* positions = nullptr;  // [max_position_embeddings, columns]
-  const void* types = nullptr;      // [type_vocab_size, columns]
+  const void* types = nullptr;      // [type_vocab_size, columns]; null: there are none
   const std::int32_t* ids = nullptr;           // [*rows]
   const std::int32_t* position_ids = nullptr;  // [*rows]
   const std::int32_t* type_ids = nullptr;      // [*rows]
