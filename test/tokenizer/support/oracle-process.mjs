@@ -1,6 +1,6 @@
 // Runs the reference tokenizer in a process of its own, because it aborts where it panics.
-// Messages: { json } loads a tokenizer; { texts, pairs, add_special_tokens, truncation } encodes;
-// { rows, skip_special_tokens } decodes.
+// Messages: { json } loads a tokenizer; { texts, pairs, add_special_tokens, truncation } encodes, and
+// with { packed } all in one; { rows, skip_special_tokens } decodes.
 
 import { createRequire } from 'node:module'
 
@@ -39,11 +39,40 @@ async function encode({ texts, pairs, add_special_tokens, truncation }) {
   return encodings.map((encoding) => flatten(encoding, windows))
 }
 
+/** What nobody refuses, end to end. */
+async function encodePacked({ texts, pairs, add_special_tokens }) {
+  tokenizer.disableTruncation()
+  const inputs = pairs === null ? texts : texts.map((text, i) => [text, pairs[i]])
+  const encodings = await tokenizer.encodeBatch(inputs, { addSpecialTokens: add_special_tokens })
+  const ends = new Int32Array(encodings.length + 1)
+  encodings.forEach((encoding, i) => {
+    ends[i + 1] = ends[i] + encoding.getLength()
+  })
+  const tokens = ends[encodings.length]
+  const packed = {
+    ends, ids: new Int32Array(tokens), type_ids: new Int32Array(tokens),
+    offsets: new Int32Array(tokens * 2), special: new Uint8Array(tokens),
+    sequences: new Int8Array(tokens),
+  }
+  encodings.forEach((encoding, i) => {
+    const begin = ends[i]
+    packed.ids.set(encoding.getIds(), begin)
+    packed.type_ids.set(encoding.getTypeIds(), begin)
+    packed.special.set(encoding.getSpecialTokensMask(), begin)
+    encoding.getOffsets().forEach((offsets, j) => packed.offsets.set(offsets, 2 * (begin + j)))
+    encoding.getSequenceIds().forEach((of, j) => {
+      packed.sequences[begin + j] = of ?? -1
+    })
+  })
+  return packed
+}
+
 process.on('message', (message) => {
   const work = async () => {
     if (message.rows !== undefined) {
       return tokenizer.decodeBatch(message.rows, message.skip_special_tokens)
     }
+    if (message.packed === true) return encodePacked(message)
     if (message.json === undefined) return encode(message)
     tokenizer = Tokenizer.fromString(message.json)
     tokenizer.disablePadding()

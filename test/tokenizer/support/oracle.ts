@@ -12,6 +12,12 @@ export interface OracleEncoding {
   overflowing: OracleEncoding[]
 }
 
+/** The encodings of many texts, end to end. */
+export type PackedOracleEncoding = Omit<OracleEncoding, 'overflowing'> & {
+  /** [texts + 1] */
+  ends: Int32Array
+}
+
 export interface OracleTruncation {
   strategy: 'longest_first' | 'only_first' | 'only_second'
   max_length: number
@@ -70,6 +76,11 @@ export class Oracle {
   /** null for a text that the reference refuses. */
   async encode(request: OracleRequest): Promise<(OracleEncoding | null)[]> {
     return (await this.#ask(request)) as (OracleEncoding | null)[]
+  }
+
+  /** Of texts that nobody refuses, without truncation. */
+  async encodePacked(request: OracleRequest): Promise<PackedOracleEncoding> {
+    return (await this.#ask({ ...request, packed: true })) as PackedOracleEncoding
   }
 
   async decode(rows: readonly (readonly number[])[], skip: boolean): Promise<string[]> {
