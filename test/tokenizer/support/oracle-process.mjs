@@ -1,6 +1,6 @@
 // Runs the reference tokenizer in a process of its own, because it aborts where it panics.
-// Messages: { json } loads a tokenizer; { texts, pairs, add_special_tokens, truncation } encodes, and
-// with { packed } all in one; { rows, skip_special_tokens } decodes.
+// Messages: { json } loads a tokenizer; { texts, pairs, add_special_tokens, truncation } encodes,
+// and with { packed } all in one; { rows, skip_special_tokens } decodes.
 
 import { createRequire } from 'node:module'
 
@@ -42,8 +42,11 @@ async function encode({ texts, pairs, add_special_tokens, truncation }) {
 /** What nobody refuses, end to end. */
 async function encodePacked({ texts, pairs, add_special_tokens }) {
   tokenizer.disableTruncation()
-  const inputs = pairs === null ? texts : texts.map((text, i) => [text, pairs[i]])
-  const encodings = await tokenizer.encodeBatch(inputs, { addSpecialTokens: add_special_tokens })
+  const options = { addSpecialTokens: add_special_tokens }
+  // Its encodeBatch takes no pairs.
+  const encodings = await (pairs === null
+    ? tokenizer.encodeBatch(texts, options)
+    : Promise.all(texts.map((text, i) => tokenizer.encode(text, pairs[i], options))))
   const ends = new Int32Array(encodings.length + 1)
   encodings.forEach((encoding, i) => {
     ends[i + 1] = ends[i] + encoding.getLength()
