@@ -8,7 +8,8 @@
 //          that the linker could choose for everyone
 //   asan   every test under AddressSanitizer and UndefinedBehaviorSanitizer
 //   fuzz   the tokenizer's fuzz, under the same two; FUSEBERT_FUZZ_SCALE makes it longer
-//   tsan   the tests with threads (pool, engine, a backend's batch) under ThreadSanitizer
+//   tsan   the tests with threads (pool, engine, a backend's batch, a batch of texts) under
+//          ThreadSanitizer
 //   qemu   the kernels' tests on emulated processors without AVX-512 and without AVX
 //   neon   the kernels' tests, built for 64-bit ARM and emulated
 //   cuda   the CUDA backend's tests on the virtual GPU, as each generation that has kernels
@@ -26,7 +27,8 @@ const SKIPPED = 77
 
 // The kernels' and the small backend tests: what depends on the instruction set.
 const KERNEL_TESTS = '*Kernels.*:*Kernels/*:Dispatch.*:CpuInfo.*:*/CpuBackend.*'
-const THREAD_TESTS = 'ThreadPool*:Engine*:*/CpuBackend.ASequenceAlone*'
+const THREAD_TESTS =
+  'ThreadPool*:Engine*:*/CpuBackend.ASequenceAlone*:BatchEncoder*:Tokenizer.ManyThreads*'
 const EMULATED = [
   { cpu: 'Westmere', isas: ['scalar'] },
   { cpu: 'Haswell', isas: ['avx2', 'scalar'] },
