@@ -19,7 +19,7 @@ import {
 
 export interface TokenizerFiles {
   /** That which is read. */
-  readonly file: 'tokenizer.json' | 'vocab.txt'
+  readonly file: 'tokenizer.json' | 'vocab.txt' | 'vocab.json'
   /** 'WordPiece', 'BPE', …; null when the file does not say. */
   readonly model: string | null
   /** Entries of the vocabulary, without what is added to it; null when the file does not say. */
@@ -49,7 +49,7 @@ export interface ModelReport {
   readonly heads: readonly HeadTask[]
   /** Names of a classifier's labels by their number. */
   readonly labels: Readonly<Record<string, string>>
-  /** null when neither tokenizer.json nor vocab.txt is there. */
+  /** null when there is none that is read: tokenizer.json, vocab.txt, vocab.json and merges.txt. */
   readonly tokenizer: TokenizerFiles | null
   /** Tokens of the longest text, special ones included. */
   readonly max_tokens: number
@@ -95,6 +95,16 @@ async function readMaxLength(folder: ModelFolder): Promise<number | null> {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null
 }
 
+async function readVocabJson(
+  folder: ModelFolder,
+  model_max_length: number | null,
+): Promise<TokenizerFiles | null> {
+  if (!(await folder.has('vocab.json')) || !(await folder.has('merges.txt'))) return null
+  const vocab = await folder.readJson('vocab.json', 'ERR_TOKENIZER_FORMAT')
+  const vocab_size = isObject(vocab) ? Object.keys(vocab).length : null
+  return { file: 'vocab.json', model: 'BPE', vocab_size, model_max_length }
+}
+
 async function readTokenizer(folder: ModelFolder): Promise<TokenizerFiles | null> {
   const model_max_length = await readMaxLength(folder)
   if (await folder.has('tokenizer.json')) {
@@ -109,7 +119,7 @@ async function readTokenizer(folder: ModelFolder): Promise<TokenizerFiles | null
       model_max_length,
     }
   }
-  if (!(await folder.has('vocab.txt'))) return null
+  if (!(await folder.has('vocab.txt'))) return readVocabJson(folder, model_max_length)
   const lines = (await folder.readBytes('vocab.txt')).toString('utf8').split('\n')
   const vocab_size = lines.at(-1) === '' ? lines.length - 1 : lines.length
   return { file: 'vocab.txt', model: 'WordPiece', vocab_size, model_max_length }

@@ -102,7 +102,7 @@ function checkWish(
   given: Partial<QuestionAnsweringOptions>,
   { model, tokenizer, max_length }: HeadParts,
 ): Wish {
-  const longest = model.config.geometry.max_position_embeddings
+  const longest = model.config.max_sequence_length
   const shortest = tokenizer.native.specialTokenCount(true) + 1
   const length = checkInteger(
     'max_seq_len', given.max_seq_len ?? Math.min(DEFAULT_SEQ_LEN, max_length), shortest, longest,

@@ -74,6 +74,17 @@ describe('for scripts', () => {
     expect(report.geometry).toMatchObject({ padding_idx: 1, max_position_embeddings: 40 })
   })
 
+  test('a tokenizer of vocab.json and merges.txt', async () => {
+    const folder = join(scratch, 'byte-pair')
+    await cp(golden('roberta'), folder, { recursive: true })
+    await writeFile(join(folder, 'vocab.json'), '{"<s>": 0, "<pad>": 1, "a": 2}')
+    expect(inspectJson(folder).tokenizer).toBeNull()
+    await writeFile(join(folder, 'merges.txt'), '#version: 0.2\n')
+    expect(inspectJson(folder).tokenizer).toEqual({
+      file: 'vocab.json', model: 'BPE', vocab_size: 3, model_max_length: null,
+    })
+  })
+
   test('numbers of parameters, by dtype, and tied ones once', () => {
     const hidden = 32, middle = 45, layers = 2
     const report = inspectJson(golden('torch-zip'))
