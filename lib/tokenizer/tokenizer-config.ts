@@ -215,6 +215,7 @@ export async function readTokenizerConfig(
   const legacy = await readObject(folder, 'added_tokens.json')
   refuseOtherSides(config)
   const tokenizerClass = own(config, 'tokenizer_class')
+  const cleanUp = booleanOr(config, 'clean_up_tokenization_spaces', false)
   return {
     tokenizer_class: typeof tokenizerClass === 'string' ? tokenizerClass : null,
     do_basic_tokenize: booleanOr(config, 'do_basic_tokenize', true),
@@ -223,7 +224,8 @@ export async function readTokenizerConfig(
     tokenize_chinese_chars: booleanOr(config, 'tokenize_chinese_chars', true),
     add_prefix_space: booleanOr(config, 'add_prefix_space', false),
     trim_offsets: booleanOr(config, 'trim_offsets', true),
-    clean_up_tokenization_spaces: booleanOr(config, 'clean_up_tokenization_spaces', false),
+    // Byte-level tokens have their texts' own spaces: transformers 5 leaves them, whatever files say.
+    clean_up_tokenization_spaces: cleanUp && family === 'bert',
     model_max_length: readMaxLength(config),
     ...readRoles(config, map, family),
     additional_special_tokens: readAdditional(config, map),

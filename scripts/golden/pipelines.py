@@ -1,5 +1,5 @@
-"""Makes test/golden/pipelines: tiny seeded BERT models with tokenizers, each with what Python's
-transformers pipelines answer to a list of calls.
+"""Makes test/golden/pipelines: tiny seeded BERT and RoBERTa models with tokenizers, each with what
+Python's transformers pipelines answer to a list of calls.
 
 Usage: pip install -r requirements.txt && python pipelines.py [NAME…]
 With names only those models are made anew.
@@ -9,16 +9,17 @@ Format: test/golden/README.md. On one thread, in float32; scores have seven sign
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 import transformers
-from transformers import BertConfig, BertTokenizer, pipeline
+from transformers import BertConfig, BertTokenizer, RobertaConfig, pipeline
 
+import byte_level
 from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
 from steady import steady_answers
-from token_calls import TOKEN_CALLS, TOKEN_LABELS
+from token_calls import BYTE_LEVEL_CALLS, TOKEN_CALLS, TOKEN_LABELS
 
 PIPELINES = OUTPUT / "pipelines"
 VOCABULARY = 97
@@ -47,6 +48,11 @@ class GoldenPipeline:
     vocab_size: int = VOCABULARY
     weight_scale: float = 0.4
     tokenizer_json: bool = False
+    family: str = "Bert"
+    # pytorch_model.bin instead of model.safetensors.
+    torch: bool = False
+    # What tokenizer_config.json says beside the usual.
+    tokenizer: dict = field(default_factory=dict)
     # Another seed is tried until fp16 would give the same answers but for their scores, and until
     # all these strings are among them.
     steady: bool = False
@@ -71,6 +77,21 @@ FILL_CALLS = [
     (["I feel [MASK] today.", "The [MASK] is a [MASK].", "[MASK] sleep?"], {"top_k": 2}),
     ("[MASK]: " + LONG, {"top_k": 2, "tokenizer_kwargs": {"truncation": True, "max_length": 40}}),
     ("the [MASK] " + LONG, {"top_k": 1, "tokenizer_kwargs": {"truncation": True, "max_length": 9}}),
+]
+
+# The mask takes the space before it, words bring their own.
+ROBERTA_FILL_CALLS = [
+    ("I feel a <mask> better today.", {}),
+    ("I feel<mask> lot better today!", {"top_k": 1}),
+    ("<mask>", {"top_k": 12}),
+    ("Today is not  <mask> , is it?", {"top_k": 3, "targets": [" sleep", "lot", "Ġbetter", "the"]}),
+    ("Today is not <mask>.", {"targets": "sleep"}),
+    ("Not <mask>-ing", {"targets": ["Sleep", " sleeping", "zebra", "zoo", " ", "Zoë", "<unk>"]}),
+    ("I <mask> a <mask> better , don't I ?", {"top_k": 2}),
+    ("a <pad> <mask> b <unk> </s><mask>", {"top_k": 1}),
+    ("a <pad> <mask> b<s> <unk> it 's", {"top_k": 2}),
+    (["I feel <mask> today.", "Łódź is a <mask> 🎉.", "<mask> sleep?"], {"top_k": 2}),
+    ("<mask>: " + LONG, {"top_k": 2, "tokenizer_kwargs": {"truncation": True, "max_length": 40}}),
 ]
 
 PAIR = {"text": "I feel better today.", "text_pair": "I sleep a lot."}
@@ -180,17 +201,79 @@ MODELS = [
 ]
 
 
+ROBERTA = [
+    GoldenPipeline(
+        "roberta-fill-mask",
+        "fill-mask",
+        {},
+        ROBERTA_FILL_CALLS,
+        tokenizer_json=True,
+        tokenizer={"clean_up_tokenization_spaces": True},
+        steady=True,
+    ),
+    GoldenPipeline(
+        "roberta-fill-mask-vocab-json",
+        "fill-mask",
+        {"tie_word_embeddings": False},
+        ROBERTA_FILL_CALLS,
+        torch=True,
+        steady=True,
+    ),
+    GoldenPipeline(
+        "roberta-softmax", "text-classification", EMOTIONS, CLASSIFY_CALLS, tokenizer_json=True
+    ),
+    GoldenPipeline(
+        "roberta-entities",
+        "token-classification",
+        labels(*TOKEN_LABELS["entities"]),
+        BYTE_LEVEL_CALLS,
+        weight_scale=0.6,
+        tokenizer_json=True,
+        tokenizer={"add_prefix_space": True},
+        steady=True,
+        among=(*TOKEN_LABELS["entities"], "PER", "LOC"),
+    ),
+    GoldenPipeline(
+        "roberta-parts-of-speech",
+        "token-classification",
+        labels(*TOKEN_LABELS["parts of speech"]),
+        BYTE_LEVEL_CALLS,
+        weight_scale=0.6,
+        steady=True,
+        among=(*TOKEN_LABELS["parts of speech"],),
+    ),
+    GoldenPipeline(
+        "roberta-entailment",
+        "zero-shot-classification",
+        labels("CONTRADICTION", "NEUTRAL", "ENTAILMENT"),
+        ZERO_SHOT_CALLS,
+        tokenizer_json=True,
+        steady=True,
+    ),
+]
+for golden in ROBERTA:
+    golden.family = "Roberta"
+    golden.vocab_size = byte_level.VOCABULARY
+MODELS += ROBERTA
+
+
 def shorter(score):
     return [*map(shorter, score)] if isinstance(score, list) else float(f"{score:.7g}")
 
 
+def are_apart(value):
+    """Whether neighbouring words of each list differ enough, of the whole vocabulary excepted."""
+    if isinstance(value, dict):
+        return True
+    if value and "token" in value[0] and len(value) < VOCABULARY:
+        gaps = (first["score"] - second["score"] for first, second in zip(value, value[1:]))
+        return all(gap > SMALLEST_GAP for gap in gaps)
+    return all(map(are_apart, value))
+
+
 def rounded(value):
-    """Checks the gaps between scores of each list, and shortens the scores."""
     if isinstance(value, dict):
         return {key: shorter(x) if key in ("score", "scores") else x for key, x in value.items()}
-    if value and "token" in value[0] and len(value) < VOCABULARY:
-        for first, second in zip(value, value[1:]):
-            assert first["score"] - second["score"] > SMALLEST_GAP, (first, second)
     return [rounded(each) for each in value]
 
 
@@ -217,37 +300,63 @@ def fill(golden, model, seed):
     if golden.task == "token-classification":
         with torch.no_grad():
             # What all tokens have in common is taken off, so that each has its own label.
-            hidden = model.bert(torch.arange(5, LIMIT)[None]).last_hidden_state[0]
+            hidden = model.base_model(torch.arange(5, LIMIT)[None]).last_hidden_state[0]
             model.classifier.bias.copy_(-model.classifier.weight @ hidden.mean(dim=0))
 
 
-def save(model, folder):
+def save(golden, model, folder):
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if golden.torch:
+        (folder / "model.safetensors").unlink()
+        weights = folder / "pytorch_model.bin"
+        # What the pipeline has loaded may be a view of the file.
+        weights.unlink(missing_ok=True)
+        torch.save(model.state_dict(), weights)
 
 
-def make(golden, folder, seed):
-    """Saves a model; answers to all calls, and how far those in fp16 would be off."""
-    folder.mkdir(parents=True)
+def config_of(golden):
     numbers = {**geometry(16, 1, 29, 1), "vocab_size": golden.vocab_size}
-    config = BertConfig(**{**numbers, "max_position_embeddings": LIMIT}, **golden.config)
-    model = getattr(transformers, CLASSES[golden.task])(config).eval()
-    fill(golden, model, seed)
-    save(model, folder)
+    if golden.family == "Bert":
+        return BertConfig(**{**numbers, "max_position_embeddings": LIMIT}, **golden.config)
+    padding = byte_level.FIRST.index("<pad>")
+    numbers["max_position_embeddings"] = LIMIT + padding + 1
+    more = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": padding}
+    return RobertaConfig(**numbers, **more, **golden.config)
+
+
+def save_tokenizer(golden, folder):
+    if golden.family == "Roberta" and golden.tokenizer_json:
+        byte_level.write_tokenizer_json(folder, LIMIT, **golden.tokenizer)
+        return
+    if golden.family == "Roberta":
+        byte_level.write_vocab_json(folder)
+        return
     words = folder / "vocab.txt"
     words.write_text("\n".join(vocabulary(golden.vocab_size)) + "\n", encoding="utf-8")
     if golden.tokenizer_json:
         BertTokenizer.from_pretrained(folder).save_pretrained(folder)
         words.unlink()
+
+
+def make(golden, folder, seed):
+    """Saves a model; answers to all calls, and how far those in fp16 would be off."""
+    folder.mkdir(parents=True)
+    name = CLASSES[golden.task].replace("Bert", golden.family)
+    model = getattr(transformers, name)(config_of(golden)).eval()
+    fill(golden, model, seed)
+    save(golden, model, folder)
+    save_tokenizer(golden, folder)
     run = pipeline(golden.task, model=str(folder), device="cpu")
 
     def ask(run):
         return (answer(run, inputs, options) for inputs, options in golden.calls)
 
     seeds = range(seed, seed + (MOST_SEEDS if golden.steady else 1))
-    results = steady_answers(run, partial(fill, golden), ask, seeds, golden.among)
+    results = steady_answers(run, partial(fill, golden), ask, seeds, golden.among, are_apart)
+    assert are_apart(results[0])
     if golden.steady:
-        save(run.model, folder)
+        save(golden, run.model, folder)
     return results
 
 

@@ -36,3 +36,22 @@ def token_calls():
 
 
 TOKEN_CALLS = list(token_calls())
+
+
+def byte_level_calls():
+    """Fewer, of which the first tell most: here a character may be several tokens."""
+    yield TEXT, {"ignore_labels": []}
+    yield LONG, {"ignore_labels": [], "aggregation_strategy": "average"}
+    yield LONG, {"ignore_labels": [], "aggregation_strategy": "simple"}
+    yield LONG * 2, {}
+    for strategy in STRATEGIES:
+        yield TEXT, {"aggregation_strategy": strategy, "ignore_labels": []}
+        texts = [" Sleep \u200d 🎉", "", "u.s.  don't", "a <mask> is</s>", "\u00a0day"]
+        yield texts, {"aggregation_strategy": strategy}
+    for strategy in STRATEGIES[1:]:
+        windows = {"max_length": 15, "stride": 5}
+        yield TEXT, {"aggregation_strategy": strategy, **windows}
+    yield LONG, {"aggregation_strategy": "simple", "max_length": 12, "stride": 0}
+
+
+BYTE_LEVEL_CALLS = list(byte_level_calls())
