@@ -17,6 +17,7 @@ import {
 } from './questions.js'
 import { Slices } from './slices.js'
 import { Answers, findSpans, type Answer } from './spans.js'
+import { WordStarts, type TextSpan } from '../tokenizer/words.js'
 import { tokenizeTexts, usageOf, withUsage, type Limits, type Usage } from './text-calls.js'
 
 export type { Answer } from './spans.js'
@@ -140,6 +141,53 @@ async function cutQuestions(
   return { questions: questions.map((question, i) => question.slice(0, ends[i])), truncated }
 }
 
+function offsetsOf({ offsets }: NativeEncoding, position: number): TextSpan {
+  return [offsets?.[2 * position] ?? 0, offsets?.[2 * position + 1] ?? 0]
+}
+
+/** Words of the contexts of all windows, which come context by context. */
+class ContextWords {
+  readonly #encoding: NativeEncoding
+  readonly #tokenizer: Tokenizer
+  #sample = -1
+  #words: WordStarts | undefined
+
+  constructor(encoding: NativeEncoding, tokenizer: Tokenizer) {
+    this.#encoding = encoding
+    this.#tokenizer = tokenizer
+  }
+
+  /** @param window - the first of its context, or a later one */
+  of(window: number, context: string): WordStarts | undefined {
+    const { byte_level } = this.#tokenizer
+    const sample = this.#sampleOf(window)
+    if (byte_level !== undefined && sample !== this.#sample) {
+      this.#sample = sample
+      const added = [...this.#addedTokens(window, byte_level.added_ids)]
+      this.#words = new WordStarts(context, byte_level, added)
+    }
+    return this.#words
+  }
+
+  #sampleOf(window: number): number {
+    return this.#encoding.samples?.[window] ?? window
+  }
+
+  /** Where the context itself has added tokens. */
+  *#addedTokens(first: number, ids: ReadonlySet<number>): Generator<TextSpan> {
+    const windows = this.#encoding.cu_seqlens.length - 1
+    const sample = this.#sampleOf(first)
+    for (let i = first; i < windows && this.#sampleOf(i) === sample; i += 1) {
+      const { begin, end } = new Window(this.#encoding, i, this.#tokenizer, undefined)
+      const from = this.#encoding.cu_seqlens[i] ?? 0
+      for (let position = from + begin; position < from + end; position += 1) {
+        const id = this.#encoding.input_ids[position] ?? 0
+        if (ids.has(id)) yield offsetsOf(this.#encoding, position)
+      }
+    }
+  }
+}
+
 /** One window: its tokens, and those of the context among them. */
 class Window {
   readonly begin: number
@@ -147,11 +195,19 @@ class Window {
   readonly #encoding: NativeEncoding
   readonly #first: number
   readonly #tokenizer: Tokenizer
+  readonly #words: WordStarts | undefined
 
-  constructor(encoding: NativeEncoding, window: number, tokenizer: Tokenizer) {
+  /** @param words - of the context, where its tokens do not tell */
+  constructor(
+    encoding: NativeEncoding,
+    window: number,
+    tokenizer: Tokenizer,
+    words: WordStarts | undefined,
+  ) {
     const { cu_seqlens, special_tokens_mask } = encoding
     this.#encoding = encoding
     this.#tokenizer = tokenizer
+    this.#words = words
     this.#first = cu_seqlens[window] ?? 0
     const tokens = (cu_seqlens[window + 1] ?? 0) - this.#first
     const isSpecial = (token: number): boolean =>
@@ -169,7 +225,15 @@ class Window {
     this.end = end
   }
 
+  #wordOf(token: number, words: WordStarts): number {
+    const [start, end] = offsetsOf(this.#encoding, this.#first + token)
+    return words.wordOf(start, end)
+  }
+
+  /** Whether a token goes on the word of the one before. */
   #continues(token: number): boolean {
+    const words = this.#words
+    if (words !== undefined) return this.#wordOf(token, words) === this.#wordOf(token - 1, words)
     const { continuing_subword_prefix: prefix, native } = this.#tokenizer
     if (prefix === '') return false
     return native.idToToken(this.#encoding.input_ids[this.#first + token] ?? 0).startsWith(prefix)
@@ -181,11 +245,9 @@ class Window {
     let to = last
     while (align && from > this.begin && this.#continues(from)) from -= 1
     while (align && to + 1 < this.end && this.#continues(to + 1)) to += 1
-    const { offsets } = this.#encoding
-    return {
-      start: offsets?.[2 * (this.#first + from)] ?? 0,
-      end: offsets?.[2 * (this.#first + to) + 1] ?? 0,
-    }
+    const [start] = offsetsOf(this.#encoding, this.#first + from)
+    const [, end] = offsetsOf(this.#encoding, this.#first + to)
+    return { start, end }
   }
 }
 
@@ -200,6 +262,7 @@ async function findAnswers(
   const slices = new Slices(signal)
   // Some are one when they are whole words.
   const candidates = wish.align ? 2 * wish.top_k + 10 : wish.top_k
+  const words = new ContextWords(encoding, tokenizer)
   const lengths = lengthsOf(encoding.cu_seqlens)
   for (const { begin, end } of groupsOf(lengths, (tokens) => 2 * tokens)) {
     const ids = sliceSequences(encoding, begin, end)
@@ -210,7 +273,7 @@ async function findAnswers(
       const sample = encoding.samples?.[i] ?? i
       const context = contexts[sample] ?? ''
       const answers = found[sample]
-      const window = new Window(encoding, i, tokenizer)
+      const window = new Window(encoding, i, tokenizer, words.of(i, context))
       const from = ids.cu_seqlens[i - begin] ?? 0
       const to = ids.cu_seqlens[i - begin + 1] ?? 0
       const own = logits.subarray(2 * from, 2 * to)

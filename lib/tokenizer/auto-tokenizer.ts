@@ -56,6 +56,19 @@ async function readFiles(folder: ModelFolder): Promise<Files> {
   )
 }
 
+function wordsOf({
+  model,
+  added_tokens,
+}: NativeTokenizerSpec): Pick<Tokenizer, 'continuing_subword_prefix' | 'byte_level'> {
+  if (model.type === 'WordPiece') {
+    const { continuing_subword_prefix } = model
+    return { continuing_subword_prefix, byte_level: undefined }
+  }
+  const { add_prefix_space, split_words } = model
+  const added_ids = new Set(added_tokens.map(({ id }) => id))
+  return { continuing_subword_prefix: '', byte_level: { add_prefix_space, split_words, added_ids } }
+}
+
 export const AutoTokenizer = {
   /**
    * Loads the tokenizer of a folder: tokenizer.json, or else vocab.txt (BERT's), or else vocab.json
@@ -67,8 +80,6 @@ export const AutoTokenizer = {
   async from_pretrained(path: string): Promise<Tokenizer> {
     const { spec, config } = await readFiles(await ModelFolder.open(path))
     const native = await fromNative(() => loadAddon().createTokenizer(spec))
-    const { model } = spec
-    const prefix = model.type === 'WordPiece' ? model.continuing_subword_prefix : ''
-    return createTokenizer(native, config, prefix)
+    return createTokenizer(native, config, wordsOf(spec))
   },
 } as const

@@ -29,6 +29,7 @@ import {
   type TokenIds,
 } from './token-ids.js'
 import type { Role, TokenizerConfig } from './tokenizer-config.js'
+import type { ByteLevelWords } from './words.js'
 
 export type { Encoding } from './batch-encoding.js'
 
@@ -171,6 +172,8 @@ export interface Tokenizer {
   readonly unk_token_id: number | undefined
   /** What tokens that go on a word begin with; '' where nothing tells them apart. */
   readonly continuing_subword_prefix: string
+  /** How texts are split into words; undefined where a prefix tells what goes on a word. */
+  readonly byte_level: ByteLevelWords | undefined
   readonly native: NativeTokenizer
 }
 
@@ -340,7 +343,9 @@ async function batchDecode(
 export function createTokenizer(
   native: NativeTokenizer,
   config: TokenizerConfig,
-  continuing_subword_prefix: string,
+  { continuing_subword_prefix, byte_level }: Pick<
+    Tokenizer, 'continuing_subword_prefix' | 'byte_level'
+  >,
 ): Tokenizer {
   const idOf = (token: unknown): number | undefined => {
     if (typeof token !== 'string') throw invalidArgument('a string', 'tokens', token)
@@ -380,6 +385,7 @@ export function createTokenizer(
       mask_token_id: roleId('mask_token'),
       unk_token_id: roleId('unk_token'),
       continuing_subword_prefix,
+      byte_level,
       native,
     },
   ) as Tokenizer

@@ -1,21 +1,28 @@
-"""Makes test/golden/question-answering: a tiny seeded BERT model, and what Python's pipeline
-answers to a list of questions. transformers 5 has no such pipeline: this wants an environment of
-its own.
+"""Makes test/golden/question-answering and roberta-question-answering beside it: tiny seeded models,
+and what Python's pipeline answers to a list of questions. transformers 5 has no such pipeline: this
+wants an environment of its own.
 
-Usage: pip install -r question-answering-requirements.txt && python question_answering.py
-Format: test/golden/README.md. On one thread, in float32; scores have seven significant digits.
+Usage: pip install -r question-answering-requirements.txt && python question_answering.py [NAME…]
+With names only those models are made anew. Format: test/golden/README.md. On one thread, in float32; scores have seven significant digits.
 """
 
 import json
 import shutil
+import sys
 
 import torch
-from transformers import BertConfig, BertForQuestionAnswering, pipeline
+from transformers import (
+    BertConfig,
+    BertForQuestionAnswering,
+    RobertaConfig,
+    RobertaForQuestionAnswering,
+    pipeline,
+)
 
+import byte_level
 from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
 from steady import steady_answers
 
-FOLDER = OUTPUT / "question-answering"
 VOCABULARY = 97
 LIMIT = 64
 # Starts and ends that are clear.
@@ -49,6 +56,28 @@ CALLS = [
     ([QUESTION, OTHER], LONG, {"top_k": 2, **NARROW}),
 ]
 
+# Words end before a contraction and where letters change to digits or punctuation; a context may
+# begin with spaces, have several between words, and special tokens of its own.
+SPACES = "  Zoë's  day isn't\n better,it's  2or 3 days \u00a0 of<mask>!!<s> 🎉🎉sleep"
+# Questions have more tokens here.
+WINDOWS = {"max_seq_len": 44, "doc_stride": 8}
+BYTE_LEVEL_CALLS = [
+    (QUESTION, SHORT, {"top_k": 3}),
+    (OTHER, SHORT, {"align_to_words": False, "top_k": 4}),
+    (OTHER, SHORT, {"max_answer_len": 1, "top_k": 2}),
+    (QUESTION, SHORT, {"handle_impossible_answer": True, "top_k": 2}),
+    (QUESTION, "Zoë", {}),
+    (QUESTION, LONG, {}),
+    (OTHER, LONG, {**WINDOWS, "top_k": 5}),
+    (OTHER, LONG, {**WINDOWS, "top_k": 3, "align_to_words": False}),
+    (OTHER, LONG, {**WINDOWS, "handle_impossible_answer": True}),
+    ([QUESTION, OTHER], [SHORT, LONG], {}),
+    (OTHER, SPACES, {"top_k": 8}),
+    (QUESTION, SPACES, {"top_k": 8, "align_to_words": False}),
+    (QUESTION, SPACES, {"top_k": 6, **WINDOWS}),
+    (QUESTION, SPACES, {"top_k": 12, "max_answer_len": 3}),
+]
+
 
 def answer(run, question, context, options):
     many = isinstance(question, list)
@@ -70,27 +99,52 @@ def fill(model, seed):
         model.qa_outputs.weight.mul_(SHARPER)
 
 
-def ask(run):
-    return (answer(run, *call) for call in CALLS)
-
-
-def main():
-    torch.set_num_threads(1)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+def make_bert(folder):
     numbers = {**geometry(16, 1, 29, 1), "vocab_size": VOCABULARY}
-    model = BertForQuestionAnswering(
-        BertConfig(**{**numbers, "max_position_embeddings": LIMIT})
-    ).eval()
-    model.save_pretrained(FOLDER)
+    config = BertConfig(**{**numbers, "max_position_embeddings": LIMIT})
     words = "\n".join(vocabulary(VOCABULARY)) + "\n"
-    (FOLDER / "vocab.txt").write_text(words, encoding="utf-8")
-    write_json(FOLDER / "tokenizer_config.json", {"model_max_length": LIMIT})
-    run = pipeline("question-answering", model=str(FOLDER), device="cpu")
-    results, naive_fp16 = steady_answers(run, fill, ask, SEEDS)
-    run.model.save_pretrained(FOLDER)
+    (folder / "vocab.txt").write_text(words, encoding="utf-8")
+    write_json(folder / "tokenizer_config.json", {"model_max_length": LIMIT})
+    return BertForQuestionAnswering(config)
+
+
+def make_roberta(folder, **tokenizer):
+    padding = byte_level.FIRST.index("<pad>")
+    numbers = {**geometry(16, 1, 29, 1), "vocab_size": byte_level.VOCABULARY}
+    numbers["max_position_embeddings"] = LIMIT + padding + 1
+    more = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": padding}
+    byte_level.write_tokenizer_json(folder, LIMIT, **tokenizer)
+    return RobertaForQuestionAnswering(RobertaConfig(**numbers, **more))
+
+
+def make_prefixed(folder):
+    return make_roberta(folder, add_prefix_space=True)
+
+
+MODELS = {
+    "question-answering": (make_bert, CALLS, SEEDS),
+    "roberta-question-answering": (make_roberta, BYTE_LEVEL_CALLS, range(16000, 26000)),
+    "roberta-question-answering-prefixed": (
+        make_prefixed, BYTE_LEVEL_CALLS[-5:], range(26000, 36000)
+    ),
+}
+
+
+def make(name):
+    make_model, calls, seeds = MODELS[name]
+    folder = OUTPUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    make_model(folder).eval().save_pretrained(folder)
+    run = pipeline("question-answering", model=str(folder), device="cpu")
+
+    def ask(run):
+        return (answer(run, *call) for call in calls)
+
+    results, naive_fp16 = steady_answers(run, fill, ask, seeds)
+    run.model.save_pretrained(folder)
     lines = []
-    for (question, context, options), result in zip(CALLS, results):
+    for (question, context, options), result in zip(calls, results):
         call = {
             "question": question,
             "context": context,
@@ -98,10 +152,16 @@ def main():
             "result": rounded(result),
         }
         lines.append(" " + json.dumps(call, ensure_ascii=False))
-    (FOLDER / "expected.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
-    write_json(FOLDER / "manifest.json", {"versions": versions(), "naive_fp16": naive_fp16})
-    print(len(CALLS), naive_fp16)
+    (folder / "expected.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    write_json(folder / "manifest.json", {"versions": versions(), "naive_fp16": naive_fp16})
+    print(name, len(calls), naive_fp16)
+
+
+def main(names):
+    torch.set_num_threads(1)
+    for name in names or MODELS:
+        make(name)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -17,6 +17,11 @@ export interface GoldenCall {
 /** A model that answers questions. */
 export const QUESTIONS = `${GOLDEN}/question-answering`
 
+/** The same with byte-level tokens. */
+export const BYTE_LEVEL_QUESTIONS = ['', '-prefixed'].map(
+  (more) => `${GOLDEN}/roberta-question-answering${more}`,
+)
+
 export const folderOf = (name: string): string => `${GOLDEN}/pipelines/${name}`
 
 export function namesOf(task: string): string[] {

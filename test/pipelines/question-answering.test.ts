@@ -1,6 +1,7 @@
 // The question-answering pipeline against Python's answers, and its shapes, options, windows, abort
 // and disposal.
 import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -11,7 +12,9 @@ import {
   type QuestionAnsweringPipeline,
   type QuestionInput,
 } from '../../dist/index.js'
-import { expectAnswer, folderOf, inUtf16, QUESTIONS } from './golden-pipelines.js'
+import {
+  BYTE_LEVEL_QUESTIONS, expectAnswer, folderOf, inUtf16, QUESTIONS,
+} from './golden-pipelines.js'
 
 const LIMIT = 64
 const CONTEXT = 'Zoë sleeps a lot 🎉 in Łódź, and I feel better today.'
@@ -24,7 +27,9 @@ interface GoldenCall {
   result: unknown
 }
 
-const calls = JSON.parse(readFileSync(`${QUESTIONS}/expected.json`, 'utf8')) as GoldenCall[]
+const MODELS = [QUESTIONS, ...BYTE_LEVEL_QUESTIONS].map((folder) => ({
+  folder, name: basename(folder),
+}))
 let ask: QuestionAnsweringPipeline
 
 beforeAll(async () => {
@@ -33,13 +38,22 @@ beforeAll(async () => {
 
 afterAll(() => ask.dispose())
 
-test.each(calls.map((call, i) => ({ ...call, i })))('call $i is as in Python', async (call) => {
-  const { question, context, options, result } = call
-  const found = await ask({ question, context } as QuestionInput, options)
-  const many = Array.isArray(question)
-  const results = (many ? result : [result]) as unknown[]
-  const contexts = Array.isArray(context) ? context : results.map(() => context)
-  expectAnswer(many ? found : [found], results.map((each, i) => inUtf16(contexts[i]!, each)))
+describe.each(MODELS)('$name answers as Python does', ({ folder }) => {
+  const calls = JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8')) as GoldenCall[]
+  let loaded: QuestionAnsweringPipeline
+  beforeAll(async () => {
+    loaded = await pipeline('question-answering', folder)
+  })
+  afterAll(() => loaded.dispose())
+
+  test.each(calls.map((call, i) => ({ ...call, i })))('call $i', async (call) => {
+    const { question, context, options, result } = call
+    const found = await loaded({ question, context } as QuestionInput, options)
+    const many = Array.isArray(question)
+    const results = (many ? result : [result]) as unknown[]
+    const contexts = Array.isArray(context) ? context : results.map(() => context)
+    expectAnswer(many ? found : [found], results.map((each, i) => inUtf16(contexts[i]!, each)))
+  })
 })
 
 describe('shapes', () => {
