@@ -65,6 +65,9 @@ export class WordStarts {
       if ((this.#starts[middle] ?? Infinity) <= position) low = middle + 1
       else high = middle
     }
-    return Math.max(0, low - 1)
+    const word = Math.max(0, low - 1)
+    // The space before a part may be a word of its own, where another kind of white space follows.
+    const hasTwo = word > 0 && this.#starts[word - 1] === this.#starts[word]
+    return start < end || !hasTwo ? word : word - 1
   }
 }

@@ -20,7 +20,7 @@ import {
   type PackedOracleEncoding,
 } from './oracle.js'
 
-type Parts = Omit<OracleEncoding, 'sequences' | 'overflowing'>
+type Parts = Omit<OracleEncoding, 'sequences' | 'words' | 'overflowing'>
 
 /** The i-th sequence of a packed encoding, as the oracle gives it. */
 function sequence(packed: NativeEncoding, i: number): Parts {

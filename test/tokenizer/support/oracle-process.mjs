@@ -19,6 +19,7 @@ function flatten(encoding, windows) {
     offsets: Int32Array.from(encoding.getOffsets().flat()),
     special: Uint8Array.from(encoding.getSpecialTokensMask()),
     sequences: Int8Array.from(encoding.getSequenceIds(), (of) => of ?? -1),
+    words: Int32Array.from(encoding.getWordIds(), (word) => word ?? -1),
     overflowing: windows ? encoding.getOverflowing().map((window) => flatten(window, false)) : [],
   }
 }

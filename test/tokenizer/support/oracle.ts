@@ -9,11 +9,13 @@ export interface OracleEncoding {
   special: Uint8Array
   /** Which text each token is of; -1: of none, or not known. */
   sequences: Int8Array
+  /** Which word of its text each token is of; -1: of none. */
+  words: Int32Array
   overflowing: OracleEncoding[]
 }
 
 /** The encodings of many texts, end to end. */
-export type PackedOracleEncoding = Omit<OracleEncoding, 'overflowing'> & {
+export type PackedOracleEncoding = Omit<OracleEncoding, 'words' | 'overflowing'> & {
   /** [texts + 1] */
   ends: Int32Array
 }
