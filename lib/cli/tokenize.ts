@@ -3,6 +3,7 @@
 import { Option, type Command } from 'commander'
 
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
+import { nativeOf } from '../tokenizer/native-of.js'
 import type { Context } from './context.js'
 import { addInputOptions } from './shared-options.js'
 import {
@@ -53,7 +54,7 @@ const TOKENIZE: TextCommand<TokenizeFlags, Tokens> = {
           const begin = cu_seqlens[i] ?? 0
           const ids = Array.from(input_ids.subarray(begin, cu_seqlens[i + 1]))
           return {
-            tokens: ids.map((id) => tokenizer.native.idToToken(id)),
+            tokens: ids.map((id) => nativeOf(tokenizer).idToToken(id)),
             ids,
             offsets: ids.map((_id, token): [number, number] => [
               offsets?.[2 * (begin + token)] ?? 0, offsets?.[2 * (begin + token) + 1] ?? 0,

@@ -17,6 +17,7 @@ import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
 import { encodeTexts } from '../tokenizer/encoder.js'
+import { nativeOf } from '../tokenizer/native-of.js'
 import { gatherTexts } from '../tokenizer/text-parts.js'
 import { listSource } from '../tokenizer/text-source.js'
 import { inTurns } from '../turns.js'
@@ -132,7 +133,7 @@ function choosePrompt(
 /** Tokens of a prompt that stand before those of a text. */
 async function countPrompt(tokenizer: Tokenizer, prompt: string, limits: Limits): Promise<number> {
   const options = { ...encodeOptions(limits), special_tokens_mask: true }
-  const encoding = await encodeTexts(tokenizer.native, [prompt], null, options)
+  const encoding = await encodeTexts(nativeOf(tokenizer), [prompt], null, options)
   const { input_ids, special_tokens_mask } = encoding
   // What ends a text does not end the prompt.
   return input_ids.length - (special_tokens_mask?.at(-1) === 1 ? 1 : 0)
@@ -169,7 +170,7 @@ async function extract(
   const leftOut = prompt !== '' && pooling !== 'none' && !includePrompt
   const whole = prompt === '' && !lowercase ? list : list.map((text) => prompt + lowered(text))
   const result = await model.encodeTexts(
-    tokenizer.native,
+    nativeOf(tokenizer),
     await inTurns(gatherTexts(listSource(whole))),
     encodeOptions(limits),
     {

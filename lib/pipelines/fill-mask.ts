@@ -6,6 +6,7 @@ import type { LoadOptions } from '../models/load-options.js'
 import { MAX_TOP_LOGITS, type NativeEncoding } from '../native/addon.js'
 import { checkInteger, checkOptions, checkTexts } from '../options.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { nativeOf } from '../tokenizer/native-of.js'
 import { groupsOf, sliceSequences } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
 import { chooseTop, chooseTargets, type Candidate } from './masked-words.js'
@@ -94,10 +95,11 @@ function maskedTexts(
       if (id === mask_token_id) masks.push(position)
     })
     if (masks.length > 0) return { ids, masks }
+    const mask = nativeOf(tokenizer).idToToken(mask_token_id)
     throw new FusebertError(
       'ERR_INVALID_ARGUMENT',
-      `Text ${i}: Expected ${tokenizer.native.idToToken(mask_token_id)} in it but there is none ` +
-        `among its ${ids.length} tokens. Write it where a word is wanted; what is beyond ` +
+      `Text ${i}: Expected ${mask} in it but there is none among` +
+        `  its ${ids.length} tokens. Write it where a word is wanted; what is beyond ` +
         'max_length has been cut.',
     )
   })
@@ -106,7 +108,7 @@ function maskedTexts(
 /** The ids of words, each once. */
 async function targetIds(tokenizer: Tokenizer, targets: unknown): Promise<number[]> {
   const words = typeof targets === 'string' ? [targets] : checkTexts('targets', targets)
-  const known = words.map((word) => tokenizer.native.tokenToId(word))
+  const known = words.map((word) => nativeOf(tokenizer).tokenToId(word))
   const others = words.filter((_, i) => (known[i] ?? -1) < 0)
   const pieces =
     others.length === 0

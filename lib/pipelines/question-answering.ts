@@ -7,6 +7,7 @@ import { ALL_LOGITS } from '../models/loaded-model.js'
 import type { NativeEncoding } from '../native/addon.js'
 import { checkBoolean, checkInteger, checkOptions, checkSignal } from '../options.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
+import { nativeOf } from '../tokenizer/native-of.js'
 import { groupsOf, lengthsOf, sliceSequences } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
 import {
@@ -104,7 +105,7 @@ function checkWish(
   { model, tokenizer, max_length }: HeadParts,
 ): Wish {
   const longest = model.config.max_sequence_length
-  const shortest = tokenizer.native.specialTokenCount(true) + 1
+  const shortest = nativeOf(tokenizer).specialTokenCount(true) + 1
   const length = checkInteger(
     'max_seq_len', given.max_seq_len ?? Math.min(DEFAULT_SEQ_LEN, max_length), shortest, longest,
   )
@@ -213,7 +214,7 @@ class Window {
     const isSpecial = (token: number): boolean =>
       special_tokens_mask?.[this.#first + token] === 1
     // All special tokens but the last are before the context.
-    let before = tokenizer.native.specialTokenCount(true) - 1
+    let before = nativeOf(tokenizer).specialTokenCount(true) - 1
     let begin = 0
     while (begin < tokens && before > 0) {
       if (isSpecial(begin)) before -= 1
@@ -234,9 +235,10 @@ class Window {
   #continues(token: number): boolean {
     const words = this.#words
     if (words !== undefined) return this.#wordOf(token, words) === this.#wordOf(token - 1, words)
-    const { continuing_subword_prefix: prefix, native } = this.#tokenizer
+    const { continuing_subword_prefix: prefix } = this.#tokenizer
     if (prefix === '') return false
-    return native.idToToken(this.#encoding.input_ids[this.#first + token] ?? 0).startsWith(prefix)
+    const id = this.#encoding.input_ids[this.#first + token] ?? 0
+    return nativeOf(this.#tokenizer).idToToken(id).startsWith(prefix)
   }
 
   /** Where tokens [first, last] are in the context. */

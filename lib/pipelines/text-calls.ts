@@ -8,6 +8,7 @@ import type { NativeEncodeOptions, NativeEncoding } from '../native/addon.js'
 import { checkBoolean, checkInteger, checkSignal } from '../options.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
 import { encodeTexts } from '../tokenizer/encoder.js'
+import { nativeOf } from '../tokenizer/native-of.js'
 
 export interface TextCallOptions {
   /**
@@ -54,7 +55,7 @@ export function checkLimits(
   tokenizer: Tokenizer,
 ): Limits {
   // A shorter limit than the special tokens could never be met.
-  const shortest = Math.max(1, tokenizer.native.specialTokenCount(pairs))
+  const shortest = Math.max(1, nativeOf(tokenizer).specialTokenCount(pairs))
   const longest = model.config.max_sequence_length
   return {
     truncation: checkBoolean('truncation', given.truncation ?? true),
@@ -88,7 +89,7 @@ export async function tokenizeTexts(
   const { signal } = limits
   signal?.throwIfAborted()
   const options = { ...encodeOptions(limits), ...more }
-  const encoding = encodeTexts(tokenizer.native, texts, pairs, options)
+  const encoding = encodeTexts(nativeOf(tokenizer), texts, pairs, options)
   // Ids are made in no time compared with what follows; nobody need be told to stop.
   return withSignal(encoding, signal, () => undefined)
 }

@@ -9,6 +9,7 @@ import { fromNative } from '../native/load.js'
 import { checkChoice, checkInteger, checkOptions, checkTexts } from '../options.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
 import { decodedText } from '../tokenizer/encoder.js'
+import { nativeOf } from '../tokenizer/native-of.js'
 import { gatherTexts } from '../tokenizer/text-parts.js'
 import { listSource } from '../tokenizer/text-source.js'
 import { atOnce } from '../turns.js'
@@ -143,7 +144,7 @@ function checkWish(
     const expected = "another strategy than 'none' with stride"
     throw invalidArgument(expected, 'aggregation_strategy', strategy)
   }
-  const most = Math.max(0, max_length - tokenizer.native.specialTokenCount(false) - 1)
+  const most = Math.max(0, max_length - nativeOf(tokenizer).specialTokenCount(false) - 1)
   return { strategy, ignored, stride: checkInteger('stride', stride, 0, most) }
 }
 
@@ -168,7 +169,7 @@ class Windows {
   #wordOf(id: number): string {
     const known = this.#words.get(id)
     if (known !== undefined) return known
-    const word = this.#tokenizer.native.idToToken(id)
+    const word = nativeOf(this.#tokenizer).idToToken(id)
     this.#words.set(id, word)
     return word
   }
@@ -260,7 +261,7 @@ async function decodeTokens(
     }
     const packed = Int32Array.from(ends)
     const bytes = atOnce(gatherTexts(listSource(tokens)))
-    const decoded = await fromNative(() => tokenizer.native.decodeTokens(bytes, packed))
+    const decoded = await fromNative(() => nativeOf(tokenizer).decodeTokens(bytes, packed))
     for (const text of decoded) texts.push(atOnce(decodedText(text)))
   }
   return texts

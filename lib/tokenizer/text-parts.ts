@@ -94,7 +94,11 @@ export class TextParts {
 
   #step(texts: TextWriter, pairs: TextWriter | null, budget: number): number {
     const source = this.#texts
-    if (this.#pairs === null || pairs === null) return source.write(texts, source.count, budget)
+    if (this.#pairs === null || pairs === null) {
+      // A part that has enough ends with the text that it is in.
+      const until = this.#work >= PART_WORK ? source.written + 1 : source.count
+      return source.write(texts, until, budget)
+    }
     return this.#pairs.written < source.written
       ? this.#pairs.write(pairs, source.written, budget)
       : source.write(texts, source.written + 1, budget)

@@ -100,6 +100,13 @@ export interface TextSource {
   write(writer: TextWriter, until: number, budget: number): number
 }
 
+function changed(): FusebertError {
+  return new FusebertError(
+    'ERR_INVALID_ARGUMENT',
+    'Expected texts that stay as they are until the call has settled but they changed.',
+  )
+}
+
 /** Bytes of UTF-8 that a text takes at most. */
 function mostBytes(text: string | Uint8Array): number {
   return typeof text === 'string' ? text.length * MAX_BYTES_OF_UNIT : text.length
@@ -139,6 +146,7 @@ export class ListSource implements TextSource {
     while (this.#index < until && work < budget) {
       const text = this.#texts[this.#index] ?? ''
       const from = this.#position
+      if (from > text.length) throw changed()
       if (from === 0) writer.makeRoom(mostBytes(text))
       const to = this.#pieceEnd(text)
       if (typeof text === 'string') {
@@ -205,8 +213,10 @@ export class RangeSource implements TextSource {
     let work = 0
     while (this.#index < until && work < budget) {
       const from = this.#position
+      if (!this.inText) writer.makeRoom(this.#offset(this.#index + 1) - from)
       const end = this.#lastInPiece(until)
       const to = end > this.#index ? this.#offset(end) : from + MAX_PIECE
+      if (to > this.#bytes.length) throw changed()
       writer.writeBytes(this.#bytes.subarray(from, to))
       this.#position = to
       work += to - from + (end - this.#index) * TEXT_COST

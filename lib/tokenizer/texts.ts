@@ -1,5 +1,7 @@
 // Texts as callers give them, checked: strings, UTF-8, or many in one array of bytes.
 
+import { types } from 'node:util'
+
 import { FusebertError, invalidArgument } from '../errors.js'
 import { sliced, type Slices } from '../turns.js'
 import { ListSource, RangeSource, listSource, type TextSource } from './text-source.js'
@@ -14,7 +16,7 @@ export interface TextRange {
   offsets: Int32Array
 }
 
-/** Bytes must not change until the call has settled. */
+/** Neither arrays nor their elements may change until the call has settled. */
 export type TextInputs = readonly TextInput[] | TextRange
 
 /** Texts on their way to native code, and whether there was one or a list. */
@@ -27,7 +29,7 @@ export interface Inputs {
 const CHECKS_AT_ONCE = 16_384
 
 function isText(value: unknown): value is TextInput {
-  return typeof value === 'string' || value instanceof Uint8Array
+  return typeof value === 'string' || types.isUint8Array(value)
 }
 
 function isRange(value: unknown): value is TextRange {
@@ -35,40 +37,44 @@ function isRange(value: unknown): value is TextRange {
 }
 
 function* checkRange(subject: string, { bytes, offsets }: TextRange): Slices<TextSource> {
-  if (!(bytes instanceof Uint8Array)) {
+  if (!types.isUint8Array(bytes)) {
     throw invalidArgument('a Uint8Array', `${subject}.bytes`, bytes)
   }
-  if (!(offsets instanceof Int32Array) || offsets.length === 0) {
+  if (!types.isInt32Array(offsets) || offsets.length === 0) {
     throw invalidArgument('an Int32Array with an element', `${subject}.offsets`, offsets)
   }
+  // A copy: what is checked is what is used.
+  const checked = new Int32Array(offsets.length)
   let last = 0
-  yield* sliced(offsets.length, CHECKS_AT_ONCE, (from, to) => {
+  yield* sliced(checked.length, CHECKS_AT_ONCE, (from, to) => {
     for (let i = from; i < to; i += 1) {
-      const offset = offsets[i] ?? 0
+      const offset = offsets[i] ?? -1
       if (offset < last || offset > bytes.length) {
         const expected = `ascending positions up to ${bytes.length}`
         throw invalidArgument(expected, `${subject}.offsets`, offsets)
       }
+      checked[i] = offset
       last = offset
     }
   })
-  return new RangeSource(bytes, offsets)
+  return new RangeSource(bytes, checked)
 }
 
 function* checkList(subject: string, value: readonly unknown[]): Slices<TextSource> {
-  // A copy: what is checked is what is used.
-  const list = value.slice()
+  // A copy, as above.
+  const list = new Array<TextInput>(value.length)
   let units = 0
   yield* sliced(list.length, CHECKS_AT_ONCE, (from, to) => {
     for (let i = from; i < to; i += 1) {
-      const text = list[i]
+      const text = value[i]
       if (!isText(text)) {
         throw invalidArgument('a string or a Uint8Array', `${subject}[${i}]`, text)
       }
+      list[i] = text
       units += text.length
     }
   })
-  return new ListSource(list as TextInput[], units)
+  return new ListSource(list, units)
 }
 
 /** @throws ERR_INVALID_ARGUMENT */

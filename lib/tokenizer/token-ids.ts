@@ -1,12 +1,13 @@
 // Token ids as callers give them, checked: lists of numbers, typed arrays, packed, or a Tensor.
 
-import { invalidArgument } from '../errors.js'
+import { FusebertError, invalidArgument } from '../errors.js'
 import { Tensor } from '../tensor.js'
 import { sliced, type Slices } from '../turns.js'
 
 /** What takes some tenths of a millisecond. */
 const IDS_AT_ONCE = 1 << 14
 const ROWS_AT_ONCE = 1 << 14
+const MAX_IDS = 2 ** 31 - 1
 const ROWS_OF_PART = 1 << 9
 const IDS_OF_PART = 1 << 15
 
@@ -73,7 +74,11 @@ function* tensorRows(tensor: Tensor): Slices<PackedIds> {
   }
   if (!isList(tensor.data)) throw invalidArgument('a Tensor of integers', 'rows', tensor.type)
   const ids = yield* checkIds('rows', tensor.data)
-  return { ids, cu_seqlens: Int32Array.from({ length: rows + 1 }, (_, row) => row * columns) }
+  const cu_seqlens = new Int32Array(rows + 1)
+  yield* sliced(rows + 1, ROWS_AT_ONCE, (from, to) => {
+    for (let row = from; row < to; row += 1) cu_seqlens[row] = row * columns
+  })
+  return { ids, cu_seqlens }
 }
 
 function isPacked(value: unknown): value is { input_ids: Int32Array; cu_seqlens: Int32Array } {
@@ -84,19 +89,26 @@ function isPacked(value: unknown): value is { input_ids: Int32Array; cu_seqlens:
 }
 
 function* listRows(value: readonly unknown[]): Slices<PackedIds> {
-  const rows = value.slice()
+  // A copy: what is checked is what is used.
+  const rows = new Array<ArrayLike<unknown>>(value.length)
   const cu_seqlens = new Int32Array(rows.length + 1)
+  let count = 0
   yield* sliced(rows.length, ROWS_AT_ONCE, (from, to) => {
     for (let i = from; i < to; i += 1) {
-      cu_seqlens[i + 1] = (cu_seqlens[i] ?? 0) + checkList(`rows[${i}]`, rows[i]).length
+      const row = checkList(`rows[${i}]`, value[i])
+      count += row.length
+      if (count > MAX_IDS) {
+        throw new FusebertError('ERR_INPUT_TOO_LONG', 'Expected less than 2^31 ids in one call.')
+      }
+      rows[i] = row
+      cu_seqlens[i + 1] = count
     }
   })
-  const ids = new Int32Array(cu_seqlens[rows.length] ?? 0)
+  const ids = new Int32Array(count)
   let copied = 0
   for (const [i, row] of rows.entries()) {
-    const list = checkList(`rows[${i}]`, row)
-    yield* copyIds(`rows[${i}]`, list, ids, cu_seqlens[i] ?? 0)
-    copied += list.length + 1
+    yield* copyIds(`rows[${i}]`, row, ids, cu_seqlens[i] ?? 0)
+    copied += row.length + 1
     if (copied >= IDS_AT_ONCE) {
       yield
       copied = 0
@@ -109,7 +121,7 @@ function* listRows(value: readonly unknown[]): Slices<PackedIds> {
 export function* checkRows(value: unknown): Slices<PackedIds> {
   if (value instanceof Tensor) return yield* tensorRows(value)
   if (isPacked(value)) {
-    const cu_seqlens = value.cu_seqlens.slice()
+    const cu_seqlens = yield* checkIds('cu_seqlens', value.cu_seqlens)
     return { ids: yield* checkIds('rows', value.input_ids), cu_seqlens }
   }
   if (!Array.isArray(value)) throw invalidArgument('an array of token ids', 'rows', value)

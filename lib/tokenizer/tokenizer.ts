@@ -1,5 +1,7 @@
 // A loaded tokenizer: callable as in transformers.js, with a packed form beside it.
 
+import { types } from 'node:util'
+
 import { callable } from '../callable.js'
 import { FusebertError, invalidArgument } from '../errors.js'
 import type {
@@ -8,10 +10,17 @@ import type {
   NativeTokenizer,
   TruncationStrategy,
 } from '../native/addon.js'
-import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  checkTexts,
+} from '../options.js'
 import { atOnce, inTurns, type Slices } from '../turns.js'
 import { toTensors, type Encoding } from './batch-encoding.js'
 import { Encoder } from './encoder.js'
+import { keepNative } from './native-of.js'
 import {
   checkInputs,
   checkTextInputs,
@@ -33,6 +42,7 @@ import type { ByteLevelWords } from './words.js'
 
 export type { Encoding } from './batch-encoding.js'
 
+const MAX_ID = 2 ** 31 - 1
 const PADDINGS = ['longest', 'max_length'] as const
 const ENCODE_OPTIONS = [
   'text_pair', 'truncation', 'max_length', 'stride', 'add_special_tokens',
@@ -161,6 +171,12 @@ export interface Tokenizer {
   /** The same as convert_tokens_to_ids. */
   convertTokensToIds(token: string): number | undefined
   convertTokensToIds(tokens: readonly string[]): (number | undefined)[]
+  /** The token with an id, or of each; undefined where there is none. */
+  convert_ids_to_tokens(id: number): string | undefined
+  convert_ids_to_tokens(ids: readonly number[]): (string | undefined)[]
+  /** The same as convert_ids_to_tokens. */
+  convertIdsToTokens(id: number): string | undefined
+  convertIdsToTokens(ids: readonly number[]): (string | undefined)[]
   /** Longest input of the model in tokens; Infinity when the files do not say. */
   readonly model_max_length: number
   /** Highest id + 1, added tokens included. */
@@ -174,7 +190,6 @@ export interface Tokenizer {
   readonly continuing_subword_prefix: string
   /** How texts are split into words; undefined where a prefix tells what goes on a word. */
   readonly byte_level: ByteLevelWords | undefined
-  readonly native: NativeTokenizer
 }
 
 function checkEncodeOptions(options: EncodeOptions | undefined): Partial<EncodeOptions> {
@@ -254,7 +269,7 @@ function encodeBatchSync(
 }
 
 function oneInput(text: TextInput, pair: unknown): Inputs {
-  if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
+  if (typeof text !== 'string' && !types.isUint8Array(text)) {
     throw invalidArgument('a string or a Uint8Array', 'text', text)
   }
   return atOnce(checkInputs(text, pair))
@@ -356,7 +371,11 @@ export function createTokenizer(
   const encoder = new Encoder(native, roleId('pad_token'), config)
   const convert = (tokens: string | readonly string[]) =>
     typeof tokens === 'string' ? idOf(tokens) : checkTexts('tokens', tokens).map(idOf)
-  return callable(
+  const tokenOf = (id: unknown): string | undefined =>
+    encoder.token(checkInteger('ids', id, 0, MAX_ID)) || undefined
+  const toTokens = (ids: number | readonly number[]) =>
+    typeof ids === 'number' ? tokenOf(ids) : Array.from(ids, tokenOf)
+  const tokenizer = callable(
     (texts: TextInput | TextInputs, options?: TokenizerOptions) => call(encoder, texts, options),
     {
       encode: (text: TextInput, options?: EncodeOptions) => encode(encoder, text, options),
@@ -377,6 +396,8 @@ export function createTokenizer(
         batchDecode(encoder, rows, options),
       convert_tokens_to_ids: convert,
       convertTokensToIds: convert,
+      convert_ids_to_tokens: toTokens,
+      convertIdsToTokens: toTokens,
       model_max_length: config.model_max_length,
       vocab_size: native.vocabSize,
       pad_token_id: encoder.padTokenId,
@@ -386,7 +407,7 @@ export function createTokenizer(
       unk_token_id: roleId('unk_token'),
       continuing_subword_prefix,
       byte_level,
-      native,
     },
   ) as Tokenizer
+  return keepNative(tokenizer, native)
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { AutoTokenizer, type Tokenizer } from '../../lib/tokenizer/auto-tokenizer.js'
+import { nativeOf } from '../../lib/tokenizer/native-of.js'
 import { gatherTexts } from '../../lib/tokenizer/text-parts.js'
 import { listSource } from '../../lib/tokenizer/text-source.js'
 import { atOnce } from '../../lib/turns.js'
@@ -127,6 +128,9 @@ describe('tokens and text', () => {
     const pair = { text_pair: 'two', add_special_tokens: true }
     expect(await tokenizer.tokenize('one', pair)).toEqual(['[CLS]', 'one', '[SEP]', 'two', '[SEP]'])
     expect(tokenizer.convertTokensToIds(['two', '##s'])).toEqual([6, 9])
+    expect(tokenizer.convertIdsToTokens([6, 9, 99])).toEqual(['two', '##s', undefined])
+    expect(tokenizer.convert_ids_to_tokens(6)).toBe('two')
+    expect(() => tokenizer.convertIdsToTokens(-1)).toThrow(/ids/)
   })
 
   it('decodes ids in every form', async () => {
@@ -138,7 +142,7 @@ describe('tokens and text', () => {
     expect(await tokenizer.decode([6n, 2n ** 40n])).toBe('two')
     expect(await tokenizer.decode([])).toBe('')
     const tokens = atOnce(gatherTexts(listSource(['un', '##aff', '!', 'Łódź', '##s'])))
-    const { native } = tokenizer
+    const native = nativeOf(tokenizer)
     const decoded = await native.decodeTokens(tokens, Int32Array.of(0, 3, 3, 5))
     expect(decoded).toEqual(['unaff!', '', 'Łódźs'])
     expect(() => native.decodeTokens(tokens, Int32Array.of(0, 6))).toThrow('ascending offsets')

@@ -9,6 +9,8 @@ import {
   type PackedEncoding,
   type Tokenizer,
 } from '../../lib/tokenizer/auto-tokenizer.js'
+import { TextParts } from '../../lib/tokenizer/text-parts.js'
+import { listSource, RangeSource, type TextSource } from '../../lib/tokenizer/text-source.js'
 import { Random, randomText } from './support/random-text.js'
 
 const OPTIONS = {
@@ -147,5 +149,74 @@ describe('a batch in parts', () => {
     const alone = digest(await tokenizer.encodeBatch(texts, OPTIONS))
     const together = await Promise.all([1, 2, 3].map(() => tokenizer.encodeBatch(texts, OPTIONS)))
     for (const encoded of together) expect(digest(encoded)).toEqual(alone)
+  })
+})
+
+describe('parts', () => {
+  /** Bytes of each part. */
+  async function partsOf(source: TextSource): Promise<number[]> {
+    const parts = new TextParts({ texts: source, pairs: null, single: false })
+    const bytes: number[] = []
+    for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
+      const { offsets } = part.texts
+      bytes.push(offsets.at(-1)!)
+      parts.release(part)
+    }
+    return bytes
+  }
+
+  it.each([10, 5_000, 60_000, 65_536, 70_000, 131_072, 150_000, 1_000_000])(
+    'of texts of %i characters end soon after they have enough',
+    async (length) => {
+      const count = Math.ceil(2_000_000 / length)
+      const one = 'x'.repeat(length)
+      const offsets = Int32Array.from({ length: count + 1 }, (_, i) => i * length)
+      const list = Array.from({ length: count }, () => one)
+      const bytes = Buffer.alloc(count * length, 'x')
+      for (const source of [listSource(list), new RangeSource(bytes, offsets)]) {
+        const parts = await partsOf(source)
+        expect(parts.reduce((sum, part) => sum + part, 0)).toBe(count * length)
+        // Enough is 2^17; a part ends with the text, and the piece, that it is in.
+        expect(Math.max(...parts)).toBeLessThanOrEqual(2 ** 17 + 2 ** 16 + length)
+        if (length < 2 ** 17) expect(Math.max(...parts)).toBeGreaterThan(2 ** 17 / 8)
+      }
+    },
+  )
+})
+
+describe('texts that change while they are read', () => {
+  const many = (): { bytes: Uint8Array; offsets: Int32Array } => inOneArray(texts)
+
+  it.each([
+    ['bytes that go away', (range: ReturnType<typeof many>) => structuredClone(range.bytes, {
+      transfer: [range.bytes.buffer as ArrayBuffer],
+    })],
+    ['offsets that go away', (range: ReturnType<typeof many>) => structuredClone(range.offsets, {
+      transfer: [range.offsets.buffer as ArrayBuffer],
+    })],
+    ['offsets that are others', (range: ReturnType<typeof many>) => range.offsets.fill(-7)],
+  ])('%s are an error, or are not seen', async (name, change) => {
+    const expected = digest(await tokenizer.encodeBatch(many()))
+    const range = { ...many() }
+    range.bytes = Uint8Array.from(range.bytes)
+    const call = tokenizer.encodeBatch(range)
+    change(range)
+    const result = await call.then(digest, (error: { code: string }) => error.code)
+    expect([expected, 'ERR_INVALID_ARGUMENT']).toContainEqual(result)
+    if (name.startsWith('bytes')) expect(result).toBe('ERR_INVALID_ARGUMENT')
+  })
+
+  it('what only looks like an array of bytes is refused', async () => {
+    const fake = Object.create(Uint8Array.prototype) as Uint8Array
+    const range = { bytes: fake, offsets: Int32Array.of(0, 1) }
+    for (const wrong of [[fake], range, { bytes: Buffer.from('a'), offsets: fake }]) {
+      const refused = tokenizer.encodeBatch(wrong as never)
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+    }
+    const ids = tokenizer.batchDecode(new Array<Int32Array>(2 ** 11).fill(new Int32Array(2 ** 20)))
+    await expect(ids).rejects.toMatchObject({ code: 'ERR_INPUT_TOO_LONG' })
+    const list = ['a', 'b']
+    list.slice = () => [] as string[]
+    expect((await tokenizer.encodeBatch(list)).cu_seqlens).toHaveLength(3)
   })
 })

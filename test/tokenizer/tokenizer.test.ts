@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { AutoTokenizer, type Tokenizer } from '../../lib/tokenizer/auto-tokenizer.js'
+import { nativeOf } from '../../lib/tokenizer/native-of.js'
 
 const VOCAB = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'one', 'two', 'three', '中', '##s']
 
@@ -179,5 +180,5 @@ it('knows its tokens', () => {
   expect([pad_token_id, unk_token_id, cls_token_id, sep_token_id, mask_token_id]).toEqual([
     0, 1, 2, 3, 4,
   ])
-  expect(tokenizer.native.specialTokenCount(true)).toBe(3)
+  expect(nativeOf(tokenizer).specialTokenCount(true)).toBe(3)
 })

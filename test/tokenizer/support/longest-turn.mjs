@@ -15,7 +15,7 @@ const tokenizer = await AutoTokenizer.from_pretrained('fusebert-mini')
 
 /** English-looking text, without a repetition that a cache would profit from. */
 function makeText() {
-  const words = Array.from({ length: 20_000 }, (_, i) => tokenizer.native.idToToken(1_000 + i))
+  const words = Array.from({ length: 20_000 }, (_, i) => tokenizer.convertIdsToTokens(1_000 + i))
     .filter((word) => /^[a-z]+$/.test(word))
   const bytes = Buffer.alloc(BYTES, ' ')
   let state = 1
