@@ -98,9 +98,8 @@ function maskedTexts(
     const mask = nativeOf(tokenizer).idToToken(mask_token_id)
     throw new FusebertError(
       'ERR_INVALID_ARGUMENT',
-      `Text ${i}: Expected ${mask} in it but there is none among` +
-        `  its ${ids.length} tokens. Write it where a word is wanted; what is beyond ` +
-        'max_length has been cut.',
+      `Text ${i}: Expected ${mask} in it but there is none among its ${ids.length} tokens. ` +
+        'Write it where a word is wanted; what is beyond max_length has been cut.',
     )
   })
 }

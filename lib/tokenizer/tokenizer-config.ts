@@ -224,7 +224,7 @@ export async function readTokenizerConfig(
     tokenize_chinese_chars: booleanOr(config, 'tokenize_chinese_chars', true),
     add_prefix_space: booleanOr(config, 'add_prefix_space', false),
     trim_offsets: booleanOr(config, 'trim_offsets', true),
-    // Byte-level tokens have their texts' own spaces: transformers 5 leaves them, whatever files say.
+    // Byte-level tokens have their texts' own spaces: transformers 5 keeps them in any case.
     clean_up_tokenization_spaces: cleanUp && family === 'bert',
     model_max_length: readMaxLength(config),
     ...readRoles(config, map, family),

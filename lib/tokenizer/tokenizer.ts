@@ -100,7 +100,8 @@ export interface DecodeOptions {
   skip_special_tokens?: boolean
   /**
    * No spaces before punctuation and in English contractions, as transformers does after what the
-   * tokenizer's own decoder does. Default: what tokenizer_config.json says, else false.
+   * tokenizer's own decoder does. Default: what tokenizer_config.json says, else false; for
+   * byte-level tokens, which have their texts' own spaces, false as in transformers 5.
    */
   clean_up_tokenization_spaces?: boolean
 }

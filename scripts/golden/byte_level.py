@@ -40,7 +40,7 @@ def trained():
 
 
 def write_vocab_json(folder):
-    """vocab.json and merges.txt alone; the mask's flags as the files of transformers 4 have them."""
+    """vocab.json and merges.txt, and the mask's flags as the files of transformers 4 have them."""
     vocab, merges = trained()
     text = json.dumps(vocab, ensure_ascii=False)
     (folder / "vocab.json").write_text(text, encoding="utf-8")

@@ -1,9 +1,10 @@
-"""Makes test/golden/question-answering and roberta-question-answering beside it: tiny seeded models,
-and what Python's pipeline answers to a list of questions. transformers 5 has no such pipeline: this
+"""Makes test/golden/question-answering and those of RoBERTa beside it: tiny seeded models, and what
+Python's pipeline answers to a list of questions. transformers 5 has no such pipeline: this
 wants an environment of its own.
 
 Usage: pip install -r question-answering-requirements.txt && python question_answering.py [NAME…]
-With names only those models are made anew. Format: test/golden/README.md. On one thread, in float32; scores have seven significant digits.
+With names only those models are made anew. Format: test/golden/README.md.
+On one thread, in float32; scores have seven significant digits.
 """
 
 import json

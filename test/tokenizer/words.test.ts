@@ -23,12 +23,14 @@ const SEED = Number(process.env['FUSEBERT_FUZZ_SEED'] ?? 20240607)
 const TEXTS = 3_000
 const PIECES = [
   "'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'l", "''", "n't", '12', '½', 'Ⅷ', '!!', '...',
-  ' ?', '<mask>', ' <mask>', '\n<mask> ', '<s>', '</s>', '<pad>', ' ', ' ', '  ', '   ', '\n', '\r\n',
-  '\t', '\u0085', '\u00a0', '\u3000', '\u2028', '\ufeff', '\u200b', 'don', 'hello', ' the', 'мир', '世界',
+  ' ?', '<mask>', ' <mask>', '\n<mask> ', '<s>', '</s>', '<pad>', ' ', ' ', '  ', '   ', '\n',
+  '\r\n', '\t', '\u0085', '\u00a0', '\u3000', '\u2028', '\ufeff', '\u200b', 'don', 'hello',
+  ' the', 'мир', '世界',
   '😀', '👩‍💻', '\ud800',
 ]
 /** What letters and digits a version of Unicode adds is not in these. */
-const NEWER = /[^\0-\u04ff\u2000-\u206f\u3000-\u30ff\u4e00-\u9fa5\uac00-\ud7a3\ufeff\u{1f300}-\u{1f64f}]/gu
+const NEWER =
+  /[^\0-\u04ff\u2000-\u206f\u3000-\u30ff\u4e00-\u9fa5\uac00-\ud7a3\ufeff\u{1f300}-\u{1f64f}]/gu
 
 const merges = trainMerges(smallTexts(), 600)
 const SETTINGS: readonly [string, Partial<BytePairOptions>][] = [
