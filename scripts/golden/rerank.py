@@ -13,8 +13,15 @@ import shutil
 import sentence_transformers
 import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer, util
-from transformers import BertConfig, BertForSequenceClassification, BertModel
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
+import byte_level
 from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
 
 ROOT = OUTPUT / "sentence-transformers"
@@ -46,6 +53,7 @@ CROSS_ENCODERS = {
         "sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid"}
     },
 }
+ROBERTA = "cross-encoder-roberta"
 
 
 def shorter(value):
@@ -57,8 +65,25 @@ def bert_config():
     return BertConfig(**{**numbers, "max_position_embeddings": LIMIT}, num_labels=1)
 
 
+def roberta_config():
+    padding = byte_level.FIRST.index("<pad>")
+    numbers = {**geometry(16, 1, 29, 1), "vocab_size": byte_level.VOCABULARY}
+    numbers["max_position_embeddings"] = LIMIT + padding + 1
+    more = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": padding}
+    return RobertaConfig(**numbers, **more, num_labels=1)
+
+
+def make_cross_encoder_model(name):
+    if name == ROBERTA:
+        return RobertaForSequenceClassification(roberta_config())
+    return BertForSequenceClassification(bert_config())
+
+
 def save(model, folder, more):
     model.save_pretrained(folder)
+    if model.config.model_type == "roberta":
+        byte_level.write_tokenizer_json(folder, LIMIT)
+        return
     words = "\n".join(vocabulary(VOCABULARY)) + "\n"
     (folder / "vocab.txt").write_text(words, encoding="utf-8")
     write_json(folder / "tokenizer_config.json", {"model_max_length": LIMIT})
@@ -77,7 +102,7 @@ def make_cross_encoder(name, more, seed):
     for attempt in range(1000):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        model = BertForSequenceClassification(bert_config()).eval()
+        model = make_cross_encoder_model(name).eval()
         randomise(model, 0.4, seed + attempt)
         save(model, folder, more)
         ranked = CrossEncoder(str(folder), device="cpu").rank(
@@ -113,8 +138,10 @@ def main():
     for index, (name, more) in enumerate(CROSS_ENCODERS.items()):
         make_cross_encoder(name, more, 7000 + 1000 * index)
     make_bi_encoder(12000)
+    make_cross_encoder(ROBERTA, {}, 13000)
     known = {**versions(), "sentence-transformers": sentence_transformers.__version__}
-    write_json(ROOT / "manifest.json", {"versions": known, "cross_encoders": [*CROSS_ENCODERS]})
+    names = [*CROSS_ENCODERS, ROBERTA]
+    write_json(ROOT / "manifest.json", {"versions": known, "cross_encoders": names})
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
-from transformers import BertConfig, BertModel, BertTokenizer
+from transformers import BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel
 
+import byte_level
 from generate import OUTPUT, as_base64, geometry, randomise, versions, vocabulary, write_json
 
 SENTENCE = OUTPUT / "sentence"
@@ -38,6 +39,7 @@ class GoldenSentence:
     calls: list = field(default_factory=lambda: [{}])
     more: dict = field(default_factory=dict)
     safetensors: bool = True
+    roberta: bool = False
 
 
 MODELS = [
@@ -70,18 +72,34 @@ MODELS = [
         calls=[{}, {"prompt_name": "query"}],
         more=dict(prompts={"query": "the lot is "}),
     ),
+    GoldenSentence("roberta", [Pooling(HIDDEN, "mean"), Normalize()], roberta=True),
 ]
 
 
-def transformer(seed):
+def bert():
     numbers = {**geometry(HIDDEN, 2, 37, 1), "vocab_size": VOCABULARY}
-    model = BertModel(BertConfig(**numbers, attn_implementation="eager"), add_pooling_layer=True)
+    return BertModel(BertConfig(**numbers, attn_implementation="eager"), add_pooling_layer=True)
+
+
+def roberta():
+    numbers = {**geometry(HIDDEN, 2, 37, 2), "vocab_size": byte_level.VOCABULARY}
+    padding = byte_level.FIRST.index("<pad>")
+    numbers["max_position_embeddings"] += padding + 1
+    more = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": padding}
+    return RobertaModel(RobertaConfig(**numbers, **more, attn_implementation="eager"))
+
+
+def transformer(seed, is_roberta):
+    model = roberta() if is_roberta else bert()
     randomise(model, 0.2, seed)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        vocab = Path(folder) / "vocab.txt"
-        vocab.write_text("\n".join(vocabulary(VOCABULARY)) + "\n", encoding="utf-8")
-        BertTokenizer(str(vocab), model_max_length=40).save_pretrained(folder)
+        if is_roberta:
+            byte_level.write_tokenizer_json(Path(folder), 40)
+        else:
+            vocab = Path(folder) / "vocab.txt"
+            vocab.write_text("\n".join(vocabulary(VOCABULARY)) + "\n", encoding="utf-8")
+            BertTokenizer(str(vocab), model_max_length=40).save_pretrained(folder)
         # Read from there, so that it is a model like any other.
         return Transformer(folder, max_seq_length=20)
 
@@ -102,7 +120,9 @@ def main():
         folder = SENTENCE / golden.name
         folder.mkdir(parents=True)
         model = SentenceTransformer(
-            modules=[transformer(5000 + 10 * index), *golden.modules], device="cpu", **golden.more
+            modules=[transformer(5000 + 10 * index, golden.roberta), *golden.modules],
+            device="cpu",
+            **golden.more,
         )
         for offset, module in enumerate(golden.modules):
             randomise(module, 0.3, 5001 + 10 * index + offset)
