@@ -33,6 +33,14 @@ describe.each(namesOf('text-classification'))('%s answers as Python does', (name
   })
 })
 
+test('sentiment-analysis is another name of the task', async () => {
+  const mine = await pipeline('sentiment-analysis', folderOf('softmax'))
+  const call = callsOf('softmax')[0]!
+  expectAnswer(await mine(call.inputs as string), call.result)
+  expect(mine.task).toBe('text-classification')
+  await mine.dispose()
+})
+
 describe('shapes', () => {
   test('an array with top_k 1 gives a label a text', async () => {
     const one = await classify('I sleep.')

@@ -10,6 +10,7 @@ import { listSource } from '../../lib/tokenizer/text-source.js'
 import { parseTokenizerJson } from '../../lib/tokenizer/tokenizer-json.js'
 import { atOnce } from '../../lib/turns.js'
 import { available } from '../support/require.js'
+import { cleanUp } from './support/clean-up.js'
 import { Oracle } from './support/oracle.js'
 import { Random, randomText } from './support/random-text.js'
 import { EXTRA_TOKENS, smallTokenizerJson, smallVocabulary } from './support/small-tokenizer.js'
@@ -48,14 +49,6 @@ function randomRows(random: Random): number[][] {
   return Array.from({ length: ROWS }, () =>
     Array.from({ length: random.below(24) }, () => random.below(VOCAB_SIZE + 5)),
   )
-}
-
-/** clean_up_tokenization of transformers' PreTrainedTokenizerBase. */
-function cleanUp(text: string): string {
-  return text
-    .replaceAll(' .', '.').replaceAll(' ?', '?').replaceAll(' !', '!').replaceAll(' ,', ',')
-    .replaceAll(" ' ", "'").replaceAll(" n't", "n't").replaceAll(" 'm", "'m")
-    .replaceAll(" 's", "'s").replaceAll(" 've", "'ve").replaceAll(" 're", "'re")
 }
 
 beforeAll(async () => {
