@@ -26,7 +26,7 @@ const TRUNCATIONS = ['longest_first', 'only_first', 'only_second'] as const
 const OFFSET_UNITS = ['utf16', 'code_point'] as const
 const DECODE_OPTIONS = ['skip_special_tokens', 'clean_up_tokenization_spaces'] as const
 const MAX_LENGTH = 2 ** 31 - 1
-/** The size of Node's pool unless UV_THREADPOOL_SIZE says otherwise, and how large it can be. */
+/** The size of Node's pool unless UV_THREADPOOL_SIZE says otherwise, and how large that can be. */
 const POOL_THREADS = 4
 const MAX_THREADS = 1_024
 /**
@@ -40,9 +40,11 @@ function checkTruncation(value: unknown): TruncationStrategy | null {
   return value === true ? 'longest_first' : checkChoice(TRUNCATIONS, 'truncation', value)
 }
 
+/** More than the pool has would only wait there, before the files and names of everybody else. */
 function threadsOf(given: Pick<EncodeOptions, 'threads'>): number {
-  if (given.threads !== undefined) return checkInteger('threads', given.threads, 1, MAX_THREADS)
-  return Math.min(availableParallelism(), POOL_THREADS)
+  const pool = Number(process.env['UV_THREADPOOL_SIZE']) || POOL_THREADS
+  const wanted = given.threads ?? Math.min(availableParallelism(), POOL_THREADS)
+  return Math.min(checkInteger('threads', wanted, 1, MAX_THREADS), pool)
 }
 
 export class Encoder {

@@ -79,8 +79,9 @@ export interface EncodeOptions {
   /** Unit of the offsets. Default 'utf16', which String.prototype.slice takes. */
   offsets_unit?: 'utf16' | 'code_point'
   /**
-   * Threads of Node's pool that work on one call at once, where there is enough text for that.
-   * Default: as many as CPUs, at most 4, the pool's size unless UV_THREADPOOL_SIZE says otherwise.
+   * Threads of Node's pool that work on one call at once, where there is enough text for that; at
+   * most the pool's size, which is 4 unless UV_THREADPOOL_SIZE says otherwise. Default: as many as
+   * CPUs, at most 4.
    */
   threads?: number
 }
