@@ -7,6 +7,7 @@ python rerank.py
 Format: test/golden/README.md. On one thread, in float32; scores have seven significant digits.
 """
 
+import copy
 import json
 import shutil
 
@@ -23,6 +24,7 @@ from transformers import (
 
 import byte_level
 from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
+from heads import make_naive
 
 ROOT = OUTPUT / "sentence-transformers"
 VOCABULARY = 97
@@ -96,8 +98,15 @@ def write_expected(folder, values):
     (folder / "expected.json").write_text(text, encoding="utf-8")
 
 
+def with_naive_transformer(encoder):
+    """The same with its transformer as make_naive has it, and float64 behind that."""
+    naive = copy.deepcopy(encoder).double()
+    naive[0].model = make_naive(naive[0].model)
+    return naive
+
+
 def make_cross_encoder(name, more, seed):
-    """Tries seeds until neighbours in the order differ clearly."""
+    """Tries seeds until neighbours in the order differ clearly. How far naive scores are off."""
     folder = ROOT / name
     for attempt in range(1000):
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,9 +114,8 @@ def make_cross_encoder(name, more, seed):
         model = make_cross_encoder_model(name).eval()
         randomise(model, 0.4, seed + attempt)
         save(model, folder, more)
-        ranked = CrossEncoder(str(folder), device="cpu").rank(
-            QUERY, DOCUMENTS, return_documents=True
-        )
+        encoder = CrossEncoder(str(folder), device="cpu")
+        ranked = encoder.rank(QUERY, DOCUMENTS, return_documents=True)
         scores = [float(each["score"]) for each in ranked]
         if min(a - b for a, b in zip(scores, scores[1:])) > SMALLEST_GAP:
             break
@@ -116,32 +124,43 @@ def make_cross_encoder(name, more, seed):
         for each in ranked
     ]
     write_expected(folder, {"query": QUERY, "documents": DOCUMENTS, "result": result})
-    print(name, scores)
+    naive = with_naive_transformer(encoder).rank(QUERY, DOCUMENTS)
+    by_document = {each["corpus_id"]: float(each["score"]) for each in naive}
+    error = max(abs(each["score"] - by_document[each["index"]]) for each in result)
+    print(name, scores, error)
+    return error
 
 
 def make_bi_encoder(seed):
+    """How far naive cosines are off."""
     folder = ROOT / "bi-encoder"
     folder.mkdir(parents=True)
     model = BertModel(bert_config()).eval()
     randomise(model, 0.4, seed)
     save(model, folder, {})
     encoder = SentenceTransformer(str(folder), device="cpu")
-    cosines = util.cos_sim(encoder.encode(SOURCES), encoder.encode(DOCUMENTS)).tolist()
-    result = [[shorter(value) for value in row] for row in cosines]
+    cosines = util.cos_sim(encoder.encode(SOURCES), encoder.encode(DOCUMENTS))
+    result = [[shorter(value) for value in row] for row in cosines.tolist()]
     write_expected(folder, {"sources": SOURCES, "sentences": DOCUMENTS, "result": result})
-    print("bi-encoder", result)
+    naive = with_naive_transformer(encoder)
+    error = util.cos_sim(naive.encode(SOURCES), naive.encode(DOCUMENTS)) - cosines
+    print("bi-encoder", result, error.abs().max().item())
+    return error.abs().max().item()
 
 
 def main():
     torch.set_num_threads(1)
     shutil.rmtree(ROOT, ignore_errors=True)
-    for index, (name, more) in enumerate(CROSS_ENCODERS.items()):
-        make_cross_encoder(name, more, 7000 + 1000 * index)
-    make_bi_encoder(12000)
-    make_cross_encoder(ROBERTA, {}, 13000)
+    seeds = {name: 7000 + 1000 * index for index, name in enumerate(CROSS_ENCODERS)}
+    seeds[ROBERTA] = 13000
+    cross_encoders = [
+        {"name": name, "naive_fp16": make_cross_encoder(name, CROSS_ENCODERS.get(name, {}), seed)}
+        for name, seed in seeds.items()
+    ]
+    bi_encoder = {"name": "bi-encoder", "naive_fp16": make_bi_encoder(12000)}
     known = {**versions(), "sentence-transformers": sentence_transformers.__version__}
-    names = [*CROSS_ENCODERS, ROBERTA]
-    write_json(ROOT / "manifest.json", {"versions": known, "cross_encoders": names})
+    manifest = {"versions": known, "cross_encoders": cross_encoders, "bi_encoder": bi_encoder}
+    write_json(ROOT / "manifest.json", manifest)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Usage: pip install -r requirements-sentence.txt && python sentence.py
 Format: test/golden/README.md. Each text runs alone, on one thread.
 """
 
+import copy
 import json
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from transformers import BertConfig, BertModel, BertTokenizer, RobertaConfig, Ro
 
 import byte_level
 from generate import OUTPUT, as_base64, geometry, randomise, versions, vocabulary, write_json
+from heads import make_naive
 
 SENTENCE = OUTPUT / "sentence"
 HIDDEN = 32
@@ -104,12 +106,26 @@ def transformer(seed, is_roberta):
         return Transformer(folder, max_seq_length=20)
 
 
+def vectors_of(model, options):
+    rows = [model.encode([text], convert_to_tensor=True, **options)[0] for text in TEXTS]
+    return torch.stack(rows)
+
+
 def values_of(model, calls):
-    results = []
-    for options in calls:
-        rows = [model.encode([text], convert_to_tensor=True, **options)[0] for text in TEXTS]
-        results.append({"options": options, "result": as_base64(torch.stack(rows))})
-    return {"texts": TEXTS, "columns": rows[0].shape[0], "calls": results}
+    vectors = [vectors_of(model, options) for options in calls]
+    results = [
+        {"options": options, "result": as_base64(rows)} for options, rows in zip(calls, vectors)
+    ]
+    return {"texts": TEXTS, "columns": vectors[0].shape[1], "calls": results}
+
+
+def naive_error(model, calls):
+    """How far vectors are off with the transformer as make_naive has it, all else in float64."""
+    exact = copy.deepcopy(model).double()
+    naive = copy.deepcopy(exact)
+    naive[0].model = make_naive(naive[0].model)
+    errors = [vectors_of(naive, options) - vectors_of(exact, options) for options in calls]
+    return max(error.abs().max().item() for error in errors)
 
 
 def main():
@@ -133,8 +149,9 @@ def main():
         (folder / "expected.json").write_text(
             "{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8"
         )
-        entries.append({"name": golden.name})
-        print(golden.name, values["columns"])
+        naive_fp16 = naive_error(model, golden.calls)
+        entries.append({"name": golden.name, "naive_fp16": naive_fp16})
+        print(golden.name, values["columns"], naive_fp16)
     made_with = {**versions(), "sentence-transformers": sentence_transformers.__version__}
     write_json(SENTENCE / "manifest.json", {"versions": made_with, "models": entries})
 

@@ -20,7 +20,7 @@ import { expectAnswer, folderOf } from './golden-pipelines.js'
 const TOLERANCE = 1e-5
 const ROOT = `${GOLDEN}/sentence-transformers`
 const read = (path: string): unknown => JSON.parse(readFileSync(`${ROOT}/${path}`, 'utf8'))
-const { cross_encoders } = read('manifest.json') as { cross_encoders: string[] }
+const { cross_encoders } = read('manifest.json') as { cross_encoders: { name: string }[] }
 
 interface GoldenRanking {
   query: string
@@ -36,7 +36,7 @@ interface GoldenCosines {
 
 const withoutText = ({ index, score }: RankedDocument): RankedDocument => ({ index, score })
 
-describe.each(cross_encoders)('%s', (name) => {
+describe.each(cross_encoders)('$name', ({ name }) => {
   const { query, documents, result } = read(`${name}/expected.json`) as GoldenRanking
   let rerank: RerankPipeline
   beforeAll(async () => {
