@@ -2,6 +2,7 @@
 // tested here is the same on every machine; model.test.ts runs a real model.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -221,11 +222,15 @@ describe('signals', () => {
 
   test('similar ends at a signal, too', async () => {
     const folder = scratch()
-    const input = folder.write('in.txt', lines(50_000))
+    const input = folder.path('in.txt')
+    expect(spawnSync('mkfifo', [input]).status).toBe(0)
     const { child, end } = start(['similar', 'words', '--model', 'slow', '--input', input])
-    await sleep(1500)
+    // It opens its input when it is at work.
+    const writer = await open(input, 'w')
+    await writer.write(lines(1_000))
     child.kill('SIGINT')
     expect(await end).toEqual({ code: 130, signal: null, stderr: 'fusebert: stopped by SIGINT\n' })
+    await writer.close()
   })
 
   test('waiting for standard input', async () => {
