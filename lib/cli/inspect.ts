@@ -2,9 +2,11 @@
 
 import type { Command } from 'commander'
 
+import { checkStandardOutput, StandardOutput } from '../batch/standard-output.js'
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
 import { inspectModel, type ModelReport } from '../models/inspect.js'
 import { count } from './format.js'
+import { printable, printableJson, printLines } from './printing.js'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -76,18 +78,20 @@ function rows(report: ModelReport): [string, string][] {
   ]
 }
 
-/** As a person reads it. */
-export function reportText(report: ModelReport): string {
+/** As a person reads it. The folder's words may be anybody's: no terminal obeys them. */
+function reportLines(report: ModelReport): string[] {
   const lines = rows(report)
   const width = Math.max(...lines.map(([name]) => name.length))
-  return lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}`)
+}
+
+/** One JSON object over several lines. */
+function jsonLines(report: ModelReport): string[] {
+  return JSON.stringify(report, null, 2).split('\n').map(printableJson)
 }
 
 /** Adds the command to the program. */
-export function addInspect(
-  program: Command,
-  write: (text: string) => void = (text) => process.stdout.write(text),
-): void {
+export function addInspect(program: Command): void {
   program
     .command('inspect')
     .summary('say what a model is and what it needs')
@@ -96,7 +100,9 @@ export function addInspect(
     .option('--json', 'one JSON object, for scripts')
     .addHelpText('after', EXAMPLES)
     .action(async (model: string, { json }: { json?: boolean }) => {
+      checkStandardOutput()
       const report = await inspectModel(model)
-      write(json === true ? `${JSON.stringify(report, null, 2)}\n` : reportText(report))
+      const output = new StandardOutput(process.stdout)
+      await printLines(output, json === true ? jsonLines(report) : reportLines(report))
     })
 }

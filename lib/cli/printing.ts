@@ -2,7 +2,7 @@
 
 import stringWidth from 'string-width'
 
-import { OutputClosed, StandardOutput } from '../batch/standard-output.js'
+import { OutputClosed, type StandardOutput } from '../batch/standard-output.js'
 
 /** Control characters, and those that turn the direction of what follows. */
 const UNPRINTABLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
@@ -58,9 +58,14 @@ export function terminalColumns({ isTTY, columns }: NodeJS.WriteStream): number 
   return isTTY && columns > 0 ? columns : Infinity
 }
 
-/** @returns false when the reader has gone away, and nothing more is wanted */
-export async function printLines(lines: readonly string[]): Promise<boolean> {
-  const output = new StandardOutput(process.stdout)
+/**
+ * @param output - one for all lines of a command: each listens to the stream
+ * @returns false when the reader has gone away, and nothing more is wanted
+ */
+export async function printLines(
+  output: StandardOutput,
+  lines: readonly string[],
+): Promise<boolean> {
   try {
     await output.write(Buffer.from(lines.map((line) => `${line}\n`).join('')))
     return true

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 
+import { StandardOutput } from '../batch/standard-output.js'
 import type { Context } from './context.js'
 import { printableJson, printLines, tableLines, terminalColumns } from './printing.js'
 import {
@@ -84,6 +85,7 @@ async function runRerank(
     }
     const columns = terminalColumns(process.stdout)
     await printLines(
+      new StandardOutput(process.stdout),
       flags.json === true ? best.map(jsonOf) : tableLines(best.map(rowOf), 1, columns),
     )
     for (const line of warningLines(totals, flags.maxLength ?? rerank.max_length)) {

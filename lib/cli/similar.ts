@@ -9,7 +9,7 @@ import {
   planSimilar,
   type SimilarText,
 } from '../batch/find-similar.js'
-import { checkStandardOutput } from '../batch/standard-output.js'
+import { checkStandardOutput, StandardOutput } from '../batch/standard-output.js'
 import { VECTOR_POOLINGS } from '../pipelines/poolings.js'
 import type { Context } from './context.js'
 import { fit, printable, printableJson, printLines, terminalColumns } from './printing.js'
@@ -74,7 +74,8 @@ export function matchJson({ score, index, id, text }: SimilarText): string {
 
 async function print(nearest: readonly SimilarText[], json: boolean): Promise<void> {
   const columns = terminalColumns(process.stdout)
-  await printLines(json ? nearest.map(matchJson) : matchLines(nearest, columns))
+  const output = new StandardOutput(process.stdout)
+  await printLines(output, json ? nearest.map(matchJson) : matchLines(nearest, columns))
 }
 
 async function runSimilar(

@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { openInput } from '../batch/input.js'
 import { planInput } from '../batch/plan.js'
 import type { Chunk } from '../batch/records.js'
-import { checkStandardOutput } from '../batch/standard-output.js'
+import { checkStandardOutput, StandardOutput } from '../batch/standard-output.js'
 import { chunkOf, textChunks } from '../batch/text-chunks.js'
 import { FusebertError } from '../errors.js'
 import type { PipelineOptions } from '../pipelines/index.js'
@@ -139,6 +139,7 @@ export async function runTextCommand<Flags extends TextFlags, Result>(
 ): Promise<void> {
   const model = await task.open(flags, pipelineOptions(flagsForModel(flags), context), leading)
   const totals = { records: 0, invalid: 0, truncated: 0 }
+  const output = new StandardOutput(process.stdout)
   const shown = {
     json: flags.json ?? false, titles: flags.input !== undefined || texts.length > 1,
   }
@@ -148,7 +149,7 @@ export async function runTextCommand<Flags extends TextFlags, Result>(
       totals.records += chunk.records.length
       totals.invalid += chunk.records.length - chunk.texts.length
       totals.truncated += truncated
-      if (!(await printLines(linesOf(chunk, results, task, shown)))) return
+      if (!(await printLines(output, linesOf(chunk, results, task, shown)))) return
     }
     for (const line of warningLines(totals, model.max_length)) {
       context.stderr.write(`fusebert: ${line}\n`)

@@ -1,7 +1,7 @@
 // fusebert inspect: what it says of folders of every kind, for people and for scripts, against what
 // loading them says; and that nothing is loaded.
 import { spawnSync } from 'node:child_process'
-import { cp, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -136,6 +136,39 @@ describe('for people', () => {
     expect(nothing.status).toBe(1)
     expect(nothing.stderr).toContain('ERR_FILE_NOT_FOUND')
     expect(nothing.stdout).toBe('')
+  })
+})
+
+describe('the output', () => {
+  test('no word of a folder steers a terminal', async () => {
+    const path = await mkdtemp(join(scratch, 'model \u001b[31m\n'))
+    await cp(golden('heads/sequence-classification'), path, { recursive: true })
+    const file = join(path, 'config.json')
+    const config = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
+    const hostile = 'x\u001b]0;y\u0007\nlicence  mit\u202e\u009b2J'
+    const id2label = Object.fromEntries([0, 1, 2, 3, 4].map((i) => [i, `${hostile}${i}`]))
+    await writeFile(file, JSON.stringify({ ...config, id2label, architectures: [hostile] }))
+    await writeFile(join(path, 'README.md'), '---\nlicense: mit\u001b[2J\n---\n')
+    const { status, stdout } = inspect(path)
+    expect(status).toBe(0)
+    const plain = inspect(golden('heads/sequence-classification')).stdout
+    expect(stdout.split('\n')).toHaveLength(plain.split('\n').length)
+    expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u)
+    expect(stdout).toContain('x ]0;y licence mit 2J0')
+    const json = inspect(path, '--json').stdout
+    expect(json.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u)
+    const report = JSON.parse(json) as ModelReport
+    expect(report).toMatchObject({ path, architectures: [hostile], labels: id2label })
+  })
+
+  test.each(['> /dev/full', '>&-'])('that cannot be written is an error: %s', (redirection) => {
+    const line = `"$@" ${redirection}`
+    const all = ['-c', line, 'bash', process.execPath, MAIN, 'inspect', golden('head16')]
+    for (const args of [all, [...all, '--json']]) {
+      const { status, stderr } = spawnSync('bash', args, { encoding: 'utf8' })
+      expect(status).toBe(1)
+      expect(stderr).toContain('[ERR_OUTPUT_WRITE]')
+    }
   })
 })
 

@@ -164,6 +164,16 @@ describe('JSON for scripts', () => {
     expect(rowsOf(loose.lines).map(({ result }) => result === null)).toEqual([false, true, false])
   })
 
+  test('a long input is answered without a warning', () => {
+    // As many chunks as would listen to the output too often, of 512 texts each.
+    const { status, stderr, lines } = fusebert(
+      ['tokenize', '--input', '-', '--format', 'txt', '--json', '--no-special'],
+      'a\n'.repeat(512 * 12),
+    )
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(lines).toHaveLength(512 * 12)
+  })
+
   test('what was cut is counted', () => {
     const { stderr } = task('classify', 'a '.repeat(100))
     expect(stderr).toMatch(/1 of 1 text was longer than 40 tokens and was truncated/)
