@@ -28,6 +28,7 @@ import {
   encodeOptions,
   TEXT_CALL_OPTIONS,
   usageOf,
+  withUsage,
   type Limits,
   type TextCallOptions,
   type Usage,
@@ -189,14 +190,14 @@ async function extract(
   if (pooling !== 'none') {
     const data = result.pooled ?? new Float32Array(0)
     const size = vectorSize({ defaults, hidden_size: hiddenSize }, pooling)
-    return Object.assign(new Tensor('float32', data, [list.length, size]), { usage })
+    return withUsage(new Tensor('float32', data, [list.length, size]), usage)
   }
   const tensors = splitTokens(result, hiddenSize)
   const [only] = tensors
   if (typeof texts === 'string' && only !== undefined) {
-    return Object.assign(new Tensor('float32', only.data, [1, ...only.dims]), { usage })
+    return withUsage(new Tensor('float32', only.data, [1, ...only.dims]), usage)
   }
-  return Object.assign(tensors, { usage })
+  return withUsage(tensors, usage)
 }
 
 function chooseDefaults(

@@ -15,6 +15,7 @@ import {
   TEXT_CALL_OPTIONS,
   tokenizeTexts,
   usageOf,
+  withUsage,
   type Limits,
   type TextCallOptions,
   type Usage,
@@ -244,7 +245,7 @@ async function fill(
   const top_k = Math.min(asked, targets?.length ?? asked)
   const { filled, usage } = await fillTexts(parts, list, { top_k, targets }, limits)
   const [only] = filled
-  return Object.assign(typeof texts === 'string' && only !== undefined ? only : filled, { usage })
+  return withUsage(typeof texts === 'string' && only !== undefined ? only : filled, usage)
 }
 
 /** Loads the folder's tokenizer, and its model with the head of masked words. */

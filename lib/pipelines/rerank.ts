@@ -17,6 +17,7 @@ import {
   TEXT_CALL_OPTIONS,
   tokenizeTexts,
   usageOf,
+  withUsage,
   type TextCallOptions,
   type Usage,
 } from './text-calls.js'
@@ -134,7 +135,7 @@ async function rank(
       const score = activation(logit)
       return withText ? { index, score, text: texts[index] ?? '' } : { index, score }
     })
-  return Object.assign(ranked, { usage })
+  return withUsage(ranked, usage)
 }
 
 /**

@@ -13,7 +13,7 @@ import {
   type Pooling,
 } from './feature-extraction.js'
 import { Slices } from './slices.js'
-import { TEXT_CALL_OPTIONS, type TextCallOptions, type Usage } from './text-calls.js'
+import { TEXT_CALL_OPTIONS, withUsage, type TextCallOptions, type Usage } from './text-calls.js'
 
 export interface SentenceSimilarityOptions extends TextCallOptions {
   /**
@@ -104,7 +104,7 @@ async function compare(
   }
   const [only] = rows
   const answer = typeof sources === 'string' && only !== undefined ? only : rows
-  return Object.assign(answer, { usage: vectors.usage })
+  return withUsage(answer, vectors.usage)
 }
 
 /** Loads the folder as feature-extraction does. */

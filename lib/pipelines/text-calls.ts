@@ -94,7 +94,10 @@ export async function tokenizeTexts(
   return withSignal(encoding, signal, () => undefined)
 }
 
-/** A result that is an object of its own, with its usage beside what it has for all to see. */
+/**
+ * A result with its usage. Of lists, objects and tensors alike `usage` is not enumerable: keys,
+ * copies, JSON and comparisons are of the answer alone.
+ */
 export function withUsage<Result extends object>(
   result: Result,
   usage: Usage,

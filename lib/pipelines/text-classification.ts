@@ -14,6 +14,7 @@ import {
   TEXT_CALL_OPTIONS,
   tokenizeTexts,
   usageOf,
+  withUsage,
   type TextCallOptions,
   type Usage,
 } from './text-calls.js'
@@ -165,7 +166,7 @@ async function classify(
     rank(logits.subarray(i * labels, (i + 1) * labels), apply, top_k, model.config),
   )
   const output = many && top_k !== 1 ? ranked : ranked.flat()
-  return Object.assign(output, { usage })
+  return withUsage(output, usage)
 }
 
 /** Loads the folder's tokenizer, and its model with the head of a sequence classifier. */

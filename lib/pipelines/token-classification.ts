@@ -33,6 +33,7 @@ import {
   TEXT_CALL_OPTIONS,
   tokenizeTexts,
   usageOf,
+  withUsage,
   type Limits,
   type TextCallOptions,
   type Usage,
@@ -325,7 +326,7 @@ async function classifyTokens(
   }
   const [only] = described
   const answer = typeof texts === 'string' && only !== undefined ? only : described
-  return Object.assign(answer, { usage })
+  return withUsage(answer, usage)
 }
 
 /** Loads the folder's tokenizer, and its model with the head of a token classifier. */
