@@ -1,5 +1,6 @@
 // The question-answering task: questions, and texts that have the answers, in; spans of them out.
 
+import { withSignal } from '../abort.js'
 import { callable } from '../callable.js'
 import { FusebertError, invalidArgument } from '../errors.js'
 import type { LoadOptions } from '../models/load-options.js'
@@ -32,7 +33,10 @@ export interface QuestionAnsweringOptions<TopK extends number = number> {
    * windows. Default: 384, or less where the model or the tokenizer's files say so.
    */
   max_seq_len?: number
-  /** Tokens of the context that a window repeats. Default: half of max_seq_len, 128 at most. */
+  /**
+   * Tokens of the context that a window repeats. Default: half of max_seq_len, 128 at most, and
+   * less for a question that leaves windows no room for so many.
+   */
   doc_stride?: number
   /** Longer questions are cut, and counted as truncated. Default: they are not. */
   max_question_len?: number
@@ -60,6 +64,8 @@ export interface QuestionAnsweringPipeline extends HeadPipeline<'question-answer
    *
    * @returns for one question `{ answer, score, start, end }`, with top_k above 1 a list by falling
    * score; for several one of these for each; always with `usage`, which is not enumerable
+   * Equal answers are one, with the sum of their scores: a score may be above 1.
+   *
    * @throws ERR_INVALID_ARGUMENT (also for an empty question or context, and for a doc_stride that
    * leaves a window nothing new), ERR_INPUT_TOO_LONG where the question alone fills a window,
    * ERR_DISPOSED, ERR_OUT_OF_MEMORY, and on a GPU ERR_NOT_FINITE; the signal's reason when aborted
@@ -93,6 +99,8 @@ const MAX_TOP_K = 10_000
 interface Wish {
   top_k: number
   stride: number
+  /** Whether a question may make the stride less: nobody has asked for this one. */
+  adapts_stride: boolean
   max_question_len: number | undefined
   max_answer_len: number
   impossible: boolean
@@ -114,6 +122,7 @@ function checkWish(
   return {
     top_k: checkInteger('top_k', given.top_k ?? 1, 1, MAX_TOP_K),
     stride: checkInteger('doc_stride', stride, 0, length),
+    adapts_stride: given.doc_stride === undefined,
     max_question_len:
       cut === undefined ? undefined : checkInteger('max_question_len', cut, 1, longest),
     max_answer_len: checkInteger(
@@ -140,6 +149,42 @@ async function cutQuestions(
   })
   const ends = questions.map((_, i) => offsets?.[2 * (cu_seqlens[i + 1] ?? 0) - 1] ?? 0)
   return { questions: questions.map((question, i) => question.slice(0, ends[i])), truncated }
+}
+
+/**
+ * Indices of questions by the stride of their windows, which leaves each window a token that is
+ * new. What stands beside a question has no part in it.
+ */
+async function groupByStride(
+  tokenizer: Tokenizer,
+  questions: readonly string[],
+  { stride, adapts_stride, limits }: Wish,
+): Promise<ReadonlyMap<number, readonly number[]>> {
+  if (!adapts_stride || questions.length === 0) {
+    return new Map([[stride, questions.map((_, i) => i)]])
+  }
+  const counting = tokenizer.countTokens(questions, { add_special_tokens: false })
+  const tokens = await withSignal(counting, limits.signal, () => undefined)
+  const room = limits.max_length - tokenizer.native.specialTokenCount(true)
+  const groups = new Map<number, number[]>()
+  tokens.forEach((count, i) => {
+    const own = Math.max(0, Math.min(stride, room - count - 1))
+    const group = groups.get(own)
+    if (group === undefined) groups.set(own, [i])
+    else group.push(i)
+  })
+  return groups
+}
+
+/** Throws what is wrong with a pair of texts in the words of this task's options. */
+function refuseQuestion(error: unknown, numberOf: (text: number) => number): never {
+  if (!(error instanceof FusebertError)) throw error
+  const message = error.message
+    .replace(/^Text (\d+)/, (_, i) => `Question ${numberOf(Number(i))}`)
+    .replaceAll('max_length', 'max_seq_len')
+    .replace("use truncation 'longest_first'", 'cut questions by max_question_len')
+    .replaceAll(/\bstride\b/g, 'doc_stride')
+  throw new FusebertError(error.code, message)
 }
 
 function offsetsOf({ offsets }: NativeEncoding, position: number): TextSpan {
@@ -308,18 +353,23 @@ async function answer(
   const given = checkOptions<QuestionAnsweringOptions>('options', OPTIONS, options)
   const wish = checkWish(given, parts)
   const cut = await cutQuestions(tokenizer, questions, wish)
-  const encoding = await tokenizeTexts(tokenizer, cut.questions, contexts, wish.limits, {
-    truncation: 'only_second',
-    overflowing: true,
-    stride: wish.stride,
-    offsets: 'utf16',
-    special_tokens_mask: true,
-  })
-  const found = await findAnswers(parts, contexts, encoding, wish)
-  const results = wish.top_k === 1 ? found.map(onlyAnswer) : found
-  const usage: Usage = {
-    ...usageOf(encoding.cu_seqlens, cut.truncated), texts: questions.length,
+  const found: Answer[][] = []
+  const usage: Usage = { texts: questions.length, tokens: 0, truncated: cut.truncated }
+  for (const [stride, chosen] of await groupByStride(tokenizer, cut.questions, wish)) {
+    const asked = chosen.map((i) => cut.questions[i] ?? '')
+    const read = chosen.map((i) => contexts[i] ?? '')
+    const encoding = await tokenizeTexts(tokenizer, asked, read, wish.limits, {
+      truncation: 'only_second',
+      overflowing: true,
+      stride,
+      offsets: 'utf16',
+      special_tokens_mask: true,
+    }).catch((error: unknown) => refuseQuestion(error, (text) => chosen[text] ?? text))
+    const answers = await findAnswers(parts, read, encoding, wish)
+    chosen.forEach((question, i) => (found[question] = answers[i] ?? []))
+    usage.tokens += usageOf(encoding.cu_seqlens, 0).tokens
   }
+  const results = wish.top_k === 1 ? found.map(onlyAnswer) : found
   return withUsage((single ? results[0] : undefined) ?? results, usage)
 }
 

@@ -50,11 +50,14 @@ function probabilities(
   return powers.map((power) => power / sum)
 }
 
+/** Below all scores: a product of probabilities may underflow to 0 and still be the best. */
+const BELOW_ALL = -1
+
 /** The best of many spans. */
 class BestSpans {
   readonly #most: number
   #spans: Span[] = []
-  #least = 0
+  #least = BELOW_ALL
 
   constructor(most: number) {
     this.#most = most
@@ -65,7 +68,7 @@ class BestSpans {
     this.#spans.push({ first, last, score })
     if (this.#spans.length < KEPT_TIMES * this.#most) return
     this.#spans = this.sorted()
-    this.#least = this.#spans.at(-1)?.score ?? 0
+    this.#least = this.#spans.at(-1)?.score ?? BELOW_ALL
   }
 
   sorted(): Span[] {
@@ -97,6 +100,11 @@ export function findSpans(
 
 export interface Answer {
   answer: string
+  /**
+   * The product of the softmax of where it starts and of where it ends. As in transformers, equal
+   * texts, wherever they are in the context, are one answer with the sum of their scores, which may
+   * therefore be above 1.
+   */
   score: number
   /** context.slice(start, end) is the answer. */
   start: number

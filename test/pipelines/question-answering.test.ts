@@ -135,11 +135,37 @@ describe('long inputs', () => {
     expect(cut).toEqual(await ask(INPUT))
   })
 
+  test('windows share less where a question leaves no room for the default', async () => {
+    const context = `${'and not the day is '.repeat(20)}${CONTEXT}`
+    // With the special tokens 64 are full at 61: windows of 26, 9 and 1 tokens of the context.
+    const inputs = [35, 52, 60, 4].map((tokens) => ({ question: 'a '.repeat(tokens), context }))
+    const together = await ask(inputs, { top_k: 3 })
+    for (const [i, input] of inputs.entries()) {
+      const alone = await ask(input, { top_k: 3 })
+      expect(together[i]).toEqual(alone)
+      for (const { answer, start, end } of alone) expect(context.slice(start, end)).toBe(answer)
+    }
+    const least = await ask(inputs[1]!, { top_k: 3, doc_stride: 8 })
+    expect(together[1]).toEqual(least)
+    expect(together.usage.tokens).toBeGreaterThan(4 * 64)
+  })
+
+  test('a doc_stride that leaves windows nothing new is refused by its name', async () => {
+    const context = `${'and not the day is '.repeat(20)}${CONTEXT}`
+    const inputs = [{ question: 'a?', context }, { question: 'a '.repeat(52), context }]
+    await expect(ask(inputs, { doc_stride: 12 })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        /^Question 1: Expected a doc_stride of less than 9, .* max_seq_len .* received 12\.$/,
+      ) as string,
+    })
+  })
+
   test('a question that fills a window is refused without its words', async () => {
     const question = 'confidential '.repeat(20)
-    await expect(ask({ question, context: CONTEXT })).rejects.toMatchObject({
+    await expect(ask([INPUT, { question, context: CONTEXT }])).rejects.toMatchObject({
       code: expect.stringMatching(/ERR_INPUT_TOO_LONG|ERR_INVALID_ARGUMENT/) as string,
-      message: expect.not.stringContaining('confidential') as string,
+      message: expect.stringMatching(/^Question 1: (?!.*(confidential|max_length))/) as string,
     })
   })
 })
