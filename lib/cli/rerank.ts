@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { StandardOutput } from '../batch/standard-output.js'
 import type { Context } from './context.js'
 import { printableJson, printLines, tableLines, terminalColumns } from './printing.js'
+import { commandError } from './refusals.js'
 import {
   loadTask,
   notEmpty,
@@ -71,7 +72,11 @@ async function runRerank(
   try {
     for await (const chunk of chunksOf(texts, flags, context)) {
       const limit = flags.maxLength === undefined ? {} : { max_length: flags.maxLength }
+      const texts = chunk.records.filter(({ kind }) => kind === 'text')
       const ranked = await rerank(query, chunk.texts, { ...limit, signal })
+        .catch((error: unknown) => {
+          throw commandError(error, texts, flags.input)
+        })
       totals.records += chunk.records.length
       totals.invalid += chunk.records.length - chunk.texts.length
       totals.truncated += ranked.usage.truncated

@@ -76,6 +76,10 @@ export function positiveInteger(value: string): number {
   return Number(value)
 }
 
+export function nonNegativeInteger(value: string): number {
+  return value === '0' ? 0 : positiveInteger(value)
+}
+
 export function notEmpty(value: string): string {
   if (value === '') throw new InvalidArgumentError('Expected something that is not empty.')
   return value

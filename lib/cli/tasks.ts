@@ -11,7 +11,13 @@ import type {
   LabelledToken,
 } from '../pipelines/token-classification.js'
 import type { Context } from './context.js'
-import { choice, loadTask, notEmpty, positiveInteger } from './shared-options.js'
+import {
+  choice,
+  loadTask,
+  nonNegativeInteger,
+  notEmpty,
+  positiveInteger,
+} from './shared-options.js'
 import {
   addTextOptions,
   checkTexts,
@@ -197,7 +203,7 @@ export function addTasks(program: Command, context: Context): void {
       )
       .addOption(
         new Option('--stride <n>', 'read long texts in windows that share n tokens')
-          .argParser(positiveInteger),
+          .argParser(nonNegativeInteger),
       ),
     NER,
     NER_EXAMPLES,

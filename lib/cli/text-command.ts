@@ -19,6 +19,7 @@ import {
   tableLines,
   terminalColumns,
 } from './printing.js'
+import { commandError, refusesText } from './refusals.js'
 import {
   addInputOptions,
   addRunOptions,
@@ -33,13 +34,15 @@ export interface TextFlags extends Omit<SharedFlags, 'input'> {
   json?: boolean
 }
 
+interface Answered<Result> {
+  results: readonly Result[]
+  truncated: number
+}
+
 /** A loaded model, and what is asked of it. */
 export interface Answerer<Result> {
   /** One result a text. */
-  answer(
-    texts: readonly string[],
-    signal: AbortSignal,
-  ): Promise<{ results: readonly Result[]; truncated: number }>
+  answer(texts: readonly string[], signal: AbortSignal): Promise<Answered<Result>>
   /** Tokens of a text at most, for messages. */
   readonly max_length: number
   dispose(): Promise<void>
@@ -62,22 +65,22 @@ export interface TextCommand<Flags extends TextFlags, Result> {
 function jsonLine(chunk: Chunk, i: number, result: unknown): string {
   const id = chunk.records[i]?.id ?? 'null'
   const head = `{"index":${chunk.first + i},"id":${id}`
-  return printableJson(`${head},"result":${JSON.stringify(result ?? null)}}`)
+  return printableJson(`${head},"result":${JSON.stringify(result)}}`)
 }
 
 /** The lines of a chunk; texts stand above their tables where there may be several. */
 function linesOf<Flags extends TextFlags, Result>(
   chunk: Chunk,
-  results: readonly Result[],
+  results: readonly (Result | null)[],
   { rows, numbers }: TextCommand<Flags, Result>,
   { json, titles }: { json: boolean; titles: boolean },
 ): string[] {
   const columns = terminalColumns(process.stdout)
   const next = results.values()
   return chunk.records.flatMap((record, i) => {
-    const result = record.kind === 'text' ? next.next().value : undefined
+    const result = (record.kind === 'text' ? next.next().value : null) ?? null
     if (json) return [jsonLine(chunk, i, result)]
-    if (record.kind !== 'text' || result === undefined) return []
+    if (record.kind !== 'text' || result === null) return []
     const table = tableLines(rows(result), numbers, titles ? columns - 2 : columns)
     return titles
       ? [fit(printable(record.text), columns), ...table.map((line) => `  ${line}`)]
@@ -130,6 +133,37 @@ export async function checkTexts(
   checkStandardOutput()
 }
 
+/**
+ * The results of a chunk's texts. With skip_invalid null for each that the pipeline refuses, which
+ * refuses whatever it is given with such a text: halves are tried, and halves of them.
+ */
+async function answerChunk<Result>(
+  model: Answerer<Result>,
+  { records, texts }: Chunk,
+  { skipInvalid, input }: TextFlags,
+  signal: AbortSignal,
+): Promise<Answered<Result | null>> {
+  const places = records.filter(({ kind }) => kind === 'text')
+  const answer = async (begin: number, end: number): Promise<Answered<Result | null>> => {
+    try {
+      return await model.answer(texts.slice(begin, end), signal)
+    } catch (error) {
+      if (skipInvalid !== true || !refusesText(error)) {
+        throw commandError(error, places.slice(begin, end), input)
+      }
+    }
+    if (end - begin === 1) return { results: [null], truncated: 0 }
+    const middle = Math.floor((begin + end) / 2)
+    const first = await answer(begin, middle)
+    const second = await answer(middle, end)
+    return {
+      results: [...first.results, ...second.results],
+      truncated: first.truncated + second.truncated,
+    }
+  }
+  return answer(0, texts.length)
+}
+
 export async function runTextCommand<Flags extends TextFlags, Result>(
   texts: readonly string[],
   flags: Flags,
@@ -145,9 +179,10 @@ export async function runTextCommand<Flags extends TextFlags, Result>(
   }
   try {
     for await (const chunk of chunksOf(texts, flags, context)) {
-      const { results, truncated } = await model.answer(chunk.texts, context.signal)
+      const { results, truncated } = await answerChunk(model, chunk, flags, context.signal)
       totals.records += chunk.records.length
-      totals.invalid += chunk.records.length - chunk.texts.length
+      totals.invalid +=
+        chunk.records.length - results.filter((result) => result !== null).length
       totals.truncated += truncated
       if (!(await printLines(output, linesOf(chunk, results, task, shown)))) return
     }
@@ -168,14 +203,15 @@ export function flagsForModel(flags: TextFlags): SharedFlags {
 export function addTextOptions(command: Command, model: string | null): Command {
   const both = addRunOptions(addInputOptions(command, model))
   return both
-    .option('--skip-invalid', 'pass over invalid records (JSON: null)')
+    .option('--skip-invalid', 'pass over records without a usable text (JSON: null)')
     .option('--json', 'JSON objects, one a line')
 }
 
 export const TEXTS_HELP = `
 Texts are arguments, or the records of --input: .jsonl (objects, the text is --field), .txt (a text
 a line) or .csv (the text is --column). With --json each has a line {"index", "id", "result"}, where
-result is what the pipeline returns for it in JavaScript.
+result is what the pipeline returns for it in JavaScript. Texts that the task cannot answer, such as
+one without a mask, are invalid records too.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 and 143 ended by SIGINT and SIGTERM.
 `

@@ -1,7 +1,7 @@
 // The token-classification task: texts in; labelled tokens out, or the entities that they make.
 
 import { callable } from '../callable.js'
-import { invalidArgument } from '../errors.js'
+import { invalidChoice } from '../errors.js'
 import type { LoadOptions } from '../models/load-options.js'
 import type { LoadedModel } from '../models/loaded-model.js'
 import type { NativeEncodeResult, NativeEncoding } from '../native/addon.js'
@@ -142,8 +142,8 @@ function checkWish(
   const ignored = new Set(checkTexts('ignore_labels', given.ignore_labels ?? ['O']))
   if (stride === undefined) return { strategy, ignored, stride }
   if (strategy === 'none') {
-    const expected = "another strategy than 'none' with stride"
-    throw invalidArgument(expected, 'aggregation_strategy', strategy)
+    const others = AGGREGATION_STRATEGIES.filter((name) => name !== 'none')
+    throw invalidChoice(others, 'aggregation_strategy with a stride', strategy)
   }
   const most = Math.max(0, max_length - nativeOf(tokenizer).specialTokenCount(false) - 1)
   return { strategy, ignored, stride: checkInteger('stride', stride, 0, most) }

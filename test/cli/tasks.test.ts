@@ -72,6 +72,8 @@ describe('a table for a person', () => {
     const { status, lines } = task('ner', text)
     expect(status).toBe(0)
     for (const line of lines) expect(line).toMatch(/^0\.\d{3} {2}(PER|LOC) {2}\S.* \d+–\d+$/)
+    const windows = task('ner', `${text} `.repeat(40), '--stride', '0')
+    expect({ status: windows.status, stderr: windows.stderr }).toEqual({ status: 0, stderr: '' })
     const tokens = task('ner', text, '--strategy', 'none')
     expect(tokens.stdout).toMatch(/[BI]-(PER|LOC)/)
   })
@@ -164,6 +166,36 @@ describe('JSON for scripts', () => {
     expect(rowsOf(loose.lines).map(({ result }) => result === null)).toEqual([false, true, false])
   })
 
+  // More than a chunk, so that the number in the chunk is neither the record's nor its line.
+  const csv = (last: string, text: string): string =>
+    `body\n${`${text}\n`.repeat(600)}${last}\n${text}\n`
+
+  test.each<[string, string[], string, string, RegExp]>([
+    ['fill-mask', [], 'confidential', 'a [MASK]', /Expected \[MASK\] in it.* --max-length /],
+    ['qa', ['Who?'], '" "', 'Zoë.', /Expected a context with a token/],
+  ])('%s names the line of a text that it refuses', (name, args, last, text, message) => {
+    const input = scratch().write('in.csv', csv(last, text))
+    const all = [...args, '--input', input, '--column', 'body', '--json']
+    const strict = task(name, ...all)
+    expect(strict.status).toBe(1)
+    expect(strict.stderr).toMatch(message)
+    expect(strict.stderr).toMatch(/^fusebert: Text on line 602 of .*in\.csv: /)
+    expect(strict.stderr).toMatch(/ --skip-invalid\. \[ERR_INPUT_RECORD\]\n$/)
+    expect(strict.stderr).not.toContain('confidential')
+    const loose = task(name, ...all, '--skip-invalid')
+    expect(loose.stderr).toBe('fusebert: 1 of 602 records had no usable text\n')
+    expect(loose.status).toBe(0)
+    const rows = rowsOf(loose.lines)
+    expect(rows.map(({ index }) => index)).toEqual(Array.from({ length: 602 }, (_, i) => i))
+    expect(rows.flatMap(({ index, result }) => (result === null ? [index] : []))).toEqual([600])
+  })
+
+  test('nothing but texts that are refused', () => {
+    const { status, stdout, stderr } = task('fill-mask', 'a', 'b', 'c', '--skip-invalid')
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+    expect(stderr).toBe('fusebert: 3 of 3 records had no usable text\n')
+  })
+
   test('a long input is answered without a warning', () => {
     // As many chunks as would listen to the output too often, of 512 texts each.
     const { status, stderr, lines } = fusebert(
@@ -196,6 +228,23 @@ describe('wrong usage', () => {
     ['an unknown strategy', ['ner', '--model', 'm', 'a', '--strategy', 'all'], /Allowed choices/],
     ['another format', ['classify', '--model', 'm', '--input', 'x.doc'], /--format/],
     ['a text without a mask', ['fill-mask', '--model', MODELS['fill-mask']!, 'a'], /\[MASK\]/],
+    [
+      'too few tokens for a question',
+      ['qa', '--model', MODELS['qa']!, '--max-length', '3', 'a', 'b'],
+      /Expected an integer from \d+ to \d+ for --max-length but received 3\./,
+    ],
+    [
+      'too few tokens for a query',
+      ['rerank', '--model', CROSS_ENCODER, '--max-length', '2', 'a', 'b'],
+      / for --max-length but received 2\./,
+    ],
+    [
+      'a stride without entities',
+      ['ner', '--model', MODELS['ner']!, '--strategy', 'none', '--stride', '3', 'a'],
+      /Expected one of 'simple', .*'max' for --strategy with a stride but received "none"\./,
+    ],
+    ['a stride', ['ner', '--model', MODELS['ner']!, '--stride', '9999', 'a'], / for --stride but/],
+    ['no number', ['ner', '--model', MODELS['ner']!, '--stride', '-1', 'a'], /--stride/],
   ])('%s ends with 2', (_, args, message) => {
     const { status, stdout, stderr } = fusebert(args)
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
