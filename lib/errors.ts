@@ -16,7 +16,7 @@ export type ErrorCode =
   | 'ERR_TENSOR_DTYPE' // a tensor has a dtype that weights cannot have
   | 'ERR_TENSOR_VALUE' // a weight is NaN or infinite
   | 'ERR_TOKENIZER_FORMAT' // tokenizer files that are invalid or contradict each other
-  | 'ERR_UNSUPPORTED_TOKENIZER' // a tokenizer.json that asks for something else than BERT's
+  | 'ERR_UNSUPPORTED_TOKENIZER' // a tokenizer that works neither as BERT's nor as RoBERTa's
   | 'ERR_VOCAB_MISMATCH' // a vocabulary that does not belong to the model
   | 'ERR_INPUT_EMPTY' // nothing to encode
   | 'ERR_INPUT_TOO_LONG' // a text longer than the limit, with truncation off

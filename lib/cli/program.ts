@@ -20,7 +20,7 @@ function version(): string {
 
 function buildProgram(context: Context, load: LoadPipeline | undefined): Command {
   const program = new Command('fusebert')
-    .description('BERT-family encoders: text in; vectors, words, labels out.')
+    .description('BERT-family encoders: text in; vectors, words, labels, answers out.')
     .version(version(), '-V, --version')
     .exitOverride()
     .configureOutput({
