@@ -1,6 +1,7 @@
 // What a command is given by the process that runs it, and the failures that are the process's own.
 
 import { FusebertError } from '../errors.js'
+import { printable } from './printing.js'
 
 export interface Context {
   /** Aborts on SIGINT, SIGTERM and SIGHUP, with a Stopped. */
@@ -41,7 +42,8 @@ function message(error: unknown): string {
 
 /** Says what went wrong. @returns the exit code */
 export function report(error: unknown, stderr: NodeJS.WritableStream): number {
-  stderr.write(`fusebert: ${message(error)}\n`)
+  // Messages name files and what is in them, which may be anybody's.
+  stderr.write(`fusebert: ${printable(message(error))}\n`)
   if (process.env['FUSEBERT_DEBUG'] === '1' && error instanceof Error) {
     stderr.write(`${error.stack ?? error.message}\n`)
     if (error.cause instanceof Error) stderr.write(`cause: ${error.cause.stack ?? ''}\n`)

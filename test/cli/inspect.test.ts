@@ -161,6 +161,12 @@ describe('the output', () => {
     expect(report).toMatchObject({ path, architectures: [hostile], labels: id2label })
   })
 
+  test('no more does an error', () => {
+    const { status, stderr } = inspect(join(scratch, 'no\u001b[31m folder\nfusebert: done'))
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^fusebert: .*no \[31m folder fusebert: done.*\[ERR_FILE_NOT_FOUND\]\n$/)
+  })
+
   test.each(['> /dev/full', '>&-'])('that cannot be written is an error: %s', (redirection) => {
     const line = `"$@" ${redirection}`
     const all = ['-c', line, 'bash', process.execPath, MAIN, 'inspect', golden('head16')]
