@@ -165,7 +165,7 @@ async function groupByStride(
   }
   const counting = tokenizer.countTokens(questions, { add_special_tokens: false })
   const tokens = await withSignal(counting, limits.signal, () => undefined)
-  const room = limits.max_length - tokenizer.native.specialTokenCount(true)
+  const room = limits.max_length - nativeOf(tokenizer).specialTokenCount(true)
   const groups = new Map<number, number[]>()
   tokens.forEach((count, i) => {
     const own = Math.max(0, Math.min(stride, room - count - 1))
