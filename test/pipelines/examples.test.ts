@@ -1,5 +1,8 @@
 // The examples of tasks run, and print what the pipelines of the golden models answer.
 import { execFile } from 'node:child_process'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { describe, expect, test } from 'vitest'
@@ -15,11 +18,28 @@ async function example(name: string, ...args: string[]): Promise<string[]> {
 }
 
 const EXAMPLES = [
-  'fill-mask', 'text-classification', 'token-classification', 'question-answering',
+  'feature-extraction', 'next-sentence', 'fill-mask', 'text-classification', 'token-classification', 'question-answering',
   'zero-shot-classification', 'rerank', 'sentence-similarity',
-]
+] as const
 
 describe('examples', () => {
+  test('feature-extraction', async () => {
+    const lines = await example('feature-extraction', 'fusebert-mini', 'I sleep.', 'Awake')
+    expect(lines).toHaveLength(2)
+    expect(lines[1]).toMatch(/^\[(-?0\.\d{4}, ){4}… 192 numbers\] {2}Awake$/)
+  })
+
+  test('next-sentence', async () => {
+    // The golden model has no tokenizer.
+    const folder = await mkdtemp(join(tmpdir(), 'fusebert-next-'))
+    await cp(`${GOLDEN}/heads/next-sentence`, folder, { recursive: true })
+    await writeFile(join(folder, 'vocab.txt'), '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb')
+    const lines = await example('next-sentence', folder, 'a', 'b', 'a')
+    expect(lines[0]).toMatch(/^[01]\.\d{3} {2}b$/)
+    expect(lines[1]).toMatch(/^[01]\.\d{3} {2}a$/)
+    await rm(folder, { recursive: true })
+  })
+
   test('fill-mask', async () => {
     const texts = ['Not a [MASK].', 'The [MASK] is a [MASK].']
     const lines = await example('fill-mask', folderOf('fill-mask'), ...texts)
