@@ -18,8 +18,9 @@ async function example(name: string, ...args: string[]): Promise<string[]> {
 }
 
 const EXAMPLES = [
-  'feature-extraction', 'next-sentence', 'fill-mask', 'text-classification', 'token-classification', 'question-answering',
-  'zero-shot-classification', 'rerank', 'sentence-similarity',
+  'feature-extraction', 'next-sentence', 'fill-mask', 'text-classification',
+  'token-classification', 'question-answering', 'zero-shot-classification', 'rerank',
+  'sentence-similarity',
 ] as const
 
 describe('examples', () => {
