@@ -1,6 +1,6 @@
 // Work on the JavaScript thread in slices, so that long answers keep nobody else waiting.
 
-import { setImmediate as othersRun } from 'node:timers/promises'
+import { nextTurn } from '../turns.js'
 
 /** How long a slice may be before others get their turn. */
 const SLICE_MS = 2
@@ -20,7 +20,7 @@ export class Slices {
 
   /** @throws the signal's reason when aborted */
   async next(): Promise<void> {
-    await othersRun()
+    await nextTurn()
     this.#signal?.throwIfAborted()
     this.#begin = performance.now()
   }

@@ -3,7 +3,7 @@
 
 import type { NativeTexts } from '../native/addon.js'
 import { nextTurn, type Slices } from '../turns.js'
-import { TextWriter, type TextSource } from './text-source.js'
+import { MAX_BYTES_OF_UNIT, TextWriter, type TextSource } from './text-source.js'
 import type { Inputs } from './texts.js'
 
 /** Work (see text-source.ts) between two turns of the event loop, well below a millisecond. */
@@ -137,7 +137,7 @@ export async function forEachPart(
 /** All texts as one part, for calls that take them whole. */
 export function* gatherTexts(texts: TextSource): Slices<NativeTexts> {
   // Room for whatever the strings are: memory that is not written to is not taken.
-  const writer = new TextWriter(texts.units * 3)
+  const writer = new TextWriter(texts.units * MAX_BYTES_OF_UNIT)
   for (;;) {
     texts.write(writer, texts.count, SLICE_WORK)
     if (texts.written === texts.count) return writer.texts()

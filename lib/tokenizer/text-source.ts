@@ -12,7 +12,7 @@ const TEXT_COST = 64
 /** Of one text at once. */
 const MAX_PIECE = 1 << 16
 /** Bytes of UTF-8 that one UTF-16 unit makes at most. */
-const MAX_BYTES_OF_UNIT = 3
+export const MAX_BYTES_OF_UNIT = 3
 const MIN_BYTES = 4_096
 const MIN_TEXTS = 64
 /** Native offsets are 32-bit. */

@@ -28,7 +28,7 @@ export interface Inputs {
 
 const CHECKS_AT_ONCE = 16_384
 
-function isText(value: unknown): value is TextInput {
+export function isText(value: unknown): value is TextInput {
   return typeof value === 'string' || types.isUint8Array(value)
 }
 

@@ -1,7 +1,5 @@
 // A loaded tokenizer: callable as in transformers.js, with a packed form beside it.
 
-import { types } from 'node:util'
-
 import { callable } from '../callable.js'
 import { FusebertError, invalidArgument } from '../errors.js'
 import type {
@@ -24,6 +22,7 @@ import { keepNative } from './native-of.js'
 import {
   checkInputs,
   checkTextInputs,
+  isText,
   pairUp,
   type Inputs,
   type TextInput,
@@ -271,9 +270,7 @@ function encodeBatchSync(
 }
 
 function oneInput(text: TextInput, pair: unknown): Inputs {
-  if (typeof text !== 'string' && !types.isUint8Array(text)) {
-    throw invalidArgument('a string or a Uint8Array', 'text', text)
-  }
+  if (!isText(text)) throw invalidArgument('a string or a Uint8Array', 'text', text)
   return atOnce(checkInputs(text, pair))
 }
 

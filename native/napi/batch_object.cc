@@ -19,21 +19,6 @@ struct BatchObject::Start {
   std::shared_ptr<BatchEncoder> encoder;
 };
 
-namespace {
-
-Napi::Value refuse(Napi::Env env, const Status& status) {
-  throw_error(env, status);
-  return env.Undefined();
-}
-
-napi_value make_undefined(napi_env env) {
-  napi_value undefined = nullptr;
-  napi_get_undefined(env, &undefined);
-  return undefined;
-}
-
-}  // namespace
-
 Napi::Function BatchObject::define(Napi::Env env) {
   return DefineClass(env, "NativeBatch",
                      {InstanceMethod<&BatchObject::add>("add"),

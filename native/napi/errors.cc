@@ -24,6 +24,17 @@ void throw_error(napi_env env, const Status& status) {
   if (error != nullptr) napi_throw(env, error);
 }
 
+Napi::Value refuse(Napi::Env env, const Status& status) {
+  throw_error(env, status);
+  return env.Undefined();
+}
+
+napi_value make_undefined(napi_env env) {
+  napi_value undefined = nullptr;
+  napi_get_undefined(env, &undefined);
+  return undefined;
+}
+
 void resolve(napi_env env, napi_deferred deferred, napi_value value) {
   bool pending = false;
   if (value == nullptr || (napi_is_exception_pending(env, &pending) == napi_ok && pending)) {

@@ -1,7 +1,7 @@
 // From a Status to a JavaScript Error with a `code`, and the guard at the edge of native code.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <new>
 #include <system_error>
@@ -15,6 +15,12 @@ napi_value make_error(napi_env env, const Status& status);
 
 // Throws it into JavaScript; the caller returns to JavaScript at once.
 void throw_error(napi_env env, const Status& status);
+
+// The same for a method of an object: what it returns then.
+Napi::Value refuse(Napi::Env env, const Status& status);
+
+// Null when the environment is ending.
+napi_value make_undefined(napi_env env);
 
 // Settles a promise; failures (the environment is ending) are ignored.
 void resolve(napi_env env, napi_deferred deferred, napi_value value);

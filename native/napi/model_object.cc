@@ -96,12 +96,6 @@ napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& 
   return complete ? object : nullptr;
 }
 
-napi_value make_undefined(napi_env env) {
-  napi_value undefined = nullptr;
-  napi_get_undefined(env, &undefined);
-  return undefined;
-}
-
 Napi::Value resolved(Napi::Env env) {
   const auto done = Napi::Promise::Deferred::New(env);
   done.Resolve(env.Undefined());
@@ -206,10 +200,7 @@ Napi::Value ModelObject::load(const Napi::CallbackInfo& info) {
     if (spec.ok()) *shared_spec = std::move(spec.value());
     return spec.status();
   });
-  if (!status.ok()) {
-    throw_error(env, status);
-    return env.Undefined();
-  }
+  if (!status.ok()) return refuse(env, status);
   auto loaded = std::make_shared<Loaded>();
   const auto work = [shared_spec, loaded]() -> Status {
     auto table = WeightTable::open(std::move(shared_spec->files), std::move(shared_spec->tensors));
@@ -251,10 +242,7 @@ Napi::Value ModelObject::encode_texts(const Napi::CallbackInfo& info) {
     request.output = output.value();
     return Status();
   });
-  if (!status.ok()) {
-    throw_error(env, status);
-    return env.Undefined();
-  }
+  if (!status.ok()) return refuse(env, status);
   return submit(env, std::move(request), std::move(texts), 0);
 }
 
@@ -281,10 +269,7 @@ Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
     request.output = output.value();
     return Status();
   });
-  if (!status.ok()) {
-    throw_error(env, status);
-    return env.Undefined();
-  }
+  if (!status.ok()) return refuse(env, status);
   return submit(env, std::move(request), HeldTexts(), padded_length);
 }
 

@@ -92,11 +92,6 @@ napi_value texts_to_js(napi_env env, std::vector<std::string> texts) {
   return array;
 }
 
-Napi::Value refuse(Napi::Env env, const Status& status) {
-  throw_error(env, status);
-  return env.Undefined();
-}
-
 Napi::Value run(Napi::Env env, const char* name, bool at_once, const std::function<Status()>& work,
                 const std::function<napi_value(napi_env)>& make_result) {
   return Napi::Value(env, at_once ? run_at_once(env, work, make_result)

@@ -8,22 +8,11 @@
 #include <thread>
 #include <vector>
 
+#include "helpers.h"
 #include "tokenizer/padded_encoding.h"
 
 namespace fusebert {
 namespace {
-
-std::shared_ptr<const Tokenizer> make_tokenizer() {
-  TokenizerSpec spec;
-  spec.vocab = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "##a", "##b", "##c"};
-  spec.single_template = {{TemplatePiece::Kind::kSpecialToken, 2, 0},
-                          {TemplatePiece::Kind::kSequenceA, 0, 0},
-                          {TemplatePiece::Kind::kSpecialToken, 3, 0}};
-  spec.pair_template = spec.single_template;
-  spec.pair_template.push_back({TemplatePiece::Kind::kSequenceB, 0, 1});
-  spec.pair_template.push_back({TemplatePiece::Kind::kSpecialToken, 3, 1});
-  return Tokenizer::create(std::move(spec)).value();
-}
 
 // Texts in the form that parts refer to.
 struct Texts {
@@ -90,7 +79,7 @@ class BatchEncoderTest : public testing::Test {
     return encoder.take();
   }
 
-  const std::shared_ptr<const Tokenizer> tokenizer_ = make_tokenizer();
+  const std::shared_ptr<const Tokenizer> tokenizer_ = test::make(test::small_spec());
   EncodeOptions options_;
 };
 

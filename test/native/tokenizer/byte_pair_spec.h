@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "helpers.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/tokenizer.h"
 
@@ -24,13 +25,7 @@ inline TokenizerSpec byte_pair_spec() {
     spec.vocab.push_back(byte_level::character(static_cast<unsigned char>(byte)));
   }
   spec.model = BytePairSpec{};
-  for (int32_t id = 0; id < 3; ++id) {
-    AddedToken token;
-    token.content = spec.vocab[static_cast<size_t>(id)];
-    token.id = id;
-    token.special = true;
-    spec.added_tokens.push_back(token);
-  }
+  add_special_tokens(spec, 3);
   using Kind = TemplatePiece::Kind;
   spec.single_template = {{Kind::kSpecialToken, 0, 0}, {Kind::kSequenceA, 0, 0},
                           {Kind::kSpecialToken, 2, 0}};

@@ -17,17 +17,22 @@ inline WordPieceSpec& wordpiece(TokenizerSpec& spec) {
   return std::get<WordPieceSpec>(spec.model);
 }
 
-inline TokenizerSpec small_spec() {
-  TokenizerSpec spec;
-  spec.vocab = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a",   "b",   "##a", "##b", "ab",
-                "##ab",  "hello", "world", "!",     "cafe", "caf", "é",   "##é", "中"};
-  for (int32_t id = 0; id < 4; ++id) {
+// The first `count` tokens of the vocabulary.
+inline void add_special_tokens(TokenizerSpec& spec, int32_t count) {
+  for (int32_t id = 0; id < count; ++id) {
     AddedToken token;
     token.content = spec.vocab[static_cast<size_t>(id)];
     token.id = id;
     token.special = true;
     spec.added_tokens.push_back(token);
   }
+}
+
+inline TokenizerSpec small_spec() {
+  TokenizerSpec spec;
+  spec.vocab = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a",   "b",   "##a", "##b", "ab",
+                "##ab",  "hello", "world", "!",     "cafe", "caf", "é",   "##é", "中"};
+  add_special_tokens(spec, 4);
   using Kind = TemplatePiece::Kind;
   spec.single_template = {{Kind::kSpecialToken, 2, 0}, {Kind::kSequenceA, 0, 0},
                           {Kind::kSpecialToken, 3, 0}};
