@@ -110,7 +110,7 @@ export class Encoder {
   ): Promise<NativeEncoding | NativePaddedEncoding> {
     const options = this.#options(given, inputs.pairs !== null)
     const threads = threadsOf(given)
-    const parts = new TextParts(inputs)
+    const parts = new TextParts(inputs, threads)
     return fromNative(() => encodeParts(this.native, parts, options, layout, threads))
   }
 
@@ -125,7 +125,7 @@ export class Encoder {
     const threads = threadsOf(given)
     const counts = new Int32Array(inputs.texts.count)
     await fromNative(() =>
-      forEachPart(new TextParts(inputs), threads, async ({ texts, pairs, first_text }) => {
+      forEachPart(new TextParts(inputs, threads), threads, async ({ texts, pairs, first_text }) => {
         counts.set(await this.native.count(texts, pairs, options, first_text), first_text)
       }),
     )
@@ -225,8 +225,9 @@ export async function encodeTexts(
   const inputs = {
     texts: listSource(texts), pairs: pairs === null ? null : listSource(pairs), single: false,
   }
+  const threads = threadsOf({})
   const encoding = await fromNative(() =>
-    encodeParts(native, new TextParts(inputs), options, null, threadsOf({})),
+    encodeParts(native, new TextParts(inputs, threads), options, null, threads),
   )
   return encoding as NativeEncoding
 }

@@ -3,13 +3,17 @@
 
 import type { NativeTexts } from '../native/addon.js'
 import { nextTurn, type Slices } from '../turns.js'
-import { MAX_BYTES_OF_UNIT, TextWriter, type TextSource } from './text-source.js'
+import { MAX_BYTES_OF_UNIT, TextWriter, workOf, type TextSource } from './text-source.js'
 import type { Inputs } from './texts.js'
 
 /** Work (see text-source.ts) between two turns of the event loop, well below a millisecond. */
 const SLICE_WORK = 1 << 17
-/** Work of a part: a millisecond for a thread, which is much more than it costs to start. */
-const PART_WORK = 1 << 17
+/** Work of a part: half a millisecond for a thread, which is more than it costs to start. */
+const LEAST_PART_WORK = 1 << 16
+/** Some milliseconds, in which a JavaScript thread that was busy or asleep comes to start another. */
+const MOST_PART_WORK = 1 << 19
+/** Parts of a thread at least, where there is so much: none waits long for the last one. */
+const PARTS_A_THREAD = 4
 
 export interface TextPart {
   texts: NativeTexts
@@ -22,15 +26,21 @@ export interface TextPart {
 export class TextParts {
   readonly #texts: TextSource
   readonly #pairs: TextSource | null
+  /** Work after which a part ends. */
+  readonly #enough: number
   readonly #spare: TextWriter[] = []
   /** Work of the part that is being gathered. */
   #work = 0
   #begun = false
   #ready: TextPart | undefined
 
-  constructor({ texts, pairs }: Inputs) {
+  /** @param threads - that the parts will be worked on by */
+  constructor({ texts, pairs }: Inputs, threads: number) {
     this.#texts = texts
     this.#pairs = pairs
+    const share = (workOf(texts) + (pairs === null ? 0 : workOf(pairs))) / threads
+    const part = Math.ceil(share / PARTS_A_THREAD)
+    this.#enough = Math.min(Math.max(part, LEAST_PART_WORK), MOST_PART_WORK)
   }
 
   get ended(): boolean {
@@ -87,7 +97,7 @@ export class TextParts {
       const done = this.#step(texts, pairs, SLICE_WORK - work)
       work += done
       this.#work += done
-      complete = this.ended || (this.#work >= PART_WORK && this.#betweenTexts())
+      complete = this.ended || (this.#work >= this.#enough && this.#betweenTexts())
     }
     return complete
   }
@@ -96,7 +106,7 @@ export class TextParts {
     const source = this.#texts
     if (this.#pairs === null || pairs === null) {
       // A part that has enough ends with the text that it is in.
-      const until = this.#work >= PART_WORK ? source.written + 1 : source.count
+      const until = this.#work >= this.#enough ? source.written + 1 : source.count
       return source.write(texts, until, budget)
     }
     return this.#pairs.written < source.written
@@ -111,7 +121,7 @@ export class TextParts {
 }
 
 /**
- * Calls `work` for every part, on at most `threads` at once while one more is gathered.
+ * Calls `work` for every part, for at most `threads` at once, while one more is gathered.
  * @throws the failure of the first part, in their order, that fails
  */
 export async function forEachPart(
@@ -119,19 +129,29 @@ export async function forEachPart(
   threads: number,
   work: (part: TextPart) => Promise<void>,
 ): Promise<void> {
-  const underWay: Promise<void>[] = []
-  const start = async (part: TextPart): Promise<void> => {
-    await work(part)
-    parts.release(part)
+  const underWay = new Set<Promise<void>>()
+  let failure: { first_text: number; error: unknown } | undefined
+  const run = async (part: TextPart): Promise<void> => {
+    try {
+      await work(part)
+      parts.release(part)
+    } catch (error) {
+      // Parts start in their order, so none before these can fail once they are done.
+      if (failure === undefined || part.first_text < failure.first_text) {
+        failure = { first_text: part.first_text, error }
+      }
+    }
   }
   for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
-    const started = start(part)
-    // It is waited for below; until then nobody else may call its failure unhandled.
-    started.catch(() => undefined)
-    underWay.push(started)
-    if (underWay.length > threads) await underWay.shift()
+    if (underWay.size >= threads) await Promise.race(underWay)
+    if (failure !== undefined) break
+    const started: Promise<void> = run(part).then(() => {
+      underWay.delete(started)
+    })
+    underWay.add(started)
   }
-  for (const last of underWay) await last
+  await Promise.all(underWay)
+  if (failure !== undefined) throw failure.error
 }
 
 /** All texts as one part, for calls that take them whole. */

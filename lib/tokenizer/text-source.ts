@@ -56,20 +56,38 @@ export class TextWriter {
     this.#length += piece.length
   }
 
-  /** Ends the text that was written last, or `behind` bytes before the end of all. */
-  endText(behind = 0): void {
-    if (this.#texts + 1 === this.#offsets.length) {
-      const larger = new Int32Array(this.#offsets.length * 2)
-      larger.set(this.#offsets)
-      this.#offsets = larger
-    }
+  /** Ends the text that was written last. */
+  endText(): void {
+    this.#makeRoomForTexts(1)
     this.#texts += 1
-    this.#offsets[this.#texts] = this.#length - behind
+    this.#offsets[this.#texts] = this.#length
+  }
+
+  /**
+   * Ends the texts that were written last.
+   * @param ends - where each ends
+   * @param written - what of `ends` is where the writer is now
+   */
+  endTexts(ends: Int32Array, written: number): void {
+    this.#makeRoomForTexts(ends.length)
+    const offsets = this.#offsets
+    const first = this.#texts + 1
+    const shift = this.#length - written
+    for (let i = 0; i < ends.length; i += 1) offsets[first + i] = (ends[i] as number) + shift
+    this.#texts += ends.length
   }
 
   /** What was written, not copied. */
   texts(): NativeTexts {
     return { bytes: this.#bytes, offsets: this.#offsets.subarray(0, this.#texts + 1) }
+  }
+
+  #makeRoomForTexts(count: number): void {
+    const needed = this.#texts + 1 + count
+    if (needed <= this.#offsets.length) return
+    const larger = new Int32Array(Math.max(needed, this.#offsets.length * 2))
+    larger.set(this.#offsets)
+    this.#offsets = larger
   }
 
   #reserve(bytes: number): void {
@@ -98,6 +116,11 @@ export interface TextSource {
    * @returns the work
    */
   write(writer: TextWriter, until: number, budget: number): number
+}
+
+/** About the work of all texts of a source. */
+export function workOf({ count, units }: TextSource): number {
+  return units + count * TEXT_COST
 }
 
 function changed(): FusebertError {
@@ -218,21 +241,23 @@ export class RangeSource implements TextSource {
       const to = end > this.#index ? this.#offset(end) : from + MAX_PIECE
       if (to > this.#bytes.length) throw changed()
       writer.writeBytes(this.#bytes.subarray(from, to))
+      writer.endTexts(this.#offsets.subarray(this.#index + 1, end + 1), to)
       this.#position = to
       work += to - from + (end - this.#index) * TEXT_COST
-      while (this.#index < end) {
-        this.#index += 1
-        writer.endText(to - this.#offset(this.#index))
-      }
+      this.#index = end
     }
     return work
   }
 
   /** The end of the texts, at most `until`, that one piece holds. */
   #lastInPiece(until: number): number {
-    const most = Math.min(until, this.#index + MAX_PIECE / TEXT_COST)
     let end = this.#index
-    while (end < most && this.#offset(end + 1) - this.#position <= MAX_PIECE) end += 1
+    let beyond = Math.min(until, end + MAX_PIECE / TEXT_COST) + 1
+    while (beyond - end > 1) {
+      const middle = (end + beyond) >> 1
+      if (this.#offset(middle) - this.#position <= MAX_PIECE) end = middle
+      else beyond = middle
+    }
     return end
   }
 

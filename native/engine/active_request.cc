@@ -38,6 +38,7 @@ Status ActiveRequest::fill(int64_t token_budget) {
     }
     ++next_text_;
   }
+  encoded.write_out_types();
   return check_sequences(encoded, geometry_, static_cast<int64_t>(first_new),
                          static_cast<int64_t>(first_text));
 }
@@ -46,9 +47,9 @@ Status ActiveRequest::fill(int64_t token_budget) {
 // texts. What is left is less than a batch.
 void ActiveRequest::drop_taken() {
   if (next_sequence_ == 0) return;
-  std::vector<int32_t>& cu_seqlens = request_.encoded.cu_seqlens;
+  LargeVector<int32_t>& cu_seqlens = request_.encoded.cu_seqlens;
   const int32_t tokens = cu_seqlens[next_sequence_];
-  const auto drop = [](std::vector<int32_t>& from, size_t count) {
+  const auto drop = [](auto& from, size_t count) {
     from.erase(from.begin(), from.begin() + static_cast<ptrdiff_t>(count));
   };
   drop(request_.encoded.input_ids, static_cast<size_t>(tokens));
@@ -78,7 +79,7 @@ int64_t ActiveRequest::logits_of(size_t sequence) const {
 }
 
 Status ActiveRequest::prepare_to_take(size_t count) {
-  const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
+  const LargeVector<int32_t>& cu_seqlens = ready().cu_seqlens;
   const int64_t tokens = int64_t{cu_seqlens[next_sequence_ + count]} - cu_seqlens[next_sequence_];
   if (tokens_taken() + tokens > kMaxTokensPerRequest) {
     return Status(StatusCode::kInvalidArgument,
@@ -101,7 +102,7 @@ Status ActiveRequest::prepare_to_take(size_t count) {
 }
 
 void ActiveRequest::take(size_t count) {
-  const std::vector<int32_t>& cu_seqlens = ready().cu_seqlens;
+  const LargeVector<int32_t>& cu_seqlens = ready().cu_seqlens;
   if (wants_token()) {
     const int32_t begin = cu_seqlens[next_sequence_], end = cu_seqlens[next_sequence_ + count];
     const int32_t taken = result_.cu_seqlens.back();

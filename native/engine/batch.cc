@@ -82,7 +82,7 @@ Result<bool> Batch::take(const std::shared_ptr<ActiveRequest>& request) {
     return no_memory();
   }
   const int32_t shift = cu_seqlens_.back() - begin;
-  const auto append = [&](std::vector<int32_t>& to, const std::vector<int32_t>& from) {
+  const auto append = [&](std::vector<int32_t>& to, const LargeVector<int32_t>& from) {
     to.insert(to.end(), from.begin() + begin, from.begin() + end);
   };
   append(input_ids_, ready.input_ids);

@@ -1,48 +1,15 @@
-// Conversions from JavaScript options and tables, and from vectors to typed arrays.
+// Conversions from JavaScript options and tables.
 #include "napi/convert.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <memory>
 #include <span>
 #include <utility>
 
 #include "napi/convert_helpers.h"
 
 namespace fusebert::node {
-namespace {
-
-// A typed array of `type` over the memory of a vector or a string.
-template <typename Values>
-napi_value take(napi_env env, Values values, napi_typedarray_type type) {
-  const size_t count = values.size();
-  const size_t bytes = count * sizeof(typename Values::value_type);
-  napi_value buffer = nullptr;
-  auto owner = std::make_unique<Values>(std::move(values));
-  napi_status status = napi_generic_failure;
-  if (bytes > 0) {
-    status = napi_create_external_arraybuffer(
-        env, owner->data(), bytes,
-        [](napi_env, void*, void* hint) { delete static_cast<Values*>(hint); },
-        owner.get(), &buffer);
-  }
-  if (status == napi_ok) {
-    owner.release();  // the finalizer owns it now
-  } else {
-    // Hosts that forbid external memory (Electron), and empty arrays: copy.
-    void* data = nullptr;
-    if (napi_create_arraybuffer(env, bytes, &data, &buffer) != napi_ok) return nullptr;
-    if (bytes > 0) std::memcpy(data, owner->data(), bytes);
-  }
-  napi_value array = nullptr;
-  if (napi_create_typedarray(env, type, count, buffer, 0, &array) != napi_ok) return nullptr;
-  return array;
-}
-
-}  // namespace
-
 bool is_integer(const Napi::Value& value, int64_t& integer) {
   if (!value.IsNumber()) return false;
   const double number = value.As<Napi::Number>().DoubleValue();
@@ -127,26 +94,6 @@ Result<EncodeOptions> to_encode_options(const Napi::Value& value) {
   else if (offsets == "code_point") options.offsets = OffsetUnit::kCodePoint;
   else if (offsets != "none") return expected("'none', 'utf16' or 'code_point'", "offsets");
   return options;
-}
-
-napi_value take_floats(napi_env env, std::vector<float> values) {
-  return take(env, std::move(values), napi_float32_array);
-}
-
-napi_value take_ints(napi_env env, std::vector<int32_t> values) {
-  return take(env, std::move(values), napi_int32_array);
-}
-
-napi_value take_longs(napi_env env, std::vector<int64_t> values) {
-  return take(env, std::move(values), napi_bigint64_array);
-}
-
-napi_value take_bytes(napi_env env, std::vector<uint8_t> values) {
-  return take(env, std::move(values), napi_uint8_array);
-}
-
-napi_value take_text(napi_env env, std::string text) {
-  return take(env, std::move(text), napi_uint8_array);
 }
 
 }  // namespace fusebert::node

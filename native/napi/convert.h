@@ -39,13 +39,4 @@ Result<std::vector<PooledLayerSpec>> to_pooled_layers(const Napi::Value& value);
 Result<std::vector<FileEntry>> to_files(const Napi::Value& value);
 Result<std::vector<TensorEntry>> to_tensors(const Napi::Value& value);
 
-// Typed arrays that take over their argument's memory where the host allows it, else a copy; null
-// when the environment is ending.
-napi_value take_floats(napi_env env, std::vector<float> values);
-napi_value take_ints(napi_env env, std::vector<int32_t> values);
-napi_value take_longs(napi_env env, std::vector<int64_t> values);
-napi_value take_bytes(napi_env env, std::vector<uint8_t> values);
-// A Uint8Array.
-napi_value take_text(napi_env env, std::string text);
-
 }  // namespace fusebert::node

@@ -10,6 +10,7 @@
 #include "napi/convert.h"
 #include "napi/cuda_images.h"
 #include "napi/errors.h"
+#include "napi/take_array.h"
 
 namespace fusebert::node {
 
@@ -60,7 +61,7 @@ Napi::Value read_cuda_image(const Napi::CallbackInfo& info) {
   }
   const CudaImage& image = images[static_cast<size_t>(index)];
   const unsigned char* begin = cuda_image_bytes() + image.offset;
-  return Napi::Value(env, take_bytes(env, std::vector<uint8_t>(begin, begin + image.size)));
+  return Napi::Value(env, take_array(env, std::vector<uint8_t>(begin, begin + image.size)));
 }
 
 Result<CudaRequest> to_cuda_request(const Napi::Value& value) {

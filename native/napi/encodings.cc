@@ -5,48 +5,9 @@
 #include <utility>
 
 #include "napi/convert.h"
+#include "napi/object_maker.h"
 
 namespace fusebert::node {
-namespace {
-
-// An object under construction; after a failure it stays null.
-class ObjectMaker {
- public:
-  explicit ObjectMaker(napi_env env) : env_(env) {
-    ok_ = napi_create_object(env, &object_) == napi_ok && napi_get_null(env, &null_) == napi_ok;
-  }
-
-  void set(const char* key, napi_value value) {
-    ok_ = ok_ && value != nullptr && napi_set_named_property(env_, object_, key, value) == napi_ok;
-  }
-
-  void set(const char* key, int64_t number) {
-    napi_value value = nullptr;
-    ok_ = ok_ && napi_create_int64(env_, number, &value) == napi_ok;
-    set(key, value);
-  }
-
-  // null where the values are not wanted.
-  template <typename T>
-  void set(const char* key, bool wanted, std::vector<T>& values) {
-    if (ok_) set(key, wanted ? take(std::move(values)) : null_);
-  }
-
-  napi_value object() const { return ok_ ? object_ : nullptr; }
-
- private:
-  napi_value take(std::vector<int32_t> values) { return take_ints(env_, std::move(values)); }
-  napi_value take(std::vector<int64_t> values) { return take_longs(env_, std::move(values)); }
-  napi_value take(std::vector<uint8_t> values) { return take_bytes(env_, std::move(values)); }
-
-  napi_env env_;
-  napi_value object_ = nullptr;
-  napi_value null_ = nullptr;
-  bool ok_;
-};
-
-}  // namespace
-
 Status EncodingResult::set(BatchEncoding encoding) {
   encoding_ = std::move(encoding);
   if (!layout_.has_value()) return Status();
@@ -64,8 +25,12 @@ napi_value EncodingResult::to_js(napi_env env) {
 napi_value EncodingResult::packed_to_js(napi_env env) {
   PackedEncoding& packed = encoding_.packed;
   ObjectMaker maker(env);
+  if (packed.token_type_ids.empty()) {
+    maker.set_zeros<int32_t>("token_type_ids", packed.input_ids.size());
+  } else {
+    maker.set("token_type_ids", true, packed.token_type_ids);
+  }
   maker.set("input_ids", true, packed.input_ids);
-  maker.set("token_type_ids", true, packed.token_type_ids);
   maker.set("cu_seqlens", true, packed.cu_seqlens);
   maker.set("offsets", options_.offsets != OffsetUnit::kNone, packed.offsets);
   maker.set("special_tokens_mask", options_.special_tokens_mask, packed.special_tokens_mask);

@@ -10,6 +10,7 @@
 #include "napi/environment.h"
 #include "napi/errors.h"
 #include "napi/held.h"
+#include "napi/object_maker.h"
 #include "napi/tokenizer_object.h"
 
 namespace fusebert::node {
@@ -64,36 +65,20 @@ Result<LoadSpec> to_load_spec(const Napi::Value& value) {
 
 // The result of a request as JavaScript sees it; null when the environment is ending.
 napi_value result_to_js(napi_env env, EncodeResult result, const OutputOptions& output) {
-  napi_value object = nullptr;
-  napi_value null = nullptr;
-  napi_value truncated = nullptr;
-  if (napi_create_object(env, &object) != napi_ok || napi_get_null(env, &null) != napi_ok ||
-      napi_create_int64(env, result.truncated, &truncated) != napi_ok) {
-    return nullptr;
-  }
-  const auto set = [env, object](const char* key, napi_value value) {
-    return value != nullptr && napi_set_named_property(env, object, key, value) == napi_ok;
-  };
-  const auto floats = [env, null](bool wanted, std::vector<float>& values) {
-    return wanted ? take_floats(env, std::move(values)) : null;
-  };
-  const auto ints = [env, null](bool wanted, std::vector<int32_t>& values) {
-    return wanted ? take_ints(env, std::move(values)) : null;
-  };
+  ObjectMaker maker(env);
+  maker.set("hidden_states", output.wants_hidden_states(), result.hidden_states);
+  maker.set("pooled", output.wants_pooled(), result.pooled);
+  maker.set("pooler_output", output.pooler_output, result.pooler_output);
+  maker.set("logits", output.logits, result.logits);
   const bool top = output.top_logits > 0;
-  const bool complete =
-      set("hidden_states", floats(output.wants_hidden_states(), result.hidden_states)) &&
-      set("pooled", floats(output.wants_pooled(), result.pooled)) &&
-      set("pooler_output", floats(output.pooler_output, result.pooler_output)) &&
-      set("logits", floats(output.logits, result.logits)) &&
-      set("top_columns", ints(top, result.top_columns)) &&
-      set("top_values", floats(top, result.top_values)) &&
-      set("log_sum_exp", floats(top, result.log_sum_exp)) &&
-      set("head_tokens",
-          ints(output.wants_head() && output.head_token != kEveryToken, result.head_tokens)) &&
-      set("cu_seqlens", take_ints(env, std::move(result.cu_seqlens))) &&
-      set("truncated", truncated);
-  return complete ? object : nullptr;
+  maker.set("top_columns", top, result.top_columns);
+  maker.set("top_values", top, result.top_values);
+  maker.set("log_sum_exp", top, result.log_sum_exp);
+  const bool of_tokens = output.wants_head() && output.head_token != kEveryToken;
+  maker.set("head_tokens", of_tokens, result.head_tokens);
+  maker.set("cu_seqlens", true, result.cu_seqlens);
+  maker.set("truncated", result.truncated);
+  return maker.object();
 }
 
 Napi::Value resolved(Napi::Env env) {
@@ -255,17 +240,20 @@ Napi::Value ModelObject::encode_ids(const Napi::CallbackInfo& info) {
         padded_length > kMaxPaddedLength) {
       return Status(StatusCode::kInvalidArgument, "Expected 0 to 2^24 for padded_length.");
     }
-    auto input_ids = to_int32s(info[0], "input_ids");
+    const auto input_ids = view_of_ints(info[0], "input_ids");
     if (!input_ids.ok()) return input_ids.status();
-    auto token_type_ids = to_int32s(info[1], "token_type_ids");
-    if (!token_type_ids.ok()) return token_type_ids.status();
-    auto cu_seqlens = to_int32s(info[2], "cu_seqlens");
+    const auto types = view_of_ints(info[1], "token_type_ids");
+    if (!types.ok()) return types.status();
+    const auto cu_seqlens = view_of_ints(info[2], "cu_seqlens");
     if (!cu_seqlens.ok()) return cu_seqlens.status();
     auto output = to_output_options(info[3]);
     if (!output.ok()) return output.status();
-    request.encoded.input_ids = std::move(input_ids.value());
-    request.encoded.token_type_ids = std::move(token_type_ids.value());
-    request.encoded.cu_seqlens = std::move(cu_seqlens.value());
+    const auto copy = [](LargeVector<int32_t>& to, std::span<const int32_t> from) {
+      to.assign(from.begin(), from.end());
+    };
+    copy(request.encoded.input_ids, input_ids.value());
+    copy(request.encoded.token_type_ids, types.value());
+    copy(request.encoded.cu_seqlens, cu_seqlens.value());
     request.output = output.value();
     return Status();
   });

@@ -16,6 +16,7 @@
 #include "napi/environment.h"
 #include "napi/errors.h"
 #include "napi/held.h"
+#include "napi/take_array.h"
 
 namespace fusebert::node {
 namespace {
@@ -75,7 +76,7 @@ Status read_decode_call(const Napi::CallbackInfo& info, DecodeCall& call) {
 // A long text stays UTF-8: making a string of it would take too long for this thread.
 napi_value text_to_js(napi_env env, std::string text) {
   constexpr size_t kLongestString = size_t{1} << 16;
-  if (text.size() > kLongestString) return take_text(env, std::move(text));
+  if (text.size() > kLongestString) return take_array(env, std::move(text));
   napi_value string = nullptr;
   const napi_status status = napi_create_string_utf8(env, text.data(), text.size(), &string);
   return status == napi_ok ? string : nullptr;
@@ -211,7 +212,7 @@ Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info, bool at_once)
     });
   };
   const auto make_result = [counts](napi_env result_env) {
-    return take_ints(result_env, std::move(*counts));
+    return take_array(result_env, std::move(*counts));
   };
   return run(env, "fusebert:count", at_once, work, make_result);
 }

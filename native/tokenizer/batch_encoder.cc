@@ -15,8 +15,8 @@ namespace {
 // After this much text the batch's memory is taken for the rest.
 constexpr size_t kSampleBytes = size_t{1} << 16;
 
-template <typename T>
-void append(std::vector<T>& to, const std::vector<T>& from) {
+template <typename Values>
+void append(Values& to, const Values& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
@@ -27,11 +27,16 @@ Status append(BatchEncoding& to, const BatchEncoding& from) {
     return Status(StatusCode::kInputTooLong, "Expected at most 2^31 - 1 tokens in one batch.");
   }
   append(to.packed.input_ids, from.packed.input_ids);
-  append(to.packed.token_type_ids, from.packed.token_type_ids);
+  if (!from.packed.token_type_ids.empty()) {
+    to.packed.token_type_ids.resize(shift);
+    append(to.packed.token_type_ids, from.packed.token_type_ids);
+  } else if (!to.packed.token_type_ids.empty()) {
+    to.packed.write_out_types();
+  }
   append(to.packed.offsets, from.packed.offsets);
   append(to.packed.special_tokens_mask, from.packed.special_tokens_mask);
   append(to.samples, from.samples);
-  std::vector<int32_t>& ends = to.packed.cu_seqlens;
+  LargeVector<int32_t>& ends = to.packed.cu_seqlens;
   for (size_t i = 1; i < from.packed.cu_seqlens.size(); ++i) {
     ends.push_back(static_cast<int32_t>(shift) + from.packed.cu_seqlens[i]);
   }
@@ -121,7 +126,7 @@ void BatchEncoder::reserve_rest() {
   };
   try {
     reserve(all_.packed.input_ids);
-    reserve(all_.packed.token_type_ids);
+    if (!all_.packed.token_type_ids.empty()) reserve(all_.packed.token_type_ids);
     reserve(all_.packed.offsets);
     reserve(all_.packed.special_tokens_mask);
   } catch (const std::bad_alloc&) {

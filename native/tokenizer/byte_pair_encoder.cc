@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "tokenizer/text_cursor.h"
 #include "tokenizer/text_encoder.h"
 #include "tokenizer/well_formed.h"
+#include "tokenizer/words_ahead.h"
 
 namespace fusebert {
 
@@ -85,13 +87,15 @@ class Sequence {
         cursor_(text_, options.utf16_offsets),
         trims_(tokens.keeps_spans() && parts.trim_offsets),
         several_(options.to_the_end),
-        limit_(options, tokens) {}
+        limit_(options, tokens),
+        ahead_(scratch.words) {}
 
   int64_t run() && {
     added_.original.split(text_, [&](const AddedToken* token, size_t begin, size_t end) {
       if (token != nullptr) return add_token(*token, begin, end);
       return encode_between(begin, end);
     });
+    add_found();
     return limit_.counted();
   }
 
@@ -106,6 +110,7 @@ class Sequence {
   }
 
   bool add_token(const AddedToken& token, size_t begin, size_t end) {
+    if (!add_found()) return false;
     tokens_.push_id(token.id);
     if (tokens_.keeps_spans()) {
       const Span span = cursor_.span(begin, end);
@@ -121,6 +126,7 @@ class Sequence {
     if (kSpans) cursor_.move_to(begin);
     const std::string_view text = text_.substr(0, end);
     if (parts_.add_prefix_space && text[begin] != ' ') {
+      if (!add_found()) return false;
       const size_t next =
           parts_.split_words ? split_pattern::word_end_after_space(text, begin) : end;
       add_spaced_word<kSpans>(begin, next);
@@ -143,9 +149,9 @@ class Sequence {
                          (next == text.size() || parts_.ends_letters[byte_at(text, next)]);
       if (!whole) {
         const size_t word_end = split_pattern::word_end(text, position);
-        const int32_t byte_id = parts_.model.byte_id(text[position]);
+        const int32_t byte_id = kSpans ? parts_.model.byte_id(text[position]) : -1;
         const bool more = word_end == position + 1 && byte_id >= 0
-                              ? encode_byte<kSpans>(byte_id)
+                              ? encode_byte(byte_id)
                               : encode_word<kSpans>(text, position, word_end, block);
         if (!more) return false;
         position = word_end;
@@ -153,23 +159,41 @@ class Sequence {
       }
       const int32_t start = kSpans ? cursor_.cursor().advance_ascii(length).start : 0;
       if (kSpans) cursor_.skip_to(next);
-      add_short_word<kSpans>(block.key(length, 0), length, 1, [start](size_t from, size_t to) {
-        return Span{start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)};
-      });
+      if (!add_later(block.key(length, 0), length, start)) return false;
       position = next;
+    }
+    return true;
+  }
+
+  // A word whose bytes are the key; where spans are kept, each of its characters is a byte, from
+  // `start` on. Its tokens come a few words later.
+  bool add_later(const simd::WordKey& key, uint32_t length, int32_t start) {
+    return ahead_.add(key, length, start) || add_found();
+  }
+
+  // The tokens of all words that wait for them.
+  bool add_found() {
+    return tokens_.keeps_spans() ? add_words<true>(ahead_.take()) : add_words<false>(ahead_.take());
+  }
+
+  template <bool kSpans>
+  bool add_words(std::span<const WordsAhead::Word> words) {
+    for (const WordsAhead::Word& word : words) {
+      const auto span_of_token = [&](size_t from, size_t to) {
+        return Span{word.start + static_cast<int32_t>(from), word.start + static_cast<int32_t>(to)};
+      };
+      add_short_word<kSpans>(*word.bucket, word.key, word.length, 1, span_of_token);
       if (!limit_.go_on()) return false;
     }
     return true;
   }
 
-  // A word of one byte: punctuation, a line's end, a digit.
-  template <bool kSpans>
+  // A word of one byte where spans are kept: punctuation, a line's end, a digit.
   bool encode_byte(int32_t id) {
+    if (!add_found()) return false;
     tokens_.push_id(id);
-    if (kSpans) {
-      push_token_span(id, cursor_.cursor().advance_ascii(1), 0, 1, 1);
-      cursor_.skip_to(cursor_.byte() + 1);
-    }
+    push_token_span(id, cursor_.cursor().advance_ascii(1), 0, 1, 1);
+    cursor_.skip_to(cursor_.byte() + 1);
     return limit_.go_on();
   }
 
@@ -180,6 +204,8 @@ class Sequence {
     const size_t length = end - begin;
     const simd::WordKey key =
         block.key(static_cast<uint32_t>(std::min(length, kBlockBytes)), 0);
+    if (!kSpans && is_short(key, length)) return add_later(key, static_cast<uint32_t>(length), 0);
+    if (!add_found()) return false;
     add_word<kSpans>(text.substr(begin, length), key, 1, spans);
     if (kSpans) cursor_.move_to(end);
     return limit_.go_on();
@@ -203,11 +229,16 @@ class Sequence {
   void add_word(std::string_view word, const simd::WordKey& key, int32_t space_unit,
                 WordSpans& spans) {
     const size_t length = word.size();
-    if (length < kBlockBytes && !simd::has_zero(key, length)) {
-      add_short_word<kSpans>(key, static_cast<uint32_t>(length), space_unit, spans);
+    if (is_short(key, length)) {
+      add_short_word<kSpans>(*cache_.bucket(key), key, static_cast<uint32_t>(length), space_unit,
+                             spans);
     } else {
       cut<kSpans>(word, space_unit, spans, [](int32_t, size_t) {});
     }
+  }
+
+  static bool is_short(const simd::WordKey& key, size_t length) {
+    return length < kBlockBytes && !simd::has_zero(key, length);
   }
 
   static unsigned char byte_at(std::string_view text, size_t position) {
@@ -223,9 +254,9 @@ class Sequence {
 
   // A word whose bytes are the key.
   template <bool kSpans, typename SpanOf>
-  void add_short_word(const simd::WordKey& key, uint32_t length, int32_t space_unit,
-                      SpanOf&& span_of_token) {
-    const WordCache::Entry* entry = cache_.find(key);
+  void add_short_word(WordCache::Bucket& bucket, const simd::WordKey& key, uint32_t length,
+                      int32_t space_unit, SpanOf&& span_of_token) {
+    const WordCache::Entry* entry = WordCache::find(bucket, key);
     if (entry == nullptr) return add_new_word<kSpans>(key, length, space_unit, span_of_token);
     std::memcpy(tokens_.room(WordCache::kMaxTokens), entry->ids.data(), sizeof(entry->ids));
     tokens_.commit(entry->count);
@@ -295,6 +326,7 @@ class Sequence {
   bool trims_;
   bool several_;  // sequences may come of the text
   SequenceLimit limit_;
+  WordsAhead ahead_;
 };
 
 class BytePairEncoder final : public TextEncoder {

@@ -12,7 +12,7 @@ namespace {
 // 1 GiB of int64. Real batches are thousands of times smaller.
 constexpr int64_t kMaxElements = int64_t{1} << 27;
 
-Result<int64_t> row_length(const std::vector<int32_t>& cu_seqlens, const PaddedLayout& layout) {
+Result<int64_t> row_length(const LargeVector<int32_t>& cu_seqlens, const PaddedLayout& layout) {
   int64_t longest = 0;
   int64_t shortest = std::numeric_limits<int64_t>::max();
   for (size_t i = 0; i + 1 < cu_seqlens.size(); ++i) {
@@ -30,10 +30,10 @@ Result<int64_t> row_length(const std::vector<int32_t>& cu_seqlens, const PaddedL
 
 // [total_tokens, width] → [rows, columns, width].
 template <typename To, typename From>
-std::vector<To> spread(const std::vector<From>& values, const std::vector<int32_t>& cu_seqlens,
+LargeVector<To> spread(const LargeVector<From>& values, const LargeVector<int32_t>& cu_seqlens,
                        int64_t columns, int64_t width, To fill) {
   const size_t rows = cu_seqlens.size() - 1;
-  std::vector<To> rectangle(rows * static_cast<size_t>(columns * width), fill);
+  LargeVector<To> rectangle(rows * static_cast<size_t>(columns * width), fill);
   for (size_t row = 0; row < rows; ++row) {
     std::copy(values.begin() + cu_seqlens[row] * width,
               values.begin() + cu_seqlens[row + 1] * width,
@@ -47,7 +47,7 @@ std::vector<To> spread(const std::vector<From>& values, const std::vector<int32_
 Result<PaddedEncoding> pad(const BatchEncoding& encoding, const EncodeOptions& options,
                            const PaddedLayout& layout) {
   const PackedEncoding& packed = encoding.packed;
-  const std::vector<int32_t>& ends = packed.cu_seqlens;
+  const LargeVector<int32_t>& ends = packed.cu_seqlens;
   const Result<int64_t> columns = row_length(ends, layout);
   if (!columns.ok()) return columns.status();
   PaddedEncoding padded;
@@ -69,7 +69,11 @@ Result<PaddedEncoding> pad(const BatchEncoding& encoding, const EncodeOptions& o
     const auto begin = padded.attention_mask.begin() + static_cast<int64_t>(row) * padded.columns;
     std::fill_n(begin, ends[row + 1] - ends[row], 1);
   }
-  if (layout.token_type_ids) padded.token_type_ids = rectangle(packed.token_type_ids, 0);
+  if (layout.token_type_ids && packed.token_type_ids.empty()) {
+    padded.token_type_ids.assign(padded.input_ids.size(), 0);
+  } else if (layout.token_type_ids) {
+    padded.token_type_ids = rectangle(packed.token_type_ids, 0);
+  }
   if (options.special_tokens_mask) {
     padded.special_tokens_mask = rectangle(packed.special_tokens_mask, 1);
   }

@@ -20,11 +20,11 @@ struct PaddedLayout {
 struct PaddedEncoding {
   int64_t rows = 0;
   int64_t columns = 0;
-  std::vector<int64_t> input_ids;            // [rows, columns]
-  std::vector<int64_t> attention_mask;       // [rows, columns] 1: a token, 0: padding
-  std::vector<int64_t> token_type_ids;       // [rows, columns] when asked for
-  std::vector<int64_t> special_tokens_mask;  // [rows, columns] 1 in padding; when asked for
-  std::vector<int32_t> offsets;              // [rows, columns, 2] when asked for
+  LargeVector<int64_t> input_ids;            // [rows, columns]
+  LargeVector<int64_t> attention_mask;       // [rows, columns] 1: a token, 0: padding
+  LargeVector<int64_t> token_type_ids;       // [rows, columns] when asked for
+  LargeVector<int64_t> special_tokens_mask;  // [rows, columns] 1 in padding; when asked for
+  LargeVector<int32_t> offsets;              // [rows, columns, 2] when asked for
   std::vector<int64_t> samples;              // [rows] where overflowing ones are wanted
 };
 

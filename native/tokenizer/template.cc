@@ -29,7 +29,7 @@ void append_text(const KeptTokens& text, int32_t type_id, const EncodeOptions& o
   const auto count = static_cast<size_t>(text.count);
   const std::span<const int32_t> ids = text.tokens.ids().subspan(begin, count);
   out.input_ids.insert(out.input_ids.end(), ids.begin(), ids.end());
-  out.token_type_ids.insert(out.token_type_ids.end(), count, type_id);
+  out.add_types(count, type_id);
   if (options.special_tokens_mask) {
     out.special_tokens_mask.insert(out.special_tokens_mask.end(), count, 0);
   }
@@ -48,7 +48,7 @@ void append_text(const KeptTokens& text, int32_t type_id, const EncodeOptions& o
 void append_special(const TemplatePiece& piece, const EncodeOptions& options,
                     PackedEncoding& out) {
   out.input_ids.push_back(piece.id);
-  out.token_type_ids.push_back(piece.type_id);
+  out.add_types(1, piece.type_id);
   if (options.special_tokens_mask) out.special_tokens_mask.push_back(1);
   if (options.offsets != OffsetUnit::kNone) out.offsets.insert(out.offsets.end(), 2, 0);
 }

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/large_vector.h"
 #include "core/status.h"
 
 namespace fusebert {
@@ -108,12 +109,22 @@ struct DecodeOptions {
 
 // Where encodings are appended. One object can hold many sequences, packed.
 struct PackedEncoding {
-  std::vector<int32_t> input_ids;        // [total_tokens]
-  std::vector<int32_t> token_type_ids;   // [total_tokens]
-  std::vector<int32_t> cu_seqlens{0};    // [sequences + 1]
-  std::vector<int32_t> offsets;          // [total_tokens, 2] start, end; when asked for
-  std::vector<uint8_t> special_tokens_mask;  // [total_tokens], 1: of the template; when asked for
+  LargeVector<int32_t> input_ids;        // [total_tokens]
+  LargeVector<int32_t> token_type_ids;   // [total_tokens]; or none, where all of them are 0
+  LargeVector<int32_t> cu_seqlens{0};    // [sequences + 1]
+  LargeVector<int32_t> offsets;          // [total_tokens, 2] start, end; when asked for
+  LargeVector<uint8_t> special_tokens_mask;  // [total_tokens], 1: of the template; when asked for
   int64_t truncated = 0;                 // sequences that lost tokens
+
+  // Of the last `count` tokens of input_ids, once they are there.
+  void add_types(size_t count, int32_t type_id) {
+    if (token_type_ids.empty() && type_id == 0) return;
+    token_type_ids.resize(input_ids.size() - count);
+    token_type_ids.insert(token_type_ids.end(), count, type_id);
+  }
+
+  // Writes zeros where there are none.
+  void write_out_types() { token_type_ids.resize(input_ids.size()); }
 };
 
 class Tokenizer {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer/simd/prefetch.h"
 #include "tokenizer/simd/word_key.h"
 
 namespace fusebert {
@@ -26,17 +27,30 @@ class WordCache {
     uint8_t count = 0;
   };
 
+  // Where a word would be.
+  struct alignas(64) Bucket {
+    std::array<Entry, 2> entries;
+  };
+
   WordCache() : buckets_(kBuckets) {}
 
-  // The word's entry, or null. A key of zeros is nobody's. It comes first in its bucket then, where
-  // frequent words are found without a surprise for the processor's prediction.
-  const Entry* find(const simd::WordKey& key) {
-    Bucket& bucket = buckets_[index(key)];
+  // The word's bucket, which the processor is asked to bring near.
+  Bucket* bucket(const simd::WordKey& key) {
+    Bucket* const found = &buckets_[index(key)];
+    simd::prefetch(found);
+    return found;
+  }
+
+  // The entry of a word in its bucket, or null. A key of zeros is nobody's. It comes first in its
+  // bucket then, where frequent words are found without a surprise for the processor's prediction.
+  static const Entry* find(Bucket& bucket, const simd::WordKey& key) {
     if (bucket.entries[0].key.equals(key)) return &bucket.entries[0];
     if (!bucket.entries[1].key.equals(key)) return nullptr;
     std::swap(bucket.entries[0], bucket.entries[1]);
     return &bucket.entries[0];
   }
+
+  const Entry* find(const simd::WordKey& key) { return find(buckets_[index(key)], key); }
 
   void insert(const Entry& entry) {
     Bucket& bucket = buckets_[index(entry.key)];
@@ -45,10 +59,6 @@ class WordCache {
   }
 
  private:
-  struct alignas(64) Bucket {
-    std::array<Entry, 2> entries;
-  };
-
   // 1 MiB: more than the words that make up most of a language, and it stays in a core's cache.
   static constexpr int kBucketBits = 14;
   static constexpr size_t kBuckets = size_t{1} << kBucketBits;

@@ -1,11 +1,11 @@
-// The two tries of a vocabulary.
+// The tries and tables of a vocabulary.
 #include "tokenizer/wordpiece.h"
 
 namespace fusebert {
 
 WordPiece::WordPiece(const std::vector<Trie::Entry>& vocab,
                      std::string_view continuing_subword_prefix, int32_t unk_id)
-    : initial_(vocab), unk_id_(unk_id) {
+    : initial_(vocab), short_initial_(vocab), unk_id_(unk_id) {
   // Cutting a common prefix keeps the order.
   std::vector<Trie::Entry> continuing;
   for (const Trie::Entry& entry : vocab) {
@@ -16,6 +16,7 @@ WordPiece::WordPiece(const std::vector<Trie::Entry>& vocab,
     continuing.push_back({entry.key.substr(continuing_subword_prefix.size()), entry.id});
   }
   continuing_ = Trie(continuing);
+  short_continuing_ = TokenTable(continuing);
 }
 
 }  // namespace fusebert

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/simd/block.h"
+#include "tokenizer/token_table.h"
 #include "tokenizer/vocabulary.h"
 
 namespace fusebert {
@@ -32,12 +34,29 @@ class WordPiece {
     return true;
   }
 
+  // The same for a word of at most kBlockBytes bytes without a zero.
+  template <typename OnToken>
+  bool cut_short(const simd::WordKey& word, size_t size, OnToken&& on_token) const {
+    char bytes[2 * simd::kBlockBytes] = {};
+    simd::key_bytes(word, bytes);
+    for (size_t start = 0; start < size;) {
+      const TokenTable& table = start == 0 ? short_initial_ : short_continuing_;
+      const Trie::Match match = table.longest_prefix(simd::Block(bytes + start), size - start);
+      if (match.id < 0) return false;
+      on_token(match.id, start, start + match.length);
+      start += match.length;
+    }
+    return true;
+  }
+
   int32_t unk_id() const { return unk_id_; }
   int32_t token_to_id(std::string_view token) const { return initial_.find(token); }
 
  private:
   Trie initial_;     // whole tokens
   Trie continuing_;  // what follows the prefix
+  TokenTable short_initial_;     // of initial_
+  TokenTable short_continuing_;  // of continuing_
   int32_t unk_id_ = 0;
 };
 

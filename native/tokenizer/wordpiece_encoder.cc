@@ -2,7 +2,6 @@
 // bytes to tokens in one step each; a word with other characters in it goes through the normaliser,
 // code point by code point.
 #include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "tokenizer/text_cursor.h"
 #include "tokenizer/text_encoder.h"
 #include "tokenizer/wordpiece.h"
+#include "tokenizer/words_ahead.h"
 
 namespace fusebert {
 
@@ -33,21 +33,13 @@ struct Parts {
         bytes(normalizer),
         characters(normalizer),
         model(std::move(wordpiece)),
-        max_input_chars_per_word(max_chars),
-        punctuation{} {
-    for (unsigned char byte = 0; byte < punctuation.size(); ++byte) {
-      const char character = static_cast<char>(byte);
-      int32_t token = max_chars < 1 ? -1 : model.token_to_id({&character, 1});
-      punctuation[byte] = token < 0 ? model.unk_id() : token;
-    }
-  }
+        max_input_chars_per_word(max_chars) {}
 
   Normalizer normalizer;
   ByteClasses bytes;
   CharacterTable characters;
   WordPiece model;
   int64_t max_input_chars_per_word;
-  std::array<int32_t, 128> punctuation;  // the token of each ASCII character as a word
 };
 
 // One text on its way.
@@ -66,7 +58,8 @@ class Sequence {
         tokens_(tokens),
         cursor_(text, options.utf16_offsets),
         words_(word_, OnWord{this}),
-        limit_(options, tokens) {
+        limit_(options, tokens),
+        ahead_(scratch.words) {
     word_.start(parts.max_input_chars_per_word, tokens.keeps_spans());
   }
 
@@ -75,6 +68,7 @@ class Sequence {
       if (token == nullptr) return encode_text(begin, end);
       return add_token(*token, span_of(begin, end));
     });
+    add_found();
     return limit_.counted();
   }
 
@@ -88,34 +82,40 @@ class Sequence {
 
   bool add_word(const Word& word) {
     const std::string_view bytes = word.bytes();
+    const bool is_short =
+        !word.too_long() && bytes.size() <= WordCache::kMaxWordBytes && !word.has_zero();
+    const auto length = static_cast<uint32_t>(bytes.size());
+    const auto key = [&] { return simd::Block(bytes.data()).key(length, 0); };
+    if (is_short && !tokens_.keeps_spans()) return add_later(key(), length, 0);
+    if (!add_found()) return false;
     const auto span_of_token = [&](size_t from, size_t to) { return word.span(from, to); };
     if (word.too_long()) {
       tokens_.push(parts_.model.unk_id(), word.span());
-    } else if (bytes.size() > WordCache::kMaxWordBytes || word.has_zero()) {
-      cut(bytes, span_of_token, [](int32_t, size_t) {});
+    } else if (is_short) {
+      add_short_word(*cache_.bucket(key()), key(), length, span_of_token);
     } else {
-      const auto length = static_cast<uint32_t>(bytes.size());
-      add_short_word(simd::Block(bytes.data()).key(length, 0), length, span_of_token);
+      add_pieces(bytes.size(), span_of_token,
+                 [&](auto&& on_token) { return parts_.model.cut(bytes, on_token); });
     }
     return go_on();
   }
 
-  // Adds the tokens of a word, and tells on_token(id, end) of each; or else the unknown token, and
-  // returns false.
-  template <typename SpanOf, typename OnToken>
-  bool cut(std::string_view word, SpanOf&& span_of_token, OnToken&& on_token) {
+  // Adds the tokens that cut(on_token) makes of a word of `size` bytes; or else the unknown token,
+  // and returns false.
+  template <typename SpanOf, typename Cut>
+  bool add_pieces(size_t size, SpanOf&& span_of_token, Cut&& cut) {
     const size_t before = tokens_.size();
-    const bool known = parts_.model.cut(word, [&](int32_t id, size_t from, size_t to) {
+    const bool known = cut([&](int32_t id, size_t from, size_t to) {
       tokens_.push(id, span_of_token(from, to));
-      on_token(id, to);
     });
     if (known) return true;
     tokens_.truncate(before);
-    tokens_.push(parts_.model.unk_id(), span_of_token(0, word.size()));
+    tokens_.push(parts_.model.unk_id(), span_of_token(0, size));
     return false;
   }
 
   bool add_token(const AddedToken& token, Span span) {
+    if (!add_found()) return false;
     tokens_.push(token.id, span);
     return limit_.go_on_after_added();
   }
@@ -137,42 +137,55 @@ class Sequence {
       const bool whole = length > 0 && length <= longest_ &&
                          (next == end || parts_.bytes.ends_word(text_[next]));
       if (!whole) {
-        if (!encode_odd<kSpans>(position, end)) return false;
+        if (!encode_odd<kSpans>(block, position, end)) return false;
         continue;
       }
       const int32_t start = kSpans ? cursor_.cursor().advance_ascii(length).start : 0;
-      add_short_word(block.key(length, fold_), length, [start](size_t from, size_t to) {
-        return Span{start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)};
-      });
+      if (!add_later(block.key(length, fold_), length, start)) return false;
       position = next;
       // What usually follows.
       if (position < end && text_[position] == ' ') {
         ++position;
         if (kSpans) cursor_.cursor().advance_ascii(1);
       }
-      if (!go_on()) return false;
     }
     return true;
   }
 
-  // What `position` is at when it is not at a short ASCII word: at least a character of it.
+  // What `position`, where the block is, is at when it is not at a short ASCII word: at least a
+  // character of it.
   template <bool kSpans>
-  bool encode_odd(size_t& position, size_t end) {
-    switch (parts_.bytes[text_[position]]) {
-      case ByteClass::kSpace:
-        ++position;
-        if (kSpans) cursor_.cursor().advance_ascii(1);
-        return true;
-      case ByteClass::kPunctuation:
-        tokens_.push(parts_.punctuation[static_cast<size_t>(text_[position])],
-                     kSpans ? cursor_.cursor().advance_ascii(1) : Span{});
-        ++position;
-        return go_on();
-      case ByteClass::kAlphanumeric:
-      case ByteClass::kOther:
-        break;
+  bool encode_odd(const simd::Block& block, size_t& position, size_t end) {
+    const ByteClass byte = parts_.bytes[text_[position]];
+    if (byte == ByteClass::kSpace) {
+      ++position;
+      if (kSpans) cursor_.cursor().advance_ascii(1);
+      return true;
+    }
+    if (byte == ByteClass::kPunctuation && longest_ > 0) {
+      ++position;
+      const int32_t start = kSpans ? cursor_.cursor().advance_ascii(1).start : 0;
+      return add_later(block.key(1, 0), 1, start);
     }
     return encode_any_word<kSpans>(position, end);
+  }
+
+  // A word whose normalised bytes are the key; where spans are kept, each of its characters is a
+  // byte, from `start` on. Its tokens come a few words later, when what the cache has of it has
+  // come near.
+  bool add_later(const simd::WordKey& key, uint32_t length, int32_t start) {
+    return ahead_.add(key, length, start) || add_found();
+  }
+
+  // The tokens of all words that were found.
+  bool add_found() {
+    for (const WordsAhead::Word& word : ahead_.take()) {
+      add_short_word(*word.bucket, word.key, word.length, [&](size_t from, size_t to) {
+        return Span{word.start + static_cast<int32_t>(from), word.start + static_cast<int32_t>(to)};
+      });
+      if (!go_on()) return false;
+    }
+    return true;
   }
 
   simd::Block load(size_t position, size_t end) const {
@@ -184,8 +197,9 @@ class Sequence {
 
   // A word whose normalised bytes are the key.
   template <typename SpanOf>
-  void add_short_word(const simd::WordKey& key, uint32_t length, SpanOf&& span_of_token) {
-    const WordCache::Entry* entry = cache_.find(key);
+  void add_short_word(WordCache::Bucket& bucket, const simd::WordKey& key, uint32_t length,
+                      SpanOf&& span_of_token) {
+    const WordCache::Entry* entry = WordCache::find(bucket, key);
     if (entry == nullptr) return add_new_word(key, length, span_of_token);
     std::memcpy(tokens_.room(WordCache::kMaxTokens), entry->ids.data(), sizeof(entry->ids));
     tokens_.commit(entry->count);
@@ -200,21 +214,24 @@ class Sequence {
   // Cuts a word and keeps its tokens for the next time.
   template <typename SpanOf>
   void add_new_word(const simd::WordKey& key, uint32_t length, SpanOf&& span_of_token) {
-    char bytes[kBlockBytes];
-    simd::key_bytes(key, bytes);
     WordCache::Entry entry{key, {}, {}, 0};
     size_t count = 0;
-    const bool known = cut({bytes, length}, span_of_token, [&](int32_t id, size_t end) {
+    const auto keep = [&](int32_t id, size_t end) {
       if (count < WordCache::kMaxTokens) {
         entry.ids[count] = id;
         entry.ends[count] = static_cast<uint8_t>(end);
       }
       ++count;
+    };
+    const bool known = add_pieces(length, span_of_token, [&](auto&& on_token) {
+      return parts_.model.cut_short(key, length, [&](int32_t id, size_t from, size_t to) {
+        on_token(id, from, to);
+        keep(id, to);
+      });
     });
     if (!known) {
-      entry.ids[0] = parts_.model.unk_id();
-      entry.ends[0] = static_cast<uint8_t>(length);
-      count = 1;
+      count = 0;
+      keep(parts_.model.unk_id(), length);
     }
     if (count > WordCache::kMaxTokens) return;
     entry.count = static_cast<uint8_t>(count);
@@ -315,6 +332,7 @@ class Sequence {
   TextCursor cursor_;  // moves only where spans are kept
   PreTokenizer<OnWord> words_;
   SequenceLimit limit_;
+  WordsAhead ahead_;
 };
 
 class WordPieceEncoder final : public TextEncoder {

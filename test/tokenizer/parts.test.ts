@@ -9,7 +9,7 @@ import {
   type PackedEncoding,
   type Tokenizer,
 } from '../../lib/tokenizer/auto-tokenizer.js'
-import { TextParts } from '../../lib/tokenizer/text-parts.js'
+import { forEachPart, TextParts } from '../../lib/tokenizer/text-parts.js'
 import { listSource, RangeSource, type TextSource } from '../../lib/tokenizer/text-source.js'
 import { Random, randomText } from './support/random-text.js'
 
@@ -153,9 +153,10 @@ describe('a batch in parts', () => {
 })
 
 describe('parts', () => {
+  const MOST = 2 ** 19
   /** Bytes of each part. */
   async function partsOf(source: TextSource): Promise<number[]> {
-    const parts = new TextParts({ texts: source, pairs: null, single: false })
+    const parts = new TextParts({ texts: source, pairs: null, single: false }, 1)
     const bytes: number[] = []
     for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
       const { offsets } = part.texts
@@ -176,12 +177,46 @@ describe('parts', () => {
       for (const source of [listSource(list), new RangeSource(bytes, offsets)]) {
         const parts = await partsOf(source)
         expect(parts.reduce((sum, part) => sum + part, 0)).toBe(count * length)
-        // Enough is 2^17; a part ends with the text, and the piece, that it is in.
-        expect(Math.max(...parts)).toBeLessThanOrEqual(2 ** 17 + 2 ** 16 + length)
-        if (length < 2 ** 17) expect(Math.max(...parts)).toBeGreaterThan(2 ** 17 / 8)
+        // MOST is enough; a part ends with the text, and the piece, that it is in.
+        expect(Math.max(...parts)).toBeLessThanOrEqual(MOST + 2 ** 16 + length)
+        if (length < MOST) expect(Math.max(...parts)).toBeGreaterThan(MOST / 8)
       }
     },
   )
+})
+
+describe('work on parts', () => {
+  const parts = (count: number, threads: number): TextParts => {
+    const texts = listSource(Array.from({ length: count }, () => 'x'.repeat(600_000)))
+    return new TextParts({ texts, pairs: null, single: false }, threads)
+  }
+  const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+  it.each([1, 2, 5])('is for at most %i threads at once, and for so many', async (threads) => {
+    let atOnce = 0
+    let most = 0
+    const seen: number[] = []
+    await forEachPart(parts(12, threads), threads, async ({ first_text }) => {
+      most = Math.max(most, (atOnce += 1))
+      seen.push(first_text)
+      await later(50 + ((first_text * 7) % 5))
+      atOnce -= 1
+    })
+    expect(most).toBe(threads)
+    expect(seen).toEqual(Array.from({ length: 12 }, (_, i) => i))
+  })
+
+  it('fails as the first of the parts that fail, when none is worked on any more', async () => {
+    let working = 0
+    const done = forEachPart(parts(12, 3), 3, async ({ first_text }) => {
+      working += 1
+      await later(first_text === 4 ? 30 : 1)
+      working -= 1
+      if (first_text >= 4) throw new Error(`part ${first_text}`)
+    })
+    await expect(done).rejects.toThrow('part 4')
+    expect(working).toBe(0)
+  })
 })
 
 describe('texts that change while they are read', () => {

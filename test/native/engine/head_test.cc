@@ -9,6 +9,7 @@
 #include "cpu/test_checkpoint.h"
 #include "cpu/test_heads.h"
 #include "engine/engine.h"
+#include "engine/submit.h"
 
 namespace fusebert {
 namespace {
@@ -38,22 +39,6 @@ std::unique_ptr<Backend> load(const Geometry& geometry, const TestCheckpoint& ch
   return loaded.ok() ? std::move(loaded.value()) : nullptr;
 }
 
-std::future<EncodeResult> submit(Engine& engine, const cpu::Batch& batch,
-                                 const OutputOptions& output) {
-  EncodeRequest request;
-  request.encoded.input_ids = batch.ids;
-  request.encoded.token_type_ids = batch.types;
-  request.encoded.cu_seqlens = batch.cu_seqlens;
-  request.output = output;
-  auto promise = std::make_shared<std::promise<EncodeResult>>();
-  auto result = promise->get_future();
-  const auto id = engine.submit(std::move(request), [promise](EncodeResult r) {
-    promise->set_value(std::move(r));
-  });
-  EXPECT_TRUE(id.ok()) << id.status().message();
-  return result;
-}
-
 OutputOptions wish(int32_t token, bool logits, int32_t top) {
   OutputOptions output;
   output.logits = logits;
@@ -80,7 +65,7 @@ void check(HeadRows rows) {
   for (int i = 0; i < 20; ++i) {
     const cpu::Batch batch = cpu::random_batch(random, g, cpu::pick(random, 1, 9));
     const OutputOptions& output = wishes[cpu::pick(random, 0, 3)];
-    calls.push_back({batch, output, submit(engine, batch, output)});
+    calls.push_back({batch, output, test::submit(engine, batch, output)});
   }
   for (Call& call : calls) {
     const EncodeResult found = call.result.get();

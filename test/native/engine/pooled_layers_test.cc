@@ -10,6 +10,7 @@
 #include "cpu/test_batch.h"
 #include "cpu/test_checkpoint.h"
 #include "engine/engine.h"
+#include "engine/submit.h"
 
 namespace fusebert {
 namespace {
@@ -158,26 +159,6 @@ TEST(PooledLayers, RefusesLayersThatDoNotFit) {
             StatusCode::kTensorShape);
 }
 
-std::future<EncodeResult> submit(Engine& engine, const cpu::Batch& batch,
-                                 const OutputOptions& output) {
-  EncodeRequest request;
-  request.encoded.input_ids = batch.ids;
-  request.encoded.token_type_ids = batch.types;
-  request.encoded.cu_seqlens = batch.cu_seqlens;
-  request.output = output;
-  auto promise = std::make_shared<std::promise<EncodeResult>>();
-  auto result = promise->get_future();
-  const auto id = engine.submit(std::move(request), [promise](EncodeResult r) {
-    promise->set_value(std::move(r));
-  });
-  if (!id.ok()) {
-    EncodeResult refused;
-    refused.status = id.status();
-    promise->set_value(std::move(refused));
-  }
-  return result;
-}
-
 TEST(PooledLayers, ThroughTheEngine) {
   const Geometry g = small_geometry();
   const TestCheckpoint encoder(g, 1);
@@ -199,8 +180,8 @@ TEST(PooledLayers, ThroughTheEngine) {
   layered.pooled_layers = unit.normalize = true;
   narrow.pooled_layers = true;
   narrow.pooling = Pooling::kMean;
-  auto all = submit(engine, batch, plain), through = submit(engine, batch, layered);
-  auto normalized = submit(engine, batch, unit), refused = submit(engine, batch, narrow);
+  auto all = test::submit(engine, batch, plain), through = test::submit(engine, batch, layered);
+  auto normalized = test::submit(engine, batch, unit), refused = test::submit(engine, batch, narrow);
   const std::vector<float> pooled = all.get().pooled;
   const std::vector<float> found = through.get().pooled, units = normalized.get().pooled;
   ASSERT_EQ(pooled.size(), batch.size() * 2 * kHidden);

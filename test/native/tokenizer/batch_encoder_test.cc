@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -102,6 +103,30 @@ TEST_F(BatchEncoderTest, PartsInAnyOrderAreTheBatch) {
   expect_equal(encoder.take(), whole);
 }
 
+// Types are left out where all are 0, and written out once some are not.
+TEST_F(BatchEncoderTest, PartsWithAndWithoutOtherTokenTypes) {
+  const Texts texts = make_texts(30, 3), pairs = make_texts(30, 4);
+  std::vector<TextPart> parts;
+  LargeVector<int32_t> types;
+  for (size_t begin = 0; begin < texts.size(); begin += 10) {
+    parts.push_back(part_of(texts, pairs, begin, begin + 10));
+    if (begin != 10) parts.back().pairs = std::nullopt;
+    const Status status = parts.back().for_each([&](std::string_view text, auto pair) {
+      PackedEncoding one = test::encode(*tokenizer_, text, options_, pair);
+      EXPECT_EQ(one.token_type_ids.empty(), !pair.has_value());
+      one.write_out_types();
+      types.insert(types.end(), one.token_type_ids.begin(), one.token_type_ids.end());
+      return Status();
+    });
+    ASSERT_TRUE(status.ok());
+  }
+  for (const auto& order : {std::array{0, 1, 2}, std::array{2, 1, 0}, std::array{1, 2, 0}}) {
+    BatchEncoder encoder(tokenizer_, options_, texts.bytes.size());
+    for (const int i : order) ASSERT_TRUE(encoder.encode(i, parts[static_cast<size_t>(i)]).ok());
+    EXPECT_EQ(encoder.take().packed.token_type_ids, types);
+  }
+}
+
 TEST_F(BatchEncoderTest, ThreadsTogetherMakeTheSameBatch) {
   const Texts texts = make_texts(4'000, 5), pairs = make_texts(4'000, 6);
   const BatchEncoding whole = encode_in_order(texts, pairs, 4'000);
@@ -158,11 +183,11 @@ TEST(PaddedEncodingTest, LaysRowsOut) {
   const PaddedEncoding padded = pad(encoding, options, {true, 3, 9, true}).value();
   EXPECT_EQ(padded.rows, 3);
   EXPECT_EQ(padded.columns, 3);
-  EXPECT_EQ(padded.input_ids, (std::vector<int64_t>{1, 9, 9, 9, 9, 9, 2, 3, 9}));
-  EXPECT_EQ(padded.attention_mask, (std::vector<int64_t>{1, 0, 0, 0, 0, 0, 1, 1, 0}));
-  EXPECT_EQ(padded.token_type_ids, (std::vector<int64_t>{0, 0, 0, 0, 0, 0, 1, 1, 0}));
-  EXPECT_EQ(padded.special_tokens_mask, (std::vector<int64_t>{1, 1, 1, 1, 1, 1, 0, 1, 1}));
-  EXPECT_EQ(padded.offsets, (std::vector<int32_t>{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  EXPECT_EQ(padded.input_ids, (LargeVector<int64_t>{1, 9, 9, 9, 9, 9, 2, 3, 9}));
+  EXPECT_EQ(padded.attention_mask, (LargeVector<int64_t>{1, 0, 0, 0, 0, 0, 1, 1, 0}));
+  EXPECT_EQ(padded.token_type_ids, (LargeVector<int64_t>{0, 0, 0, 0, 0, 0, 1, 1, 0}));
+  EXPECT_EQ(padded.special_tokens_mask, (LargeVector<int64_t>{1, 1, 1, 1, 1, 1, 0, 1, 1}));
+  EXPECT_EQ(padded.offsets, (LargeVector<int32_t>{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                                   2, 3, 4, 5, 0, 0}));
   EXPECT_TRUE(pad(encoding, options, {true, 0, 9, false}).value().token_type_ids.empty());
 }

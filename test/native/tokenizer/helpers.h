@@ -11,7 +11,7 @@
 
 namespace fusebert::test {
 
-using Ids = std::vector<int32_t>;
+using Ids = LargeVector<int32_t>;
 
 inline WordPieceSpec& wordpiece(TokenizerSpec& spec) {
   return std::get<WordPieceSpec>(spec.model);

@@ -36,7 +36,7 @@ TEST(Tokenizer, PairsArePackedWithTypesOffsetsAndMask) {
   EXPECT_EQ(out.cu_seqlens, (Ids{0, 3, 10}));
   EXPECT_EQ(out.offsets,
             (Ids{0, 0, 0, 5, 0, 0, 0, 0, 0, 2, 3, 4, 0, 0, 0, 1, 1, 2, 0, 0}));
-  EXPECT_EQ(out.special_tokens_mask, (std::vector<uint8_t>{1, 0, 1, 1, 0, 0, 1, 0, 0, 1}));
+  EXPECT_EQ(out.special_tokens_mask, (LargeVector<uint8_t>{1, 0, 1, 1, 0, 0, 1, 0, 0, 1}));
 }
 
 TEST(Tokenizer, AddedTokensAreKeptWhole) {

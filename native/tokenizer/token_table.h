@@ -1,0 +1,76 @@
+// Tokens that a word's key can hold, by that key: what a short word is cut with.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "tokenizer/simd/block.h"
+#include "tokenizer/simd/word_key.h"
+#include "tokenizer/vocabulary.h"
+
+namespace fusebert {
+
+// A look-up reads a few neighbouring keys, and only those of lengths are looked up that some token
+// with such a beginning has; they do not wait for one another as the steps of a walk do. No
+// vocabulary makes one slow: the hash has random factors, and others are taken until no token is
+// far from its place. Results do not depend on them.
+class TokenTable {
+ public:
+  TokenTable() : TokenTable(std::vector<Trie::Entry>{}) {}
+  // Keys distinct. Those of no or more than kBlockBytes bytes, or with a zero among them, are left
+  // out.
+  explicit TokenTable(const std::vector<Trie::Entry>& entries);
+
+  // The id of exactly the key, which is not zero, or -1.
+  int32_t find(const simd::WordKey& key) const {
+    for (size_t i = home(key);; ++i) {
+      if (keys_[i].equals(key)) return ids_[i];
+      if (keys_[i].low == 0) return -1;
+    }
+  }
+
+  // The longest token that a word begins with, whose first `size` bytes are the first in the block.
+  Trie::Match longest_prefix(const simd::Block& word, size_t size) const {
+    uint32_t lengths = lengths_[beginning(word.key(kBeginning, 0))] | kShort;
+    lengths &= (uint32_t{2} << size) - 1;
+    while (lengths != 0) {
+      const auto length = static_cast<uint32_t>(std::bit_width(lengths) - 1);
+      const int32_t id = find(word.key(length, 0));
+      if (id >= 0) return {id, length};
+      lengths ^= uint32_t{1} << length;
+    }
+    return {};
+  }
+
+ private:
+  // Bytes that tokens are told apart by before they are looked up, and bits of the lengths of those
+  // that have fewer.
+  static constexpr uint32_t kBeginning = 3;
+  static constexpr uint32_t kShort = 0b110;
+
+  // The high bits of the sum: any two keys rarely share them.
+  size_t home(const simd::WordKey& key) const {
+    return static_cast<size_t>((key.low * low_factor_ + key.high * high_factor_) >> shift_);
+  }
+
+  size_t beginning(const simd::WordKey& key) const {
+    return static_cast<size_t>((key.low * low_factor_) >> beginning_shift_);
+  }
+
+  bool fill(const std::vector<Trie::Entry>& entries);
+
+  uint64_t low_factor_ = 1;
+  uint64_t high_factor_ = 1;
+  int shift_ = 0;
+  int beginning_shift_ = 0;
+  // A token is in its place or behind it, before the next key of zeros. Behind the last place are
+  // as many as a token may be away from its own, and one of zeros.
+  std::vector<simd::WordKey> keys_;
+  std::vector<int32_t> ids_;  // of each key
+  // Bit n: of tokens that may begin so, one has n bytes.
+  std::vector<uint32_t> lengths_;
+};
+
+}  // namespace fusebert
