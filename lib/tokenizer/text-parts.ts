@@ -10,7 +10,7 @@ import type { Inputs } from './texts.js'
 const SLICE_WORK = 1 << 17
 /** Work of a part: half a millisecond for a thread, which is more than it costs to start. */
 const LEAST_PART_WORK = 1 << 16
-/** Some milliseconds, in which a JavaScript thread that was busy or asleep comes to start another. */
+/** Some milliseconds, in which the JavaScript thread, busy or asleep, comes to start another. */
 const MOST_PART_WORK = 1 << 19
 /** Parts of a thread at least, where there is so much: none waits long for the last one. */
 const PARTS_A_THREAD = 4

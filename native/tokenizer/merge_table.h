@@ -11,7 +11,8 @@ namespace fusebert {
 
 // Most pairs have no merge, which a byte of each slot, kept apart where it stays in a core's cache,
 // says as a rule. A look-up reads a few slots, whatever the merges are: the hash has a random
-// factor, and another one is taken until no pair is far from its place. Results do not depend on it.
+// factor, and another one is taken until no pair is far from its place. Results do not depend on
+// it.
 class MergeTable {
  public:
   static constexpr size_t kMaxMerges = size_t{1} << 22;  // far above any real vocabulary's

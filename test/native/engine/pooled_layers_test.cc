@@ -181,7 +181,8 @@ TEST(PooledLayers, ThroughTheEngine) {
   narrow.pooled_layers = true;
   narrow.pooling = Pooling::kMean;
   auto all = test::submit(engine, batch, plain), through = test::submit(engine, batch, layered);
-  auto normalized = test::submit(engine, batch, unit), refused = test::submit(engine, batch, narrow);
+  auto normalized = test::submit(engine, batch, unit);
+  auto refused = test::submit(engine, batch, narrow);
   const std::vector<float> pooled = all.get().pooled;
   const std::vector<float> found = through.get().pooled, units = normalized.get().pooled;
   ASSERT_EQ(pooled.size(), batch.size() * 2 * kHidden);
