@@ -37,6 +37,12 @@ BytePair::BytePair(const BytePairSpec& spec, const std::vector<Trie::Entry>& sor
   for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
     byte_ids_[byte] = find_entry(sorted, byte_level::character(static_cast<unsigned char>(byte)));
   }
+  byte_merges_.resize(byte_level::kBytes * byte_level::kBytes);
+  for (size_t pair = 0; pair < byte_merges_.size(); ++pair) {
+    const int32_t left = byte_ids_[pair / byte_level::kBytes];
+    const int32_t right = byte_ids_[pair % byte_level::kBytes];
+    if (left >= 0 && right >= 0) byte_merges_[pair] = merges_.find(left, right);
+  }
   if (spec.ignore_merges) words_ = make_words(sorted);
 }
 
@@ -85,7 +91,7 @@ bool BytePair::start_few(std::string_view word, Few& few) const {
 
 // Tokens stay where their first byte is. A pair has the place of its left token; its order is its
 // rank and then its place, in one number, so that the least one tells both.
-void BytePair::join_few(Few& few) const {
+void BytePair::join_few(std::string_view word, Few& few) const {
   constexpr int kPlaceBits = 5;
   constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
   static_assert(kFewSymbols <= 1u << kPlaceBits);
@@ -94,19 +100,21 @@ void BytePair::join_few(Few& few) const {
   std::array<int32_t, kFewSymbols> order;
   std::array<int32_t, kFewSymbols> merged;
   std::array<uint8_t, kFewSymbols> previous;  // place of the token before
-  const auto look_up = [&](size_t left) {
-    const size_t right = few.ends[left];
-    order[left] = kNever;
-    if (right >= count) return;
-    const MergeTable::Found found = merges_.find(few.ids[left], few.ids[right]);
-    if (found.rank == MergeTable::kNoRank) return;
-    order[left] = static_cast<int32_t>((found.rank << kPlaceBits) | left);
+  const auto keep = [&](size_t left, const MergeTable::Found& found) {
+    const bool joins = found.rank != MergeTable::kNoRank;
+    order[left] = joins ? static_cast<int32_t>((found.rank << kPlaceBits) | left) : kNever;
     merged[left] = found.merged;
   };
-  for (size_t i = 0; i < count; ++i) {
+  const auto look_up = [&](size_t left) {
+    const size_t right = few.ends[left];
+    keep(left, right < count ? merges_.find(few.ids[left], few.ids[right]) : MergeTable::Found{});
+  };
+  for (size_t i = 0; i + 1 < count; ++i) {
     previous[i] = static_cast<uint8_t>(i - 1);
-    look_up(i);
+    keep(i, byte_merges_[byte_pair(word[i], word[i + 1])]);
   }
+  previous[count - 1] = static_cast<uint8_t>(count - 2);
+  order[count - 1] = kNever;
   while (true) {
     int32_t least = kNever;
     for (size_t i = 0; i < count; ++i) least = std::min(least, order[i]);

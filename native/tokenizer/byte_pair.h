@@ -73,7 +73,7 @@ class BytePair {
     if (word.size() <= kFewSymbols) {
       Few few;
       if (start_few(word, few)) {
-        join_few(few);
+        join_few(word, few);
         size_t begin = 0;
         for (size_t i = 0; i < few.count; ++i) {
           on_token(few.ids[i], begin, size_t{few.ends[i]});
@@ -106,10 +106,17 @@ class BytePair {
 
   // Makes the bytes of a short word tokens; false when some of them have none.
   bool start_few(std::string_view word, Few& few) const;
-  void join_few(Few& few) const;
+  void join_few(std::string_view word, Few& few) const;
+
+  static size_t byte_pair(char left, char right) {
+    return static_cast<size_t>(static_cast<unsigned char>(left)) * byte_level::kBytes +
+           static_cast<unsigned char>(right);
+  }
 
   std::array<int32_t, byte_level::kBytes> byte_ids_;  // -1: no token has the byte
   MergeTable merges_;
+  // Of the tokens of two bytes, without a search.
+  std::vector<MergeTable::Found> byte_merges_;
   int32_t unk_id_;  // -1: unknown bytes are left out
   bool fuse_unk_;
   Trie words_;  // with ignore_merges: tokens by the bytes that they stand for

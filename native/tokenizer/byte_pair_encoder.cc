@@ -25,6 +25,9 @@ namespace {
 
 using simd::kBlockBytes;
 
+// 65,536 words in 2 MiB: cutting a word costs twice as much as in WordPiece.
+constexpr int kCacheBits = 15;
+
 // What the family's tokenizers consist of when they encode.
 struct Parts {
   BytePair model;
@@ -338,6 +341,8 @@ class BytePairEncoder final : public TextEncoder {
                  TokenBuffer& tokens) const override {
     return Sequence(parts_, text, added, options, scratch, tokens).run();
   }
+
+  int cache_bits() const override { return kCacheBits; }
 
   int32_t token_to_id(std::string_view token) const override {
     return parts_.tokens.find(token);

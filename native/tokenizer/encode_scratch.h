@@ -9,6 +9,8 @@
 namespace fusebert {
 
 struct EncodeScratch {
+  explicit EncodeScratch(int cache_bits) : words(cache_bits) {}
+
   WordCache words;
   Word word;               // WordPiece
   BytePairScratch pairs;   // byte-level BPE

@@ -29,7 +29,8 @@ class ScratchPool {
     std::unique_ptr<EncodeScratch> scratch_;
   };
 
-  Lease take() {
+  // `cache_bits`: of the cache of words, the same in every call.
+  Lease take(int cache_bits) {
     {
       const std::lock_guard lock(mutex_);
       if (!idle_.empty()) {
@@ -38,7 +39,7 @@ class ScratchPool {
         return Lease(*this, std::move(scratch));
       }
     }
-    return Lease(*this, std::make_unique<EncodeScratch>());
+    return Lease(*this, std::make_unique<EncodeScratch>(cache_bits));
   }
 
  private:

@@ -41,6 +41,9 @@ class TextEncoder {
                          const SequenceOptions& options, EncodeScratch& scratch,
                          TokenBuffer& tokens) const = 0;
 
+  // Of the cache of words that encode() wants: see WordCache.
+  virtual int cache_bits() const = 0;
+
   // The id of a token of the vocabulary, or -1.
   virtual int32_t token_to_id(std::string_view token) const = 0;
 

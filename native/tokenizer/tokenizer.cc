@@ -233,7 +233,7 @@ Result<Tokenizer::Pass> Tokenizer::tokenize(std::string_view text,
 
 Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
                          const EncodeOptions& options, PackedEncoding& out) const {
-  const ScratchPool::Lease scratch = impl_->scratch.take();
+  const ScratchPool::Lease scratch = impl_->scratch.take(impl_->encoder->cache_bits());
   const auto pass = tokenize(text, pair, options, *scratch);
   if (!pass.ok()) return pass.status();
   const auto [kept, total, truncated] = pass.value();
@@ -259,7 +259,7 @@ Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> 
 
 Result<int64_t> Tokenizer::count(std::string_view text, std::optional<std::string_view> pair,
                                  const EncodeOptions& options) const {
-  const ScratchPool::Lease scratch = impl_->scratch.take();
+  const ScratchPool::Lease scratch = impl_->scratch.take(impl_->encoder->cache_bits());
   const auto pass = tokenize(text, pair, options, *scratch);
   if (!pass.ok()) return pass.status();
   if (pass.value().total > kMaxTokens) return too_many_tokens();

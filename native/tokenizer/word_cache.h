@@ -32,7 +32,9 @@ class WordCache {
     std::array<Entry, 2> entries;
   };
 
-  WordCache() : buckets_(kBuckets) {}
+  // 2^bucket_bits buckets of 64 bytes: at least 1.
+  explicit WordCache(int bucket_bits)
+      : shift_(64 - bucket_bits), buckets_(size_t{1} << bucket_bits) {}
 
   // The word's bucket, which the processor is asked to bring near.
   Bucket* bucket(const simd::WordKey& key) {
@@ -59,17 +61,14 @@ class WordCache {
   }
 
  private:
-  // 1 MiB: more than the words that make up most of a language, and it stays in a core's cache.
-  static constexpr int kBucketBits = 14;
-  static constexpr size_t kBuckets = size_t{1} << kBucketBits;
-
   // Multiplication by odd constants (of the golden ratio, and of xxHash64) spreads the bytes to
   // the high bits.
-  static size_t index(const simd::WordKey& key) {
+  size_t index(const simd::WordKey& key) const {
     const uint64_t mixed = key.low ^ (key.high * 0xC2B2AE3D27D4EB4FULL);
-    return static_cast<size_t>((mixed * 0x9E3779B97F4A7C15ULL) >> (64 - kBucketBits));
+    return static_cast<size_t>((mixed * 0x9E3779B97F4A7C15ULL) >> shift_);
   }
 
+  int shift_;
   std::vector<Bucket> buckets_;
 };
 

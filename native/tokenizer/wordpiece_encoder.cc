@@ -23,6 +23,8 @@ namespace {
 
 using simd::kBlockBytes;
 
+// 32,768 words in 1 MiB: more than the words that make up most of a language.
+constexpr int kCacheBits = 14;
 // What makes ASCII letters lower case.
 constexpr unsigned char kLowercaseBit = 0x20;
 
@@ -345,6 +347,8 @@ class WordPieceEncoder final : public TextEncoder {
                  TokenBuffer& tokens) const override {
     return Sequence(parts_, text, added, options, scratch, tokens).run();
   }
+
+  int cache_bits() const override { return kCacheBits; }
 
   int32_t token_to_id(std::string_view token) const override {
     return parts_.model.token_to_id(token);

@@ -20,7 +20,7 @@ int32_t find(WordCache& cache, const std::string& word) {
 }
 
 TEST(WordCache, FindsWhatWasPutIn) {
-  WordCache cache;
+  WordCache cache(14);
   EXPECT_EQ(find(cache, "word"), -1);
   cache.insert(entry("word", 1));
   cache.insert(entry("words", 2));
@@ -33,7 +33,7 @@ TEST(WordCache, FindsWhatWasPutIn) {
 
 // However many are put in, those found are right, and the newest is always among them.
 TEST(WordCache, ForgetsOldWordsAndNothingElse) {
-  WordCache cache;
+  WordCache cache(14);
   constexpr int32_t kWords = 200'000;
   for (int32_t i = 0; i < kWords; ++i) {
     cache.insert(entry("w" + std::to_string(i), i));
