@@ -1,10 +1,12 @@
-// One call on two cores beside the same call on one, and beside Hugging Face's native tokenizer on
-// all threads, which its environment asks for in this suite's process.
+// One call on two cores beside the same call on one, the JavaScript thread included, and beside
+// Hugging Face's native tokenizer on all threads, which its environment asks for in this suite's
+// process.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { pairRow } from '../pairs.mjs'
+import { processors, sideOn } from '../support/affinity.mjs'
 import { hasCorpus, readCorpus } from '../support/corpus.mjs'
 import { checkIds, firstPasses } from '../support/first-passes.mjs'
 import { selected } from '../support/options.mjs'
@@ -25,13 +27,16 @@ export async function run(options, { report, progress, skip }) {
   if (!hasCorpus('english')) return skip('corpus/ is not there, make-corpus.mjs writes it')
   if (!existsSync(join(folder, 'tokenizer.json'))) return skip('MiniLM is not there')
   if (!(await takesThreads(folder))) return skip('encodeBatch of this fusebert takes no threads')
+  const all = processors()
+  if (all.length < CORES) return skip('there are no two processors, or no taskset')
+  const cores = all.slice(0, CORES)
   progress(`two cores against one, and tokenizers (native) on all threads`)
   const { texts, range, megabytes } = readCorpus('english', options)
   const [oneCore, allThreads] = CASES.map(({ against }) => against)
   const sides = [
-    fusebertSide('fusebert', folder, range, { threads: CORES }),
-    fusebertSide(oneCore, folder, range, { threads: 1 }),
-    nativeSide(allThreads, folder, texts),
+    sideOn(cores, fusebertSide('fusebert', folder, range, { threads: CORES })),
+    sideOn(cores.slice(0, 1), fusebertSide(oneCore, folder, range, { threads: 1 })),
+    sideOn(all, nativeSide(allThreads, folder, texts)),
   ]
   const agreement = await checkIds(sides)
   const times = await firstPasses(sides, options)

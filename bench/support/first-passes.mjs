@@ -5,11 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 // Threads of the side before are asleep by then.
 const SETTLE_MS = 50
+// What native objects hold is given up some turns after they are collected, and may hold others.
+const COLLECTIONS = 3
 
 /** What a pass left behind is not to be cleared away in the time of the next. */
 async function settle() {
-  globalThis.gc?.()
-  await sleep(SETTLE_MS)
+  for (let i = 0; i < COLLECTIONS; i += 1) {
+    globalThis.gc?.()
+    await sleep(SETTLE_MS)
+  }
 }
 
 /**

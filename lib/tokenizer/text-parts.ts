@@ -12,8 +12,8 @@ const SLICE_WORK = 1 << 17
 const LEAST_PART_WORK = 1 << 16
 /** Some milliseconds, in which the JavaScript thread, busy or asleep, comes to start another. */
 const MOST_PART_WORK = 1 << 19
-/** Parts of a thread at least, where there is so much: none waits long for the last one. */
-const PARTS_A_THREAD = 4
+/** A thread's share of what is left is so many parts: none waits long for the last one. */
+const PARTS_A_SHARE = 4
 
 export interface TextPart {
   texts: NativeTexts
@@ -26,8 +26,11 @@ export interface TextPart {
 export class TextParts {
   readonly #texts: TextSource
   readonly #pairs: TextSource | null
-  /** Work after which a part ends. */
-  readonly #enough: number
+  readonly #threads: number
+  /** Work that is left for parts to come. */
+  #left: number
+  /** Work after which a part ends; the first are small, so that all threads soon have one. */
+  #enough = LEAST_PART_WORK / 2
   readonly #spare: TextWriter[] = []
   /** Work of the part that is being gathered. */
   #work = 0
@@ -38,9 +41,8 @@ export class TextParts {
   constructor({ texts, pairs }: Inputs, threads: number) {
     this.#texts = texts
     this.#pairs = pairs
-    const share = (workOf(texts) + (pairs === null ? 0 : workOf(pairs))) / threads
-    const part = Math.ceil(share / PARTS_A_THREAD)
-    this.#enough = Math.min(Math.max(part, LEAST_PART_WORK), MOST_PART_WORK)
+    this.#threads = threads
+    this.#left = workOf(texts) + (pairs === null ? 0 : workOf(pairs))
   }
 
   get ended(): boolean {
@@ -61,7 +63,11 @@ export class TextParts {
     if (this.ended) return undefined
     if (this.#begun) await nextTurn()
     this.#begun = true
+    this.#left -= this.#work
     this.#work = 0
+    const share = this.#left / this.#threads / PARTS_A_SHARE
+    const most = Math.min(this.#enough * 2, MOST_PART_WORK)
+    this.#enough = Math.max(Math.min(share, most), LEAST_PART_WORK)
     const first_text = this.#texts.written
     const writers = [this.#writer(), this.#pairs === null ? null : this.#writer()] as const
     while (!this.#gather(...writers)) await nextTurn()

@@ -205,8 +205,9 @@ Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info, bool at_once)
   if (!status.ok()) return refuse(env, status);
   const auto counts = std::make_shared<std::vector<int32_t>>();
   const auto work = [held, options, counts, tokenizer = tokenizer_]() -> Status {
+    Tokenizer::Session session(*tokenizer);
     return held->part.for_each([&](std::string_view text, std::optional<std::string_view> pair) {
-      const auto count = tokenizer->count(text, pair, options);
+      const auto count = session.count(text, pair, options);
       if (count.ok()) counts->push_back(static_cast<int32_t>(count.value()));
       return count.status();
     });

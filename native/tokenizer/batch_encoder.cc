@@ -99,8 +99,9 @@ std::unique_ptr<BatchEncoding> BatchEncoder::spare() {
 Status BatchEncoder::encode_part(const TextPart& part, BatchEncoding& out) {
   auto sample = static_cast<int32_t>(part.first_text);
   const bool in_turn = &out == &all_;
+  Tokenizer::Session session(*tokenizer_);
   return part.for_each([&](std::string_view text, std::optional<std::string_view> pair) {
-    const Status status = tokenizer_->encode(text, pair, options_, out.packed);
+    const Status status = session.encode(text, pair, options_, out.packed);
     if (options_.overflowing) out.samples.resize(out.packed.cu_seqlens.size() - 1, sample);
     ++sample;
     if (in_turn && read_bytes_ < kSampleBytes) {

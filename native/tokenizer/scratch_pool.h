@@ -7,50 +7,67 @@
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include "tokenizer/encode_scratch.h"
 
 namespace fusebert {
 
 class ScratchPool {
  public:
-  // A loan, which ends with it.
-  class Lease {
-   public:
-    Lease(ScratchPool& pool, std::unique_ptr<EncodeScratch> scratch)
-        : pool_(pool), scratch_(std::move(scratch)) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { pool_.give_back(std::move(scratch_)); }
-    EncodeScratch* operator->() const { return scratch_.get(); }
-    EncodeScratch& operator*() const { return *scratch_; }
-
-   private:
-    ScratchPool& pool_;
-    std::unique_ptr<EncodeScratch> scratch_;
-  };
-
   // `cache_bits`: of the cache of words, the same in every call.
-  Lease take(int cache_bits) {
+  std::unique_ptr<EncodeScratch> take(int cache_bits) {
     {
       const std::lock_guard lock(mutex_);
       if (!idle_.empty()) {
-        auto scratch = std::move(idle_.back());
+        std::swap(*nearest(), idle_.back());
+        auto scratch = std::move(idle_.back().scratch);
         idle_.pop_back();
-        return Lease(*this, std::move(scratch));
+        return scratch;
       }
+      // Giving back allocates nothing.
+      idle_.reserve(made_ + 1);
+      ++made_;
     }
-    return Lease(*this, std::make_unique<EncodeScratch>(cache_bits));
+    return std::make_unique<EncodeScratch>(cache_bits);
   }
 
- private:
+  // Of take(), without fail.
   void give_back(std::unique_ptr<EncodeScratch> scratch) {
     scratch->trim();
     const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(scratch));
+    idle_.push_back({std::move(scratch), processor()});
+  }
+
+ private:
+  struct Idle {
+    std::unique_ptr<EncodeScratch> scratch;
+    int processor;  // that it was used on
+  };
+
+  // A hint: -1 where the system does not tell.
+  static int processor() {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+  }
+
+  // What this processor used last, which its own cache may still have; else what anyone did.
+  Idle* nearest() {
+    const int here = processor();
+    for (auto idle = idle_.rbegin(); idle != idle_.rend(); ++idle) {
+      if (idle->processor == here) return &*idle;
+    }
+    return &idle_.back();
   }
 
   std::mutex mutex_;
-  std::vector<std::unique_ptr<EncodeScratch>> idle_;
+  size_t made_ = 0;
+  std::vector<Idle> idle_;  // used last: at the end
 };
 
 }  // namespace fusebert

@@ -183,11 +183,16 @@ struct Tokenizer::Pass {
   bool truncated = false;
 };
 
-Result<Tokenizer::Pass> Tokenizer::tokenize(std::string_view text,
-                                            std::optional<std::string_view> pair,
-                                            const EncodeOptions& options,
-                                            EncodeScratch& scratch) const {
-  const std::vector<TemplatePiece>& pieces = impl_->pieces(pair.has_value());
+Tokenizer::Session::Session(const Tokenizer& tokenizer)
+    : impl_(*tokenizer.impl_), scratch_(impl_.scratch.take(impl_.encoder->cache_bits())) {}
+
+Tokenizer::Session::~Session() { impl_.scratch.give_back(std::move(scratch_)); }
+
+Result<Tokenizer::Pass> Tokenizer::Session::tokenize(std::string_view text,
+                                                     std::optional<std::string_view> pair,
+                                                     const EncodeOptions& options) {
+  EncodeScratch& scratch = *scratch_;
+  const std::vector<TemplatePiece>& pieces = impl_.pieces(pair.has_value());
   const int64_t special = options.add_special_tokens ? count_special_tokens(pieces) : 0;
   if (options.max_length < 0 || (options.max_length > 0 && options.max_length < special)) {
     return Status(StatusCode::kInvalidArgument,
@@ -206,7 +211,7 @@ Result<Tokenizer::Pass> Tokenizer::tokenize(std::string_view text,
     tokens.start(options.offsets != OffsetUnit::kNone);
     const SequenceOptions sequence{enough, options.overflowing,
                                    options.offsets == OffsetUnit::kUtf16};
-    return impl_->encoder->encode(one, impl_->finders, sequence, scratch, tokens);
+    return impl_.encoder->encode(one, impl_.finders, sequence, scratch, tokens);
   };
   const int64_t first = encode_text(text, keep_first ? kMaxTokens : limit, scratch.first);
   scratch.second.start(false);
@@ -231,17 +236,20 @@ Result<Tokenizer::Pass> Tokenizer::tokenize(std::string_view text,
   return pass;
 }
 
-Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
-                         const EncodeOptions& options, PackedEncoding& out) const {
-  const ScratchPool::Lease scratch = impl_->scratch.take(impl_->encoder->cache_bits());
-  const auto pass = tokenize(text, pair, options, *scratch);
+Status Tokenizer::Session::encode(std::string_view text, std::optional<std::string_view> pair,
+                                  const EncodeOptions& options, PackedEncoding& out) {
+  const auto pass = tokenize(text, pair, options);
   if (!pass.ok()) return pass.status();
   const auto [kept, total, truncated] = pass.value();
-  std::vector<WindowPair> windows{{{0, kept.first}, {0, kept.second}}};
+  const WindowPair whole{{0, kept.first}, {0, kept.second}};
+  std::span<const WindowPair> windows(&whole, 1);
+  std::vector<WindowPair> several;
   if (options.overflowing && truncated) {
-    const TextLengths lengths{static_cast<int64_t>(scratch->first.size()),
-                              static_cast<int64_t>(scratch->second.size())};
-    FUSEBERT_RETURN_IF_ERROR(add_overflowing(kept, lengths, options.stride, windows));
+    const TextLengths lengths{static_cast<int64_t>(scratch_->first.size()),
+                              static_cast<int64_t>(scratch_->second.size())};
+    several.push_back(whole);
+    FUSEBERT_RETURN_IF_ERROR(add_overflowing(kept, lengths, options.stride, several));
+    windows = several;
   }
   // A window is at most as long as the first, so this bounds the sum.
   const auto appended = static_cast<int64_t>(windows.size()) * total;
@@ -249,21 +257,31 @@ Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> 
     return too_many_tokens();
   }
   for (const WindowPair& window : windows) {
-    append_sequence(impl_->pieces(pair.has_value()),
-                    {scratch->first, window.first.begin, window.first.count},
-                    {scratch->second, window.second.begin, window.second.count}, options, out);
+    append_sequence(impl_.pieces(pair.has_value()),
+                    {scratch_->first, window.first.begin, window.first.count},
+                    {scratch_->second, window.second.begin, window.second.count}, options, out);
   }
   if (truncated) ++out.truncated;
   return Status();
 }
 
-Result<int64_t> Tokenizer::count(std::string_view text, std::optional<std::string_view> pair,
-                                 const EncodeOptions& options) const {
-  const ScratchPool::Lease scratch = impl_->scratch.take(impl_->encoder->cache_bits());
-  const auto pass = tokenize(text, pair, options, *scratch);
+Result<int64_t> Tokenizer::Session::count(std::string_view text,
+                                          std::optional<std::string_view> pair,
+                                          const EncodeOptions& options) {
+  const auto pass = tokenize(text, pair, options);
   if (!pass.ok()) return pass.status();
   if (pass.value().total > kMaxTokens) return too_many_tokens();
   return pass.value().total;
+}
+
+Status Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
+                         const EncodeOptions& options, PackedEncoding& out) const {
+  return Session(*this).encode(text, pair, options, out);
+}
+
+Result<int64_t> Tokenizer::count(std::string_view text, std::optional<std::string_view> pair,
+                                 const EncodeOptions& options) const {
+  return Session(*this).count(text, pair, options);
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions& options) const {

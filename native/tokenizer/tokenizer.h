@@ -129,6 +129,8 @@ struct PackedEncoding {
 
 class Tokenizer {
  public:
+  class Session;
+
   // kTokenizerFormat when the parts contradict each other (unknown-token missing, template ids
   // outside the vocabulary, duplicate tokens, …).
   static Result<std::shared_ptr<const Tokenizer>> create(TokenizerSpec spec);
@@ -136,16 +138,9 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  // Appends the encoding of `text` (and `pair`) to `out`. The text need not be valid UTF-8:
-  // malformed bytes become U+FFFD. Fails without appending with kInvalidArgument (max_length too
-  // small for the template's special tokens), kInputTooLong (truncation cannot make it fit:
-  // `only_first` when the second text alone is too long, …). With truncation kNone and
-  // max_length > 0, a longer encoding is kInputTooLong too. kInvalidArgument as well where as many
-  // tokens as are kept of a text, or more, would be repeated.
+  // Session::encode and Session::count of a session for one text.
   Status encode(std::string_view text, std::optional<std::string_view> pair,
                 const EncodeOptions& options, PackedEncoding& out) const;
-
-  // How many tokens encode() would append, overflowing ones left out. It appends nothing.
   Result<int64_t> count(std::string_view text, std::optional<std::string_view> pair,
                         const EncodeOptions& options) const;
 
@@ -167,9 +162,37 @@ class Tokenizer {
   struct Impl;
   struct Pass;
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
-  Result<Pass> tokenize(std::string_view text, std::optional<std::string_view> pair,
-                        const EncodeOptions& options, EncodeScratch& scratch) const;
   std::unique_ptr<const Impl> impl_;
+};
+
+// Encodes texts one after the other, on one thread at a time, with what it works with kept from
+// text to text. The tokenizer outlives it.
+class Tokenizer::Session {
+ public:
+  explicit Session(const Tokenizer& tokenizer);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Appends the encoding of `text` (and `pair`) to `out`. The text need not be valid UTF-8:
+  // malformed bytes become U+FFFD. Fails without appending with kInvalidArgument (max_length too
+  // small for the template's special tokens), kInputTooLong (truncation cannot make it fit:
+  // `only_first` when the second text alone is too long, …). With truncation kNone and
+  // max_length > 0, a longer encoding is kInputTooLong too. kInvalidArgument as well where as many
+  // tokens as are kept of a text, or more, would be repeated.
+  Status encode(std::string_view text, std::optional<std::string_view> pair,
+                const EncodeOptions& options, PackedEncoding& out);
+
+  // How many tokens encode() would append, overflowing ones left out. It appends nothing.
+  Result<int64_t> count(std::string_view text, std::optional<std::string_view> pair,
+                        const EncodeOptions& options);
+
+ private:
+  Result<Pass> tokenize(std::string_view text, std::optional<std::string_view> pair,
+                        const EncodeOptions& options);
+
+  const Impl& impl_;
+  std::unique_ptr<EncodeScratch> scratch_;
 };
 
 }  // namespace fusebert
