@@ -72,7 +72,7 @@ function rows(report: ModelReport): [string, string][] {
     ['licence', report.license_link === null ? license : `${license}, ${report.license_link}`],
     ...memory.map((need): [string, string] => [
       `memory, ${need.device}`,
-      `about ${mebibytes(need.weight_bytes)} in ${need.dtype}, and ` +
+      `about ${mebibytes(need.weight_bytes)} in ${need.dtype} for the encoder alone, and ` +
         `${mebibytes(need.workspace_bytes)} for ${count(need.max_batch_tokens)} tokens at once`,
     ]),
   ]

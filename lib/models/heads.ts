@@ -162,13 +162,38 @@ function isTied(task: HeadTask, config: ModelConfig): boolean {
   return task === 'masked-lm' && config.tie_word_embeddings
 }
 
+/** Tasks whose last layers have the same names, and how the classes for them end. */
+const CLASSIFIERS = {
+  'sequence-classification': 'ForSequenceClassification',
+  'token-classification': 'ForTokenClassification',
+} as const
+
+/**
+ * The classifier that a checkpoint's class says it has, of those that its tensors' names do not
+ * tell apart: BERT's `classifier` stands on the pooler or on every token, and checkpoints may have
+ * a pooler that nothing uses.
+ */
+function namedClassifier({ architectures }: ModelConfig): keyof typeof CLASSIFIERS | undefined {
+  const tasks = Object.keys(CLASSIFIERS) as (keyof typeof CLASSIFIERS)[]
+  const named = tasks.filter((task) => architectures.some((n) => n.endsWith(CLASSIFIERS[task])))
+  return named.length === 1 ? named[0] : undefined
+}
+
+/** The other task that the checkpoint's classifier is for. */
+function classifierOfAnother(task: HeadTask, config: ModelConfig): HeadTask | undefined {
+  const named = namedClassifier(config)
+  return task in CLASSIFIERS && named !== task ? named : undefined
+}
+
 /** The tasks for which the checkpoint has all tensors of a head. */
 export function headsOf(table: TensorTable, config: ModelConfig, prefix: string): HeadTask[] {
   const layouts = LAYOUTS[config.model_type]
   return HEAD_TASKS.filter((task) => {
     const layout = layouts[task]
     return (
-      layout !== undefined && search(table, config, task, layout, prefix).missing.length === 0
+      layout !== undefined &&
+      classifierOfAnother(task, config) === undefined &&
+      search(table, config, task, layout, prefix).missing.length === 0
     )
   })
 }
@@ -187,7 +212,8 @@ export function headTensors(
 ): HeadTensors {
   const layout = LAYOUTS[config.model_type][task]
   const result = layout && search(table, config, task, layout, prefix)
-  if (layout !== undefined && result?.missing.length === 0) {
+  const another = classifierOfAnother(task, config)
+  if (layout !== undefined && another === undefined && result?.missing.length === 0) {
     const head: NativeHead = {
       rows: layout.rows,
       dense: layout.dense,
@@ -202,10 +228,13 @@ export function headTensors(
     present.length > 0
       ? `It has those for ${present.join(', ')}.`
       : 'It has no head that fusebert knows.'
+  const lacking = (result?.missing ?? []).join(', ')
   const problem =
     result === undefined
       ? `models of type ${config.model_type} have none`
-      : `it lacks ${result.missing.join(', ')}`
+      : lacking === ''
+        ? `its classifier is for ${another}`
+        : `it lacks ${lacking}`
   throw new FusebertError(
     'ERR_TENSOR_MISSING',
     `Expected the tensors of a head for ${task} in the checkpoint but ${problem}. ${others}`,

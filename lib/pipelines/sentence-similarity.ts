@@ -2,9 +2,10 @@
 // between their vectors out.
 
 import { callable } from '../callable.js'
+import { invalidArgument } from '../errors.js'
 import type { LoadOptions } from '../models/load-options.js'
 import type { DeviceHandle } from '../models/model-handle.js'
-import { checkChoice, checkOptions, checkTexts } from '../options.js'
+import { checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import type { Tokenizer } from '../tokenizer/auto-tokenizer.js'
 import {
@@ -12,8 +13,9 @@ import {
   type FeatureExtractionPipeline,
   type Pooling,
 } from './feature-extraction.js'
+import { checkPooling, vectorSize } from './poolings.js'
 import { Slices } from './slices.js'
-import { TEXT_CALL_OPTIONS, withUsage, type TextCallOptions, type Usage } from './text-calls.js'
+import { renumber, TEXT_CALL_OPTIONS, withUsage, type TextCallOptions, type Usage } from './text-calls.js'
 
 export interface SentenceSimilarityOptions extends TextCallOptions {
   /**
@@ -29,7 +31,8 @@ export interface SentenceSimilarityPipeline extends DeviceHandle {
    *
    * @returns for one text the cosines with each of the others, -1 to 1; for an array such a list
    * for each; always with `usage`
-   * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_TOO_LONG, ERR_DISPOSED, ERR_OUT_OF_MEMORY; the signal's
+   * @throws ERR_INVALID_ARGUMENT; ERR_INPUT_TOO_LONG, with the text's number among its own;
+   * ERR_DISPOSED, ERR_OUT_OF_MEMORY; the signal's
    * reason when aborted
    */
   (
@@ -49,27 +52,26 @@ export interface SentenceSimilarityPipeline extends DeviceHandle {
 }
 
 const OPTIONS = ['pooling', ...TEXT_CALL_OPTIONS] as const
-const POOLINGS = ['mean', 'cls', 'max'] as const
 
-/** Vectors of length 1: [rows, hidden]. */
+/** Vectors of length 1: [rows, size]. */
 interface Vectors {
   data: Float32Array
-  hidden: number
+  size: number
 }
 
 /** Cosines of row `i` with rows from `begin` on. */
 async function cosines(
-  { data, hidden }: Vectors,
+  { data, size }: Vectors,
   i: number,
   begin: number,
   slices: Slices,
 ): Promise<number[]> {
   const found: number[] = []
-  for (let other = begin; other * hidden < data.length; other += 1) {
+  for (let other = begin; other * size < data.length; other += 1) {
     if (slices.over) await slices.next()
     let sum = 0
-    for (let column = 0; column < hidden; column += 1) {
-      sum += (data[i * hidden + column] ?? 0) * (data[other * hidden + column] ?? 0)
+    for (let column = 0; column < size; column += 1) {
+      sum += (data[i * size + column] ?? 0) * (data[other * size + column] ?? 0)
     }
     // Rounding may lead past 1.
     found.push(Math.max(-1, Math.min(1, sum)))
@@ -87,7 +89,10 @@ async function compare(
   const first = typeof sources === 'string' ? [sources] : checkTexts('sources', sources)
   const second = checkTexts('sentences', sentences)
   const { pooling: own } = embed.defaults
-  const pooling = checkChoice(POOLINGS, 'pooling', given.pooling ?? (own === 'none' ? 'mean' : own))
+  const pooling = checkPooling(given.pooling ?? (own === 'none' ? 'mean' : own))
+  if (pooling === 'none') {
+    throw invalidArgument('a pooling that makes one vector of a text', 'pooling', pooling)
+  }
   const { truncation, max_length, signal } = given
   const vectors = await embed([...first, ...second], {
     pooling,
@@ -95,12 +100,14 @@ async function compare(
     ...(truncation === undefined ? {} : { truncation }),
     ...(max_length === undefined ? {} : { max_length }),
     ...(signal === undefined ? {} : { signal }),
-  })
+  }).catch((error: unknown) =>
+    renumber(error, (text) => (text < first.length ? text : text - first.length)),
+  )
   const data = vectors instanceof Tensor ? vectors.data : new Float32Array(0)
   const slices = new Slices(signal)
   const rows: number[][] = []
   for (let i = 0; i < first.length; i += 1) {
-    rows.push(await cosines({ data, hidden: embed.hidden_size }, i, first.length, slices))
+    rows.push(await cosines({ data, size: vectorSize(embed, pooling) }, i, first.length, slices))
   }
   const [only] = rows
   const answer = typeof sources === 'string' && only !== undefined ? only : rows

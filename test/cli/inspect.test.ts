@@ -58,6 +58,9 @@ describe('for scripts', () => {
     ['heads/pretraining', ['masked-lm', 'next-sentence']],
     ['heads/token-classification', ['token-classification']],
     ['heads/question-answering', ['question-answering']],
+    ['heads/sequence-classification', ['sequence-classification']],
+    ['heads/distilbert-sequence-classification', ['sequence-classification']],
+    ['heads/next-sentence', ['next-sentence']],
     ['heads/roberta-masked-lm-untied', ['masked-lm']],
     ['heads/roberta-sequence-classification', ['sequence-classification']],
     ['head16', []],
@@ -117,11 +120,13 @@ describe('for people', () => {
     )
     expect(lines.get('architecture')).toBe('bert, BertModel')
     expect(lines.get('tasks')).toBe('feature-extraction')
+    expect(lines.get('parameters')).toMatch(/^[\d,]+ in the encoder, [\d,]+ in all$/)
+    expect(lines.get('dtypes')).toMatch(/^F32 [\d,]+/)
     expect(lines.get('tokenizer')).toBe('WordPiece, 97 entries (tokenizer.json)')
     expect(lines.get('tokens')).toBe('20 at most')
     expect(lines.get('pooling')).toBe('cls + mean, LayerNorm 64, Dense 19, Normalize, Dense 7')
     expect(lines.get('licence')).toBe('not stated')
-    expect(lines.get('memory, cpu')).toMatch(/^about [\d.]+ MiB in fp32, and .* 1,024 tokens/)
+    expect(lines.get('memory, cpu')).toMatch(/^about [\d.]+ MiB in fp32 for the encoder alone, and .* 1,024 tokens/)
     expect(lines.get('memory, cuda')).toMatch(/16,384 tokens at once$/)
   })
 

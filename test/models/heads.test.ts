@@ -332,6 +332,23 @@ describe('refusals', () => {
     expect(error.message).toContain('It has those for question-answering.')
   })
 
+  test('a classifier is the one that the class says, whatever else the names allow', () => {
+    const shapes = { ...linear('bert.pooler.dense', 16), ...linear('classifier', 3) }
+    const said = (architecture: string) => ({ ...config, architectures: [architecture] })
+    const ofTokens = said('BertForTokenClassification')
+    const ofTexts = said('BertForSequenceClassification')
+    expect(headsOf(table(shapes), ofTokens, 'bert.')).toEqual(['token-classification'])
+    expect(headsOf(table(shapes), ofTexts, 'bert.')).toEqual(['sequence-classification'])
+    expect(headsOf(table(shapes), said('BertModel'), 'bert.')).toEqual([
+      'sequence-classification', 'token-classification',
+    ])
+    const error = refusal(shapes, 'token-classification', ofTexts)
+    expect(error.code).toBe('ERR_TENSOR_MISSING')
+    expect(error.message).toContain('its classifier is for sequence-classification. It has those')
+    const other = refusal(shapes, 'sequence-classification', ofTokens)
+    expect(other.message).toContain('its classifier is for token-classification. It has those')
+  })
+
   test('heads of RoBERTa are called otherwise', () => {
     const masked = refusal({ ...bertMasked, 'cls.predictions.bias': [11] }, 'masked-lm', roberta)
     expect(masked.message).toContain('lacks lm_head.dense.weight')

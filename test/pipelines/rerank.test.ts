@@ -179,6 +179,52 @@ describe('sentence-similarity', () => {
     expect(one.usage).toMatchObject({ texts: 1 + sentences.length, truncated: 1 })
   })
 
+  test.each([
+    'sentence/dense', 'sentence/layer-norm', 'sentence/poolings', 'sentence/prompts',
+    'sentence/roberta',
+  ])('is the cosines of the vectors of %s', async (name) => {
+    const folder = `${GOLDEN}/${name}`
+    const { texts, columns, calls } = JSON.parse(
+      readFileSync(`${folder}/expected.json`, 'utf8'),
+    ) as { texts: string[]; columns: number; calls: { result: string }[] }
+    const bytes = Uint8Array.from(Buffer.from(calls[0]!.result, 'base64'))
+    const vectors = new Float32Array(bytes.buffer)
+    const row = (i: number): Float32Array => vectors.subarray(i * columns, (i + 1) * columns)
+    const dot = (a: Float32Array, b: Float32Array): number =>
+      a.reduce((sum, x, column) => sum + x * b[column]!, 0)
+    const mine = await pipeline('sentence-similarity', folder)
+    const found = await mine(texts, texts)
+    await mine.dispose()
+    expect(found).toHaveLength(texts.length)
+    found.forEach((cosines, i) => {
+      expectNear(cosines, texts.map((_, j) =>
+        dot(row(i), row(j)) / Math.sqrt(dot(row(i), row(i)) * dot(row(j), row(j)))))
+    })
+  })
+
+  test.each(['lasttoken', 'weightedmean', 'mean_sqrt_len_tokens', ['cls', 'max']] as const)(
+    'pooling may be %j',
+    async (pooling) => {
+      const [same, other] = await compare('a better day', ['a better day', 'sleep'], {
+        pooling: typeof pooling === 'string' ? pooling : [...pooling],
+      })
+      expect(same).toBeCloseTo(1, 5)
+      expect(other).toBeLessThan(same!)
+    },
+  )
+
+  test('a text that is too long is named by its number among its own', async () => {
+    const long = 'confidential '.repeat(500)
+    const limits = { truncation: false } as const
+    for (const call of [compare('a', ['b', long], limits), compare(['a', long], ['b'], limits)]) {
+      const error: unknown = await call.catch((reason: unknown) => reason)
+      expect(error).toMatchObject({
+        code: 'ERR_INPUT_TOO_LONG', message: expect.stringMatching(/^Text 1\b/) as string,
+      })
+      expect((error as Error).message).not.toContain('confidential')
+    }
+  })
+
   test('a text is nearest to itself; pooling may be another', async () => {
     const [same, other] = await compare('a better day', ['a better day', 'sleep'], {
       pooling: 'cls',
