@@ -44,7 +44,7 @@ function checkTruncation(value: unknown): TruncationStrategy | null {
 function threadsOf(given: Pick<EncodeOptions, 'threads'>): number {
   const pool = Number(process.env['UV_THREADPOOL_SIZE']) || POOL_THREADS
   const wanted = given.threads ?? Math.min(availableParallelism(), POOL_THREADS)
-  return Math.min(checkInteger('threads', wanted, 1, MAX_THREADS), pool)
+  return Math.max(1, Math.min(checkInteger('threads', wanted, 1, MAX_THREADS), pool))
 }
 
 export class Encoder {

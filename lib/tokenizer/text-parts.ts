@@ -14,6 +14,8 @@ const LEAST_PART_WORK = 1 << 16
 const MOST_PART_WORK = 1 << 19
 /** A thread's share of what is left is so many parts: none waits long for the last one. */
 const PARTS_A_SHARE = 4
+/** Parts a thread that may start after one that is under way: what they become waits for it. */
+const PARTS_AHEAD = 4
 
 export interface TextPart {
   texts: NativeTexts
@@ -135,7 +137,7 @@ export async function forEachPart(
   threads: number,
   work: (part: TextPart) => Promise<void>,
 ): Promise<void> {
-  const underWay = new Set<Promise<void>>()
+  const underWay = new Map<number, Promise<void>>()
   let failure: { first_text: number; error: unknown } | undefined
   const run = async (part: TextPart): Promise<void> => {
     try {
@@ -148,15 +150,26 @@ export async function forEachPart(
       }
     }
   }
-  for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
-    if (underWay.size >= threads) await Promise.race(underWay)
-    if (failure !== undefined) break
-    const started: Promise<void> = run(part).then(() => {
-      underWay.delete(started)
-    })
-    underWay.add(started)
+  const start = (index: number, part: TextPart): void => {
+    underWay.set(index, run(part).then(() => {
+      underWay.delete(index)
+    }))
   }
-  await Promise.all(underWay)
+  try {
+    let index = 0
+    for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
+      if (underWay.size >= threads) await Promise.race(underWay.values())
+      const [oldest] = underWay.entries()
+      if (oldest !== undefined && index - oldest[0] >= PARTS_AHEAD * threads) await oldest[1]
+      if (failure !== undefined) break
+      start(index, part)
+      index += 1
+    }
+  } catch (error) {
+    // Of the gathering; that of a part comes before it.
+    failure ??= { first_text: Infinity, error }
+  }
+  await Promise.all(underWay.values())
   if (failure !== undefined) throw failure.error
 }
 

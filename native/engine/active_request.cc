@@ -22,13 +22,14 @@ Status ActiveRequest::fill(int64_t token_budget) {
   drop_taken();
   const size_t first_new = encoded.cu_seqlens.size() - 1;
   const size_t first_text = next_text_;
+  Tokenizer::Session session(*request_.tokenizer);
   while (next_text_ < request_.texts.size() && encoded.cu_seqlens.back() < token_budget &&
          !cancelled()) {
     Status status;
     // Caught here, so that the failure is this request's and not its neighbours'.
     try {
-      status = request_.tokenizer->encode(request_.texts[next_text_], std::nullopt,
-                                          request_.tokenizer_options, encoded);
+      status = session.encode(request_.texts[next_text_], std::nullopt,
+                              request_.tokenizer_options, encoded);
     } catch (const std::bad_alloc&) {
       status = Status(StatusCode::kOutOfMemory, "Not enough memory to tokenize.");
     }

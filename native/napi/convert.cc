@@ -10,6 +10,7 @@
 #include "napi/convert_helpers.h"
 
 namespace fusebert::node {
+
 bool is_integer(const Napi::Value& value, int64_t& integer) {
   if (!value.IsNumber()) return false;
   const double number = value.As<Napi::Number>().DoubleValue();

@@ -8,6 +8,7 @@
 #include "napi/object_maker.h"
 
 namespace fusebert::node {
+
 Status EncodingResult::set(BatchEncoding encoding) {
   encoding_ = std::move(encoding);
   if (!layout_.has_value()) return Status();

@@ -97,6 +97,7 @@ void BytePair::join_few(std::string_view word, Few& few) const {
   static_assert(kFewSymbols <= 1u << kPlaceBits);
   static_assert((MergeTable::kMaxMerges << kPlaceBits) < size_t{kNever});
   const size_t count = few.count;
+  if (count == 0) return;
   std::array<int32_t, kFewSymbols> order;
   std::array<int32_t, kFewSymbols> merged;
   std::array<uint8_t, kFewSymbols> previous;  // place of the token before

@@ -115,7 +115,7 @@ class BytePair {
 
   std::array<int32_t, byte_level::kBytes> byte_ids_;  // -1: no token has the byte
   MergeTable merges_;
-  // Of the tokens of two bytes, without a search.
+  // Merges of the tokens of two single bytes, by byte_pair().
   std::vector<MergeTable::Found> byte_merges_;
   int32_t unk_id_;  // -1: unknown bytes are left out
   bool fuse_unk_;

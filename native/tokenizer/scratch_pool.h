@@ -2,15 +2,13 @@
 // as it does and are no more than the threads that ever used it at once.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
-
+#include "core/thread_count.h"
 #include "tokenizer/encode_scratch.h"
 
 namespace fusebert {
@@ -22,9 +20,9 @@ class ScratchPool {
     {
       const std::lock_guard lock(mutex_);
       if (!idle_.empty()) {
-        std::swap(*nearest(), idle_.back());
-        auto scratch = std::move(idle_.back().scratch);
-        idle_.pop_back();
+        const auto found = nearest();
+        auto scratch = std::move(found->scratch);
+        idle_.erase(found);
         return scratch;
       }
       // Giving back allocates nothing.
@@ -38,7 +36,7 @@ class ScratchPool {
   void give_back(std::unique_ptr<EncodeScratch> scratch) {
     scratch->trim();
     const std::lock_guard lock(mutex_);
-    idle_.push_back({std::move(scratch), processor()});
+    idle_.push_back({std::move(scratch), current_processor()});
   }
 
  private:
@@ -47,22 +45,12 @@ class ScratchPool {
     int processor;  // that it was used on
   };
 
-  // A hint: -1 where the system does not tell.
-  static int processor() {
-#if defined(__linux__)
-    return sched_getcpu();
-#else
-    return -1;
-#endif
-  }
-
   // What this processor used last, which its own cache may still have; else what anyone did.
-  Idle* nearest() {
-    const int here = processor();
-    for (auto idle = idle_.rbegin(); idle != idle_.rend(); ++idle) {
-      if (idle->processor == here) return &*idle;
-    }
-    return &idle_.back();
+  std::vector<Idle>::iterator nearest() {
+    const int here = current_processor();
+    const auto found = std::find_if(idle_.rbegin(), idle_.rend(),
+                                    [&](const Idle& idle) { return idle.processor == here; });
+    return found == idle_.rend() ? idle_.end() - 1 : found.base() - 1;
   }
 
   std::mutex mutex_;

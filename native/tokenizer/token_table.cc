@@ -18,14 +18,13 @@ simd::WordKey key_of(std::string_view token) {
 
 TokenTable::TokenTable(const std::vector<Trie::Entry>& entries) {
   find_places(entries.size(), [&](size_t places, int shift, const auto& random) {
-    low_factor_ = random();
-    high_factor_ = random();
+    for (uint64_t& factor : factors_) factor = random();
     shift_ = shift;
     // A fourth as many beginnings as places: few tokens share one.
     beginning_shift_ = shift + 2;
     lengths_.assign(places / 4, 0);
-    keys_.assign(places + kMaxDistance + 1, simd::WordKey{});
-    ids_.assign(keys_.size(), -1);
+    keys_ = std::vector<simd::WordKey>(places + kMaxDistance + 1);
+    ids_ = std::vector<int32_t>(keys_.size(), -1);
     return fill(entries);
   });
 }

@@ -1,6 +1,7 @@
 // Tokens that a word's key can hold, by that key: what a short word is cut with.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -50,19 +51,24 @@ class TokenTable {
   static constexpr uint32_t kBeginning = 3;
   static constexpr uint32_t kShort = 0b110;
 
-  // The high bits of the sum: any two keys rarely share them.
+  // Pair-multiply-shift (Thorup, "High Speed Hashing for Integers and Strings"): the chance that
+  // two keys share a place is about 1 in as many as there are, whichever bits they differ in.
   size_t home(const simd::WordKey& key) const {
-    return static_cast<size_t>((key.low * low_factor_ + key.high * high_factor_) >> shift_);
+    const auto mix = [](uint64_t bytes, uint64_t a, uint64_t b) {
+      return ((bytes & 0xFFFFFFFF) + a) * ((bytes >> 32) + b);
+    };
+    return static_cast<size_t>((mix(key.low, factors_[0], factors_[1]) +
+                                mix(key.high, factors_[2], factors_[3])) >>
+                               shift_);
   }
 
   size_t beginning(const simd::WordKey& key) const {
-    return static_cast<size_t>((key.low * low_factor_) >> beginning_shift_);
+    return static_cast<size_t>((key.low * factors_[0]) >> beginning_shift_);
   }
 
   bool fill(const std::vector<Trie::Entry>& entries);
 
-  uint64_t low_factor_ = 1;
-  uint64_t high_factor_ = 1;
+  std::array<uint64_t, 4> factors_{};
   int shift_ = 0;
   int beginning_shift_ = 0;
   // A token is in its place or behind it, before the next key of zeros. Behind the last place are

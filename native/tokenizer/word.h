@@ -32,7 +32,7 @@ class Word {
 
   // Gives back the memory of a word that was very long.
   void trim() {
-    if (bytes_.size() > kMostKeptBytes) bytes_ = std::vector<char>(kLeastBytes);
+    if (bytes_.size() > kMostKeptBytes) bytes_ = std::vector<char>();
     if (spans_.capacity() > kMostKeptBytes) spans_ = std::vector<Span>();
   }
 

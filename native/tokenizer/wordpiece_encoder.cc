@@ -87,14 +87,15 @@ class Sequence {
     const bool is_short =
         !word.too_long() && bytes.size() <= WordCache::kMaxWordBytes && !word.has_zero();
     const auto length = static_cast<uint32_t>(bytes.size());
-    const auto key = [&] { return simd::Block(bytes.data()).key(length, 0); };
-    if (is_short && !tokens_.keeps_spans()) return add_later(key(), length, 0);
+    const simd::WordKey key =
+        is_short ? simd::Block(bytes.data()).key(length, 0) : simd::WordKey{};
+    if (is_short && !tokens_.keeps_spans()) return add_later(key, length, 0);
     if (!add_found()) return false;
     const auto span_of_token = [&](size_t from, size_t to) { return word.span(from, to); };
     if (word.too_long()) {
       tokens_.push(parts_.model.unk_id(), word.span());
     } else if (is_short) {
-      add_short_word(*cache_.bucket(key()), key(), length, span_of_token);
+      add_short_word(*cache_.bucket(key), key, length, span_of_token);
     } else {
       add_pieces(bytes.size(), span_of_token,
                  [&](auto&& on_token) { return parts_.model.cut(bytes, on_token); });

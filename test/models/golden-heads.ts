@@ -2,6 +2,7 @@
 // as padded rows.
 import { readFileSync } from 'node:fs'
 
+import type { LogitsOutput, QuestionAnsweringOutput } from '../../dist/index.js'
 import { GOLDEN } from '../support/require.js'
 
 export type Task =
@@ -74,4 +75,21 @@ export function packedRows(rows: number[][][], cu_seqlens: number[]): number[] {
     if (!padding.every((value) => value === 0)) throw new Error('Expected zeros in the padding.')
     return row.slice(0, length).flat()
   })
+}
+
+/** What a model with a head gives for inputsOf(), as `logits` has it. */
+export function rowsOfLogits(
+  output: LogitsOutput | QuestionAnsweringOutput,
+  { cu_seqlens }: Expected,
+): number[] {
+  if ('start_logits' in output) {
+    const ends = output.end_logits.tolist<number[][]>()
+    const starts = output.start_logits.tolist<number[][]>()
+    const pairs = starts.map((row, i) => row.map((start, j) => [start, ends[i]![j]!]))
+    return packedRows(pairs, cu_seqlens)
+  }
+  const { logits } = output
+  return logits.dims.length === 2
+    ? Array.from(logits.data as Float32Array)
+    : packedRows(logits.tolist<number[][][]>(), cu_seqlens)
 }

@@ -206,6 +206,42 @@ describe('work on parts', () => {
     expect(seen).toEqual(Array.from({ length: 12 }, (_, i) => i))
   })
 
+  it('does not run far ahead of a part that takes long', async () => {
+    let done = 0
+    let doneBeforeTheFirst = 0
+    await forEachPart(parts(30, 2), 2, async ({ first_text }) => {
+      await later(first_text === 0 ? 300 : 0)
+      if (first_text === 0) doneBeforeTheFirst = done
+      done += 1
+    })
+    expect(done).toBe(30)
+    expect(doneBeforeTheFirst).toBeGreaterThan(3)
+    expect(doneBeforeTheFirst).toBeLessThan(8)
+  })
+
+  it('fails when texts cannot be gathered, when no part is worked on any more', async () => {
+    const list = listSource(Array.from({ length: 12 }, () => 'x'.repeat(600_000)))
+    const texts: TextSource = {
+      get count() { return list.count },
+      get units() { return list.units },
+      get written() { return list.written },
+      get inText() { return list.inText },
+      write(...some) {
+        if (list.written === 4) throw new Error('gone')
+        return list.write(...some)
+      },
+    }
+    let working = 0
+    const source = new TextParts({ texts, pairs: null, single: false }, 2)
+    const call = forEachPart(source, 2, async () => {
+      working += 1
+      await later(100)
+      working -= 1
+    })
+    await expect(call).rejects.toThrow('gone')
+    expect(working).toBe(0)
+  })
+
   it('fails as the first of the parts that fail, when none is worked on any more', async () => {
     let working = 0
     const done = forEachPart(parts(12, 3), 3, async ({ first_text }) => {
