@@ -1,12 +1,21 @@
 // fusebert fill-mask, classify, ner, qa, rerank and tokenize on the golden models: tables for a
 // person, JSON for scripts, exit codes.
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 
 import { describe, expect, test } from 'vitest'
 
 import { tableLines } from '../../lib/cli/printing.js'
 import { scratch } from '../batch/fake.js'
-import { callsOf, folderOf, QUESTIONS } from '../pipelines/golden-pipelines.js'
+import {
+  callsOf,
+  expectAnswer,
+  folderOf,
+  inUtf16,
+  QUESTIONS,
+  type GoldenCall,
+} from '../pipelines/golden-pipelines.js'
 import { GOLDEN, ROOT } from '../support/require.js'
 
 const MAIN = `${ROOT}dist/cli/main.js`
@@ -119,12 +128,49 @@ describe('JSON for scripts', () => {
     expect(status).toBe(0)
     const rows = rowsOf(lines)
     expect(rows.map(({ index, id }) => [index, id])).toEqual(texts.map((_, i) => [i, `p${i}`]))
-    const expected = call!.result as { label: string; score: number }[]
-    rows.forEach(({ result }, i) => {
-      const [found] = result as { label: string; score: number }[]
-      expect(found!.label).toBe(expected[i]!.label)
-      expect(found!.score).toBeCloseTo(expected[i]!.score, 4)
-    })
+    const expected = call!.result as object[]
+    rows.forEach(({ result }, i) => expectAnswer((result as object[])[0], expected[i]))
+  })
+
+  /** The call with these options. */
+  const callOf = (name: string, options: object): GoldenCall =>
+    callsOf(name).find((call) => isDeepStrictEqual(call.options, options))!
+
+  test.each<[string, GoldenCall, string[]]>([
+    ['fill-mask', callOf('fill-mask', {}), []],
+    ['classify', callOf('softmax', { top_k: null }), []],
+    ['ner', callOf('entities', { aggregation_strategy: 'simple' }), ['--strategy', 'simple']],
+  ])('%s of a text argument is what Python gives', (name, { inputs, result }, options) => {
+    const text = inputs as string
+    const { status, lines } = task(name, text, ...options, '--json')
+    expect(status).toBe(0)
+    const [row, ...others] = rowsOf(lines)
+    expect(others).toEqual([])
+    expectAnswer(row!.result, inUtf16(text, result))
+  })
+
+  test('qa and rerank of text arguments are what Python gives', () => {
+    const asked = JSON.parse(readFileSync(`${QUESTIONS}/expected.json`, 'utf8')) as {
+      question: string; context: string; options: object; result: unknown
+    }[]
+    const { question, context, result } = asked.find(
+      ({ options }) => isDeepStrictEqual(options, { top_k: 3 }),
+    )!
+    const answers = task('qa', question, context, '--top', '3', '--json')
+    expectAnswer(rowsOf(answers.lines)[0]!.result, inUtf16(context, result))
+    const ranking = JSON.parse(readFileSync(`${CROSS_ENCODER}/expected.json`, 'utf8')) as {
+      query: string; documents: string[]; result: { index: number; score: number }[]
+    }
+    // An empty argument is no text.
+    const documents = ranking.documents.map((text, index) => ({ text, index }))
+      .filter(({ text }) => text !== '')
+    const ranked = task('rerank', ranking.query, ...documents.map(({ text }) => text), '--json')
+    const rows = rowsOf(ranked.lines) as (Row & { score: number })[]
+    const wanted = ranking.result.filter(({ index }) => ranking.documents[index] !== '')
+    expectAnswer(
+      rows.map(({ index, score }) => ({ index: documents[index]!.index, score })),
+      wanted.map(({ index, score }) => ({ index, score })),
+    )
   })
 
   test.each<[string, string[], string]>([
