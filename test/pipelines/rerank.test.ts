@@ -72,6 +72,15 @@ describe('rerank', () => {
     expect(rerank.max_length).toBe(40)
   })
 
+  test('a score does not depend on the documents beside it', async () => {
+    const some = Array.from({ length: 300 }, (_, i) => 'a better day '.repeat(i % 9))
+    const together = await rerank('a day', some)
+    for (const i of [0, 8, 299]) {
+      const [alone] = await rerank('a day', [some[i]!])
+      expect(together.find(({ index }) => index === i)!.score).toBe(alone!.score)
+    }
+  })
+
   test('an AbortSignal rejects with its reason, and others go on', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')

@@ -60,6 +60,15 @@ describe('shapes', () => {
     expect(many[0]).toEqual({ ...one })
   })
 
+  test('an answer does not depend on the texts beside it', async () => {
+    const texts = Array.from({ length: 100 }, (_, i) => 'a better day '.repeat(1 + (i % 9)))
+    const together = await classify(texts, LABELS)
+    for (const i of [0, 8, 99]) {
+      const alone = await classify(texts[i]!, LABELS)
+      expect({ ...together[i] }).toEqual({ ...together[i], ...alone, usage: undefined })
+    }
+  })
+
   test('no texts', async () => {
     expect(await classify([], LABELS)).toHaveLength(0)
   })
@@ -71,10 +80,10 @@ describe('shapes', () => {
       code: 'ERR_INPUT_TOO_LONG',
       message: expect.not.stringContaining('confidential') as string,
     })
-    const long = ['a', 'a better day '.repeat(40)]
+    const long = ['a', 'confidential '.repeat(40)]
     await expect(classify(long, LABELS, { truncation: false })).rejects.toMatchObject({
       code: 'ERR_INPUT_TOO_LONG',
-      message: expect.stringMatching(/^Text 1:/) as string,
+      message: expect.stringMatching(/^Text 1:(?!.*confidential)/) as string,
     })
   })
 })
