@@ -15,7 +15,13 @@ import {
 } from './feature-extraction.js'
 import { checkPooling, vectorSize } from './poolings.js'
 import { Slices } from './slices.js'
-import { renumber, TEXT_CALL_OPTIONS, withUsage, type TextCallOptions, type Usage } from './text-calls.js'
+import {
+  renumber,
+  TEXT_CALL_OPTIONS,
+  withUsage,
+  type TextCallOptions,
+  type Usage,
+} from './text-calls.js'
 
 export interface SentenceSimilarityOptions extends TextCallOptions {
   /**

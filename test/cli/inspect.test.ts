@@ -126,7 +126,9 @@ describe('for people', () => {
     expect(lines.get('tokens')).toBe('20 at most')
     expect(lines.get('pooling')).toBe('cls + mean, LayerNorm 64, Dense 19, Normalize, Dense 7')
     expect(lines.get('licence')).toBe('not stated')
-    expect(lines.get('memory, cpu')).toMatch(/^about [\d.]+ MiB in fp32 for the encoder alone, and .* 1,024 tokens/)
+    expect(lines.get('memory, cpu')).toMatch(
+      /^about [\d.]+ MiB in fp32 for the encoder alone, and .* 1,024 tokens/,
+    )
     expect(lines.get('memory, cuda')).toMatch(/16,384 tokens at once$/)
   })
 
