@@ -1,5 +1,5 @@
-// Which processors this process may run on, all its threads: a side that is to have one core has one,
-// for the JavaScript thread and the garbage collector too. By taskset, so on Linux only.
+// Which processors this process may run on, all its threads: a side that is to have one core has
+// one, for the JavaScript thread and the garbage collector too. By taskset, so on Linux only.
 
 import { spawnSync } from 'node:child_process'
 

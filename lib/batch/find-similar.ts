@@ -128,8 +128,8 @@ export async function findSimilar(
   if (pooling === 'none') {
     throw new FusebertError(
       'ERR_INVALID_ARGUMENT',
-      "Expected a pooling that makes one vector of a text but received 'none': texts are compared " +
-        'by one vector each.',
+      "Expected a pooling that makes one vector of a text but received 'none': texts are " +
+        'compared by one vector each.',
     )
   }
   const format = await planSimilar(query, options)
