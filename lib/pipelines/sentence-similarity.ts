@@ -38,8 +38,7 @@ export interface SentenceSimilarityPipeline extends DeviceHandle {
    * @returns for one text the cosines with each of the others, -1 to 1; for an array such a list
    * for each; always with `usage`
    * @throws ERR_INVALID_ARGUMENT; ERR_INPUT_TOO_LONG, with the text's number among its own;
-   * ERR_DISPOSED, ERR_OUT_OF_MEMORY; the signal's
-   * reason when aborted
+   * ERR_DISPOSED, ERR_OUT_OF_MEMORY; the signal's reason when aborted
    */
   (
     source: string,
@@ -110,10 +109,11 @@ async function compare(
     renumber(error, (text) => (text < first.length ? text : text - first.length)),
   )
   const data = vectors instanceof Tensor ? vectors.data : new Float32Array(0)
+  const size = vectorSize(embed, pooling)
   const slices = new Slices(signal)
   const rows: number[][] = []
   for (let i = 0; i < first.length; i += 1) {
-    rows.push(await cosines({ data, size: vectorSize(embed, pooling) }, i, first.length, slices))
+    rows.push(await cosines({ data, size }, i, first.length, slices))
   }
   const [only] = rows
   const answer = typeof sources === 'string' && only !== undefined ? only : rows

@@ -138,22 +138,15 @@ export async function forEachPart(
   work: (part: TextPart) => Promise<void>,
 ): Promise<void> {
   const underWay = new Map<number, Promise<void>>()
-  let failure: { first_text: number; error: unknown } | undefined
-  const run = async (part: TextPart): Promise<void> => {
+  let failure: { index: number; error: unknown } | undefined
+  const run = async (index: number, part: TextPart): Promise<void> => {
     try {
       await work(part)
       parts.release(part)
     } catch (error) {
       // Parts start in their order, so none before these can fail once they are done.
-      if (failure === undefined || part.first_text < failure.first_text) {
-        failure = { first_text: part.first_text, error }
-      }
+      if (failure === undefined || index < failure.index) failure = { index, error }
     }
-  }
-  const start = (index: number, part: TextPart): void => {
-    underWay.set(index, run(part).then(() => {
-      underWay.delete(index)
-    }))
   }
   try {
     let index = 0
@@ -162,12 +155,13 @@ export async function forEachPart(
       const [oldest] = underWay.entries()
       if (oldest !== undefined && index - oldest[0] >= PARTS_AHEAD * threads) await oldest[1]
       if (failure !== undefined) break
-      start(index, part)
+      const key = index
+      underWay.set(key, run(key, part).then(() => void underWay.delete(key)))
       index += 1
     }
   } catch (error) {
     // Of the gathering; that of a part comes before it.
-    failure ??= { first_text: Infinity, error }
+    failure ??= { index: Infinity, error }
   }
   await Promise.all(underWay.values())
   if (failure !== undefined) throw failure.error

@@ -182,10 +182,8 @@ class Sequence {
   template <bool kSpans>
   bool add_words(std::span<const WordsAhead::Word> words) {
     for (const WordsAhead::Word& word : words) {
-      const auto span_of_token = [&](size_t from, size_t to) {
-        return Span{word.start + static_cast<int32_t>(from), word.start + static_cast<int32_t>(to)};
-      };
-      add_short_word<kSpans>(*word.bucket, word.key, word.length, 1, span_of_token);
+      add_short_word<kSpans>(*word.bucket, word.key, word.length, 1,
+                             [&](size_t from, size_t to) { return word.span(from, to); });
       if (!limit_.go_on()) return false;
     }
     return true;
@@ -260,7 +258,9 @@ class Sequence {
   void add_short_word(WordCache::Bucket& bucket, const simd::WordKey& key, uint32_t length,
                       int32_t space_unit, SpanOf&& span_of_token) {
     const WordCache::Entry* entry = WordCache::find(bucket, key);
-    if (entry == nullptr) return add_new_word<kSpans>(key, length, space_unit, span_of_token);
+    if (entry == nullptr) {
+      return add_new_word<kSpans>(bucket, key, length, space_unit, span_of_token);
+    }
     std::memcpy(tokens_.room(WordCache::kMaxTokens), entry->ids.data(), sizeof(entry->ids));
     tokens_.commit(entry->count);
     if (!kSpans) return;
@@ -274,8 +274,8 @@ class Sequence {
 
   // Cuts a word and keeps its tokens for the next time.
   template <bool kSpans, typename SpanOf>
-  void add_new_word(const simd::WordKey& key, uint32_t length, int32_t space_unit,
-                    SpanOf&& span_of_token) {
+  void add_new_word(WordCache::Bucket& bucket, const simd::WordKey& key, uint32_t length,
+                    int32_t space_unit, SpanOf&& span_of_token) {
     char bytes[kBlockBytes];
     simd::key_bytes(key, bytes);
     WordCache::Entry entry{key, {}, {}, 0};
@@ -290,7 +290,7 @@ class Sequence {
         });
     if (!complete || count > WordCache::kMaxTokens) return;
     entry.count = static_cast<uint8_t>(count);
-    cache_.insert(entry);
+    WordCache::insert(bucket, entry);
   }
 
   // Adds the tokens of a word, and tells on_token(id, end) of each. False as BytePair::cut.

@@ -52,10 +52,8 @@ class WordCache {
     return &bucket.entries[0];
   }
 
-  const Entry* find(const simd::WordKey& key) { return find(buckets_[index(key)], key); }
-
-  void insert(const Entry& entry) {
-    Bucket& bucket = buckets_[index(entry.key)];
+  // Of a word in its bucket, where it is not yet.
+  static void insert(Bucket& bucket, const Entry& entry) {
     bucket.entries[1] = bucket.entries[0];
     bucket.entries[0] = entry;
   }

@@ -183,9 +183,8 @@ class Sequence {
   // The tokens of all words that were found.
   bool add_found() {
     for (const WordsAhead::Word& word : ahead_.take()) {
-      add_short_word(*word.bucket, word.key, word.length, [&](size_t from, size_t to) {
-        return Span{word.start + static_cast<int32_t>(from), word.start + static_cast<int32_t>(to)};
-      });
+      add_short_word(*word.bucket, word.key, word.length,
+                     [&](size_t from, size_t to) { return word.span(from, to); });
       if (!go_on()) return false;
     }
     return true;
@@ -203,7 +202,7 @@ class Sequence {
   void add_short_word(WordCache::Bucket& bucket, const simd::WordKey& key, uint32_t length,
                       SpanOf&& span_of_token) {
     const WordCache::Entry* entry = WordCache::find(bucket, key);
-    if (entry == nullptr) return add_new_word(key, length, span_of_token);
+    if (entry == nullptr) return add_new_word(bucket, key, length, span_of_token);
     std::memcpy(tokens_.room(WordCache::kMaxTokens), entry->ids.data(), sizeof(entry->ids));
     tokens_.commit(entry->count);
     if (!tokens_.keeps_spans()) return;
@@ -216,7 +215,8 @@ class Sequence {
 
   // Cuts a word and keeps its tokens for the next time.
   template <typename SpanOf>
-  void add_new_word(const simd::WordKey& key, uint32_t length, SpanOf&& span_of_token) {
+  void add_new_word(WordCache::Bucket& bucket, const simd::WordKey& key, uint32_t length,
+                    SpanOf&& span_of_token) {
     WordCache::Entry entry{key, {}, {}, 0};
     size_t count = 0;
     const auto keep = [&](int32_t id, size_t end) {
@@ -238,7 +238,7 @@ class Sequence {
     }
     if (count > WordCache::kMaxTokens) return;
     entry.count = static_cast<uint8_t>(count);
-    cache_.insert(entry);
+    WordCache::insert(bucket, entry);
   }
 
   // Characters from `position`, in a word or where one begins, to the next that ends words.

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "tokenizer/span.h"
 #include "tokenizer/word_cache.h"
 
 namespace fusebert {
@@ -19,6 +20,11 @@ class WordsAhead {
     WordCache::Bucket* bucket;
     uint32_t length;
     int32_t start;  // of its span, where spans are kept
+
+    // Of the bytes [from, to) of a word each of whose characters is a byte.
+    Span span(size_t from, size_t to) const {
+      return {start + static_cast<int32_t>(from), start + static_cast<int32_t>(to)};
+    }
   };
 
   explicit WordsAhead(WordCache& cache) : cache_(cache) {}
