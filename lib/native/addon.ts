@@ -147,10 +147,17 @@ export interface NativePaddedEncoding {
   samples: BigInt64Array | null // [rows]
 }
 
+declare const lanesBrand: unique symbol
+
+/** Threads of Node's pool that work on parts of one call, each part after part. */
+export interface NativeLanes {
+  readonly [lanesBrand]: true
+}
+
 /** Texts of one batch, which come in parts. */
 export interface NativeBatch {
   /**
-   * Encodes the next part on a thread of Node's pool; parts may be under way together.
+   * Encodes the next part in one of the batch's lanes; parts may be under way together.
    * @param pairs - as many as texts, or null
    */
   add(texts: NativeTexts, pairs: NativeTexts | null): Promise<void>
@@ -195,6 +202,7 @@ export interface NativeTokenizer {
     options: NativeEncodeOptions,
     layout: NativeLayout | null,
     expected_bytes: number,
+    lanes: NativeLanes,
   ): NativeBatch
   /**
    * Tokens of each text, as encode would give them without overflowing ones.
@@ -205,6 +213,7 @@ export interface NativeTokenizer {
     pairs: NativeTexts | null,
     options: NativeEncodeOptions,
     first_text: number,
+    lanes: NativeLanes,
   ): Promise<Int32Array>
   countSync(
     texts: NativeTexts,
@@ -454,5 +463,10 @@ export interface NativeAddon {
   /** The image at this index of cudaImages(), compressed with Brotli. */
   cudaImage(index: number): Uint8Array
   createTokenizer(spec: NativeTokenizerSpec): Promise<NativeTokenizer>
+  /**
+   * @param most - parts that are worked on at once
+   * @param pool - threads that Node's pool has, at least as many
+   */
+  createLanes(most: number, pool: number): NativeLanes
   loadModel(spec: NativeModelSpec): Promise<NativeModel>
 }

@@ -7,12 +7,13 @@ import type {
   NativeDecodeOptions,
   NativeEncodeOptions,
   NativeEncoding,
+  NativeLanes,
   NativeLayout,
   NativePaddedEncoding,
   NativeTokenizer,
   TruncationStrategy,
 } from '../native/addon.js'
-import { fromNative, fromNativeSync } from '../native/load.js'
+import { fromNative, fromNativeSync, loadAddon } from '../native/load.js'
 import { checkBoolean, checkChoice, checkInteger, checkOptions } from '../options.js'
 import { atOnce, inTurns, type Slices } from '../turns.js'
 import { TextParts, forEachPart, gatherTexts } from './text-parts.js'
@@ -26,6 +27,8 @@ const TRUNCATIONS = ['longest_first', 'only_first', 'only_second'] as const
 const OFFSET_UNITS = ['utf16', 'code_point'] as const
 const DECODE_OPTIONS = ['skip_special_tokens', 'clean_up_tokenization_spaces'] as const
 const MAX_LENGTH = 2 ** 31 - 1
+/** One that a thread works on, and those that are ready when it is done. */
+const PARTS_A_LANE = 3
 /** The size of Node's pool unless UV_THREADPOOL_SIZE says otherwise, and how large that can be. */
 const POOL_THREADS = 4
 const MAX_THREADS = 1_024
@@ -40,11 +43,18 @@ function checkTruncation(value: unknown): TruncationStrategy | null {
   return value === true ? 'longest_first' : checkChoice(TRUNCATIONS, 'truncation', value)
 }
 
+function poolThreads(): number {
+  return Math.max(1, Number(process.env['UV_THREADPOOL_SIZE']) || POOL_THREADS)
+}
+
 /** More than the pool has would only wait there, before the files and names of everybody else. */
 function threadsOf(given: Pick<EncodeOptions, 'threads'>): number {
-  const pool = Number(process.env['UV_THREADPOOL_SIZE']) || POOL_THREADS
   const wanted = given.threads ?? Math.min(availableParallelism(), POOL_THREADS)
-  return Math.max(1, Math.min(checkInteger('threads', wanted, 1, MAX_THREADS), pool))
+  return Math.min(checkInteger('threads', wanted, 1, MAX_THREADS), poolThreads())
+}
+
+function createLanes(threads: number): NativeLanes {
+  return loadAddon().createLanes(threads, poolThreads())
 }
 
 export class Encoder {
@@ -123,10 +133,13 @@ export class Encoder {
   async count(inputs: Inputs, given: Partial<CountOptions>): Promise<Int32Array> {
     const options = this.#options(given, inputs.pairs !== null)
     const threads = threadsOf(given)
+    const parts = new TextParts(inputs, threads)
     const counts = new Int32Array(inputs.texts.count)
+    const lanes = createLanes(threads)
     await fromNative(() =>
-      forEachPart(new TextParts(inputs, threads), threads, async ({ texts, pairs, first_text }) => {
-        counts.set(await this.native.count(texts, pairs, options, first_text), first_text)
+      forEachPart(parts, threads * PARTS_A_LANE, async ({ texts, pairs, first_text }) => {
+        const some = await this.native.count(texts, pairs, options, first_text, lanes)
+        counts.set(some, first_text)
       }),
     )
     return counts
@@ -207,8 +220,8 @@ async function encodeParts(
 ): Promise<NativeEncoding | NativePaddedEncoding> {
   const only = await parts.nextIfLast()
   if (only !== undefined) return native.encode(only.texts, only.pairs, options, layout)
-  const batch = native.startBatch(options, layout, parts.expectedBytes)
-  await forEachPart(parts, threads, ({ texts, pairs }) => batch.add(texts, pairs))
+  const batch = native.startBatch(options, layout, parts.expectedBytes, createLanes(threads))
+  await forEachPart(parts, threads * PARTS_A_LANE, ({ texts, pairs }) => batch.add(texts, pairs))
   return batch.finish()
 }
 

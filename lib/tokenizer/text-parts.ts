@@ -14,7 +14,7 @@ const LEAST_PART_WORK = 1 << 16
 const MOST_PART_WORK = 1 << 19
 /** A thread's share of what is left is so many parts: none waits long for the last one. */
 const PARTS_A_SHARE = 4
-/** Parts a thread that may start after one that is under way: what they become waits for it. */
+/** For each part at once so many may start after one under way: what they become waits for it. */
 const PARTS_AHEAD = 4
 
 export interface TextPart {
@@ -129,12 +129,12 @@ export class TextParts {
 }
 
 /**
- * Calls `work` for every part, for at most `threads` at once, while one more is gathered.
+ * Calls `work` for every part, for at most `atOnce` at once, while one more is gathered.
  * @throws the failure of the first part, in their order, that fails
  */
 export async function forEachPart(
   parts: TextParts,
-  threads: number,
+  atOnce: number,
   work: (part: TextPart) => Promise<void>,
 ): Promise<void> {
   const underWay = new Map<number, Promise<void>>()
@@ -151,9 +151,9 @@ export async function forEachPart(
   try {
     let index = 0
     for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
-      if (underWay.size >= threads) await Promise.race(underWay.values())
+      if (underWay.size >= atOnce) await Promise.race(underWay.values())
       const [oldest] = underWay.entries()
-      if (oldest !== undefined && index - oldest[0] >= PARTS_AHEAD * threads) await oldest[1]
+      if (oldest !== undefined && index - oldest[0] >= PARTS_AHEAD * atOnce) await oldest[1]
       if (failure !== undefined) break
       const key = index
       underWay.set(key, run(key, part).then(() => void underWay.delete(key)))

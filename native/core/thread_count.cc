@@ -200,12 +200,4 @@ int default_thread_count(const ThreadLimits& limits) {
   return count >= kMost ? 1 : std::max(1, static_cast<int>(count));
 }
 
-int current_processor() {
-#if defined(__linux__)
-  return sched_getcpu();
-#else
-  return -1;
-#endif
-}
-
 }  // namespace fusebert

@@ -1,5 +1,5 @@
 // How many threads are worth starting: the least of physical cores, scheduler affinity and the
-// cgroup CPU quota. And where this one runs.
+// cgroup CPU quota.
 #pragma once
 
 #include <string>
@@ -19,9 +19,5 @@ ThreadLimits read_thread_limits(const std::string& root = "");
 
 // The least of the known limits, the quota rounded up, and never below 1.
 int default_thread_count(const ThreadLimits& limits);
-
-// The processor that this thread is on, which another may be a moment later; -1 where the system
-// does not tell.
-int current_processor();
 
 }  // namespace fusebert

@@ -10,6 +10,7 @@
 #include "napi/cuda.h"
 #include "napi/environment.h"
 #include "napi/errors.h"
+#include "napi/lanes.h"
 #include "napi/model_object.h"
 #include "napi/tokenizer_object.h"
 
@@ -66,6 +67,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("cudaImage", Napi::Function::New<read_cuda_image>(env, "cudaImage"));
   exports.Set("createTokenizer",
               Napi::Function::New<TokenizerObject::create>(env, "createTokenizer"));
+  exports.Set("createLanes", Napi::Function::New<Lanes::create>(env, "createLanes"));
   exports.Set("loadModel", Napi::Function::New<ModelObject::load>(env, "loadModel"));
   return exports;
 }

@@ -1,7 +1,6 @@
 // Background work as a Node-API async work: Node itself waits for it when an environment ends.
 #include "napi/background.h"
 
-#include <memory>
 #include <utility>
 
 #include "napi/errors.h"
@@ -11,55 +10,72 @@ namespace {
 
 struct Job {
   napi_async_work handle = nullptr;
-  napi_deferred deferred = nullptr;
-  std::function<Status()> work;
-  std::function<napi_value(napi_env)> make_result;
-  Status status;
+  std::unique_ptr<PromisedWork> promised;
 };
 
-void execute(napi_env, void* data) {
-  Job& job = *static_cast<Job*>(data);
-  job.status = guarded(job.work);
-}
+void execute(napi_env, void* data) { static_cast<Job*>(data)->promised->execute(); }
 
 void complete(napi_env env, napi_status status, void* data) {
   const std::unique_ptr<Job> job(static_cast<Job*>(data));
   napi_delete_async_work(env, job->handle);
-  if (status != napi_ok) {
-    reject(env, job->deferred, Status(StatusCode::kAborted, "The environment is ending."));
-  } else if (!job->status.ok()) {
-    reject(env, job->deferred, job->status);
+  if (status == napi_ok) {
+    job->promised->settle(env);
   } else {
-    napi_value value = nullptr;
-    const Status made = guarded([&]() -> Status {
-      value = job->make_result(env);
-      return Status();
-    });
-    if (made.ok()) resolve(env, job->deferred, value);
-    else reject(env, job->deferred, made);
+    job->promised->fail(env, Status(StatusCode::kAborted, "The environment is ending."));
   }
+}
+
+std::nullptr_t refuse_work(napi_env env) {
+  throw_error(env, Status(StatusCode::kInternal, "Background work could not be started."));
+  return nullptr;
 }
 
 }  // namespace
 
+std::unique_ptr<PromisedWork> PromisedWork::create(
+    napi_env env, std::function<Status()> work, std::function<napi_value(napi_env)> make_result,
+    napi_value& promise) {
+  auto promised = std::make_unique<PromisedWork>();
+  promised->work_ = std::move(work);
+  promised->make_result_ = std::move(make_result);
+  if (napi_create_promise(env, &promised->deferred_, &promise) != napi_ok) return refuse_work(env);
+  return promised;
+}
+
+void PromisedWork::execute() { status_ = guarded(work_); }
+
+void PromisedWork::settle(napi_env env) {
+  napi_value value = nullptr;
+  if (status_.ok()) {
+    status_ = guarded([&]() -> Status {
+      value = make_result_(env);
+      return Status();
+    });
+  }
+  if (status_.ok()) resolve(env, deferred_, value);
+  else reject(env, deferred_, status_);
+}
+
+void PromisedWork::fail(napi_env env, Status status) {
+  status_ = std::move(status);
+  settle(env);
+}
+
 napi_value run_in_background(napi_env env, const char* name, std::function<Status()> work,
                              std::function<napi_value(napi_env)> make_result) {
-  auto job = std::make_unique<Job>();
-  job->work = std::move(work);
-  job->make_result = std::move(make_result);
   napi_value promise = nullptr;
+  auto job = std::make_unique<Job>();
+  job->promised = PromisedWork::create(env, std::move(work), std::move(make_result), promise);
+  if (job->promised == nullptr) return nullptr;
   napi_value resource_name = nullptr;
   if (napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &resource_name) != napi_ok ||
       napi_create_async_work(env, nullptr, resource_name, execute, complete, job.get(),
                              &job->handle) != napi_ok) {
-    throw_error(env, Status(StatusCode::kInternal, "Background work could not be made."));
-    return nullptr;
+    return refuse_work(env);
   }
-  if (napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
-      napi_queue_async_work(env, job->handle) != napi_ok) {
+  if (napi_queue_async_work(env, job->handle) != napi_ok) {
     napi_delete_async_work(env, job->handle);
-    throw_error(env, Status(StatusCode::kInternal, "Background work could not be started."));
-    return nullptr;
+    return refuse_work(env);
   }
   job.release();  // complete() owns it now
   return promise;

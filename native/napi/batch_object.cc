@@ -17,6 +17,7 @@ struct BatchObject::Start {
   EncodeOptions options;
   std::optional<PaddedLayout> layout;
   std::shared_ptr<BatchEncoder> encoder;
+  std::shared_ptr<Lanes> lanes;
 };
 
 Napi::Function BatchObject::define(Napi::Env env) {
@@ -38,6 +39,9 @@ Napi::Value BatchObject::start(const Napi::CallbackInfo& info,
     if (!is_integer(info[2], expected_bytes)) {
       return Status(StatusCode::kInvalidArgument, "Expected a number of bytes.");
     }
+    auto lanes = Lanes::from_js(info[3]);
+    if (!lanes.ok()) return lanes.status();
+    start.lanes = std::move(lanes.value());
     start.options = options.value();
     start.layout = layout.value();
     start.encoder = std::make_shared<BatchEncoder>(
@@ -59,6 +63,7 @@ BatchObject::BatchObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Batc
   options_ = start.options;
   layout_ = start.layout;
   encoder_ = start.encoder;
+  lanes_ = start.lanes;
 }
 
 Napi::Value BatchObject::add(const Napi::CallbackInfo& info) {
@@ -80,7 +85,7 @@ Napi::Value BatchObject::add(const Napi::CallbackInfo& info) {
     return encoder->encode(index, held->part);
   };
   const auto make_result = [done](napi_env result_env) { return make_undefined(result_env); };
-  return Napi::Value(env, run_in_background(env, "fusebert:tokenize", work, make_result));
+  return Napi::Value(env, lanes_->run(env, work, make_result));
 }
 
 Napi::Value BatchObject::finish(const Napi::CallbackInfo& info) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "napi/lanes.h"
 #include "tokenizer/batch_encoder.h"
 #include "tokenizer/padded_encoding.h"
 
@@ -16,7 +17,8 @@ namespace fusebert::node {
 class BatchObject : public Napi::ObjectWrap<BatchObject> {
  public:
   static Napi::Function define(Napi::Env env);
-  // The batch of a tokenizer. Arguments: options, layout or null, expected bytes.
+  // The batch of a tokenizer. Arguments: options, layout or null, expected bytes,
+  // lanes.
   static Napi::Value start(const Napi::CallbackInfo& info,
                            const std::shared_ptr<const Tokenizer>& tokenizer);
 
@@ -31,6 +33,7 @@ class BatchObject : public Napi::ObjectWrap<BatchObject> {
   EncodeOptions options_;
   std::optional<PaddedLayout> layout_;
   std::shared_ptr<BatchEncoder> encoder_;  // null once finished
+  std::shared_ptr<Lanes> lanes_;
   int64_t parts_ = 0;
   int64_t texts_ = 0;
   // Parts that are being encoded. Their promises' closures share it, on the JavaScript thread.

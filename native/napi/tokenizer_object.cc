@@ -16,6 +16,7 @@
 #include "napi/environment.h"
 #include "napi/errors.h"
 #include "napi/held.h"
+#include "napi/lanes.h"
 #include "napi/take_array.h"
 
 namespace fusebert::node {
@@ -189,6 +190,7 @@ Napi::Value TokenizerObject::start_batch(const Napi::CallbackInfo& info) {
 Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info, bool at_once) {
   const Napi::Env env = info.Env();
   std::shared_ptr<HeldPart> held;
+  std::shared_ptr<Lanes> lanes;
   EncodeOptions options;
   const Status status = guarded([&]() -> Status {
     int64_t first_text = 0;
@@ -199,8 +201,12 @@ Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info, bool at_once)
     if (!part.ok()) return part.status();
     held = std::move(part.value());
     const auto read = to_encode_options(info[2]);
-    if (read.ok()) options = read.value();
-    return read.status();
+    if (!read.ok()) return read.status();
+    options = read.value();
+    if (at_once) return Status();
+    auto given = Lanes::from_js(info[4]);
+    if (given.ok()) lanes = std::move(given.value());
+    return given.status();
   });
   if (!status.ok()) return refuse(env, status);
   const auto counts = std::make_shared<std::vector<int32_t>>();
@@ -215,7 +221,8 @@ Napi::Value TokenizerObject::count(const Napi::CallbackInfo& info, bool at_once)
   const auto make_result = [counts](napi_env result_env) {
     return take_array(result_env, std::move(*counts));
   };
-  return run(env, "fusebert:count", at_once, work, make_result);
+  return Napi::Value(env, at_once ? run_at_once(env, work, make_result)
+                                  : lanes->run(env, work, make_result));
 }
 
 Napi::Value TokenizerObject::decode(const Napi::CallbackInfo& info, bool at_once) {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/thread_count.h"
+#include "core/processor.h"
 #include "tokenizer/encode_scratch.h"
 
 namespace fusebert {

@@ -115,13 +115,15 @@ describe('the native tokenizer', () => {
     const random = new Random(SEED + 10)
     const texts = Array.from({ length: 2_000 }, () => randomText(random))
     const pairs = Array.from({ length: 2_000 }, () => randomText(random))
+    const lanes = loadAddon().createLanes(1, 1)
     for (const [second, options] of [
       [null, plain],
       [pairs, { ...plain, add_special_tokens: false }],
       [pairs, { ...plain, truncation: 'longest_first', max_length: 12 }],
     ] as const) {
       const { cu_seqlens } = await encodeTexts(native, texts, second, options)
-      const counts = await native.count(gather(texts), second && gather(second), options, 0)
+      const pairsOfTexts = second && gather(second)
+      const counts = await native.count(gather(texts), pairsOfTexts, options, 0, lanes)
       expect(counts).toEqual(Int32Array.from(texts, (_, i) => cu_seqlens[i + 1]! - cu_seqlens[i]!))
     }
   })

@@ -1,0 +1,185 @@
+// A lane is a Node-API async work. The promises of its jobs are settled while it goes on, through
+// the environment's poster; when it ends, what it did is settled in any case. So no job is left
+// when the last lane has ended, and Node waits for lanes when an environment ends.
+#include "napi/lanes.h"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <utility>
+
+#include "core/processor.h"
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "napi/errors.h"
+
+namespace fusebert::node {
+namespace {
+
+// When lanes leave at most one thread of the pool to everybody else, each goes to the end of the
+// pool's queue after so long.
+constexpr std::chrono::milliseconds kTurn(20);
+
+// Of all calls.
+std::atomic<int> working_lanes = 0;
+
+// How many lanes, of all calls, began their jobs on each processor.
+constexpr int kProcessors = 1024;
+std::array<std::atomic<int>, kProcessors> lanes_on;
+
+bool known(int processor) { return processor >= 0 && processor < kProcessors; }
+
+// While a lane has a job: where it is. Of two lanes that a processor has at the beginning of a job
+// the later one leaves it, since the kernel may let them share it for tens of milliseconds while
+// another processor has nothing to do.
+class Place {
+ public:
+  Place() : processor_(current_processor()) {
+    if (!known(processor_)) return;
+    if (++lanes_on[index()] == 1 || working_lanes > static_cast<int>(processors())) return;
+    if (leave_processor(processor_)) move(current_processor());
+  }
+  ~Place() { move(-1); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+ private:
+  static unsigned processors() {
+    static const unsigned count = std::thread::hardware_concurrency();
+    return count;
+  }
+  size_t index() const { return static_cast<size_t>(processor_); }
+  void move(int processor) {
+    if (known(processor_)) --lanes_on[index()];
+    processor_ = processor;
+    if (known(processor_)) ++lanes_on[index()];
+  }
+
+  int processor_;
+};
+
+}  // namespace
+
+Napi::Value Lanes::create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::unique_ptr<std::shared_ptr<Lanes>> lanes;
+  const Status status = guarded([&]() -> Status {
+    int64_t most = 0;
+    int64_t pool = 0;
+    if (!is_integer(info[0], most) || !is_integer(info[1], pool) || most < 1 ||
+        most > INT32_MAX || pool < most || pool > INT32_MAX) {
+      return Status(StatusCode::kInvalidArgument, "Expected numbers of threads.");
+    }
+    const Environment* data = Environment::get(env);
+    if (data == nullptr) return Status(StatusCode::kAborted, "The environment is ending.");
+    lanes = std::make_unique<std::shared_ptr<Lanes>>(std::make_shared<Lanes>(
+        data->poster(), static_cast<int>(most), static_cast<int>(pool)));
+    return Status();
+  });
+  if (!status.ok()) return refuse(env, status);
+  using Held = std::shared_ptr<Lanes>;
+  const auto finalize = [](Napi::Env, Held* held) { delete held; };
+  return Napi::External<Held>::New(env, lanes.release(), finalize);
+}
+
+Result<std::shared_ptr<Lanes>> Lanes::from_js(const Napi::Value& value) {
+  if (!value.IsExternal()) return Status(StatusCode::kInvalidArgument, "Expected lanes.");
+  return *value.As<Napi::External<std::shared_ptr<Lanes>>>().Data();
+}
+
+napi_value Lanes::run(napi_env env, std::function<Status()> work,
+                      std::function<napi_value(napi_env)> make_result) {
+  napi_value promise = nullptr;
+  auto job = PromisedWork::create(env, std::move(work), std::move(make_result), promise);
+  if (job == nullptr) return nullptr;
+  bool another = false;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(job));
+    another = lanes_ < most_;
+    if (another) ++lanes_;
+  }
+  return another && !start_lane(env) ? nullptr : promise;
+}
+
+// A lane that counts among lanes_ already. False with an exception pending.
+bool Lanes::start_lane(napi_env env) {
+  const auto work = [self = shared_from_this()]() -> Status {
+    self->work_through();
+    return Status();
+  };
+  const auto make_result = [self = shared_from_this()](napi_env result_env) {
+    self->end_lane(result_env);
+    return make_undefined(result_env);
+  };
+  if (run_in_background(env, "fusebert:tokenize", work, make_result) != nullptr) return true;
+  const std::lock_guard lock(mutex_);
+  --lanes_;
+  return false;
+}
+
+void Lanes::work_through() {
+  ++working_lanes;
+  const Clock::time_point begin = Clock::now();
+  for (Jobs job = next(begin); !job.empty(); job = next(begin)) {
+    {
+      const Place place;
+      job.front()->execute();
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      done_.splice(done_.end(), job);
+    }
+    // Without memory for it the job is settled when the lane ends.
+    static_cast<void>(guarded([&]() -> Status {
+      poster_->post([self = shared_from_this()](napi_env env) { self->settle_done(env); });
+      return Status();
+    }));
+  }
+  --working_lanes;
+}
+
+// One job; or none, and the lane has ended.
+Lanes::Jobs Lanes::next(Clock::time_point begin) {
+  Jobs job;
+  const bool crowded = working_lanes + 1 >= pool_;
+  const std::lock_guard lock(mutex_);
+  if (waiting_.empty() || (crowded && Clock::now() - begin >= kTurn)) --lanes_;
+  else job.splice(job.end(), waiting_, waiting_.begin());
+  return job;
+}
+
+void Lanes::settle_done(napi_env env) {
+  Jobs done;
+  {
+    const std::lock_guard lock(mutex_);
+    done.swap(done_);
+  }
+  for (const auto& job : done) {
+    const Napi::HandleScope scope(env);
+    job->settle(env);
+  }
+}
+
+void Lanes::end_lane(napi_env env) {
+  settle_done(env);
+  Jobs left;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.empty() || lanes_ == most_) return;
+    ++lanes_;
+  }
+  if (start_lane(env)) return;
+  napi_value error = nullptr;
+  napi_get_and_clear_last_exception(env, &error);
+  {
+    const std::lock_guard lock(mutex_);
+    if (lanes_ == 0) left.swap(waiting_);
+  }
+  for (const auto& job : left) {
+    job->fail(env, Status(StatusCode::kInternal, "Background work could not be started."));
+  }
+}
+
+}  // namespace fusebert::node
