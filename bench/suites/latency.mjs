@@ -3,6 +3,7 @@
 // pools in JavaScript. Every call is timed, because the slow ones are what a user notices.
 
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { checkCosine } from '../support/check.mjs'
 import { loadPipeline } from '../support/fusebert.mjs'
@@ -16,7 +17,7 @@ export const title = 'latency'
 
 const AGAINST = 'onnxruntime-node, transformers.js tokenization'
 const LENGTHS = [16, 32]
-/** Of their median time; p99 of ours by its median. */
+/** Of their median time; and the median round's p99 by its median, for rounds differ in speed. */
 const TARGETS = { embedded: 0.7, minilm: 0.8, bert: 0.8 }
 const MAX_TAIL = 1.5
 const POOLED = { pooling: 'mean', normalize: true }
@@ -26,11 +27,15 @@ const MIN_COSINE = 0.99999
 const ROUND_MS = 1_000
 const MIN_CALLS = 60
 const QUICK_CALLS = 5
+/** So long onnxruntime's threads watch for a next call, and take a core from the other side. */
+const SETTLE_MS = 250
 /** Texts that take turns, so that no call sees the one before. */
 const TEXTS = 16
 
-/** Times of calls one after the other, in ms. */
+/** Times of calls one after the other, in ms; the first is not among them. */
 async function timeCalls(call, texts, quick) {
+  if (!quick) await sleep(SETTLE_MS)
+  await call(texts[0])
   const times = []
   const begin = performance.now()
   const least = quick ? QUICK_CALLS : MIN_CALLS
@@ -58,7 +63,9 @@ async function compareCalls(ours, theirs, texts, options) {
   const medians = (side) => side.map((times) => quantile(times, 0.5))
   const others = medians(rounds.theirs)
   const ratio = summarize(medians(rounds.ours).map((median, i) => median / others[i]))
-  return { ours: percentiles(rounds.ours), theirs: percentiles(rounds.theirs), ratio }
+  const tails = rounds.ours.map((times) => quantile(times, 0.99) / quantile(times, 0.5))
+  const sides = { ours: percentiles(rounds.ours), theirs: percentiles(rounds.theirs) }
+  return { ...sides, ratio, tail: summarize(tails) }
 }
 
 async function measure(key, model, lengths, options, { report, progress }) {
@@ -73,17 +80,14 @@ async function measure(key, model, lengths, options, { report, progress }) {
     const texts = textsOfLengths(lengthOfEach, words).map(({ text }) => text)
     for (const text of texts) checkCosine([await ours(text)], [await theirs(text)], MIN_COSINE)
     const found = await compareCalls(ours, theirs, texts, options)
-    const { p50, p99 } = found.ours
-    const tail = p99 / p50
     report({
       kind: 'latency',
       name: `${model.name}, ${length} tokens`,
       against: AGAINST,
       ...found,
-      tail,
       targets: [
         ...atMost(found.ratio.median, TARGETS[key]),
-        ...atMost(tail, MAX_TAIL, `p99 ≤ ${MAX_TAIL} × p50`),
+        ...atMost(found.tail.median, MAX_TAIL, `p99 ≤ ${MAX_TAIL} × p50`),
       ],
     })
   }

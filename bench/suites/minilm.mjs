@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 
 import { checkCosine } from '../support/check.mjs'
-import { embedEach, loadPipeline, rowsOf } from '../support/fusebert.mjs'
+import { embedEach, loadPipeline, loadTokenizer, rowsOf } from '../support/fusebert.mjs'
 import { selected } from '../support/options.mjs'
 import { hasPython, startSentenceTransformers } from '../support/sentence-transformers.mjs'
 import { hasTextModel, loadOnnxTexts, textModels } from '../support/text-models.mjs'
@@ -17,6 +17,8 @@ export const title = 'MiniLM-L6 from text'
 const TEXTS = 128
 const QUICK_TEXTS = 16
 const MIN_COSINE = 0.99999
+/** Tokens that the model sees of a text. */
+const LIMIT = 256
 
 /** Each opens the other side: { call: async () → vectors or anything, vectors?, close }. */
 const OTHERS = {
@@ -66,6 +68,16 @@ function makePair(one, texts, embed, other) {
   }
 }
 
+/**
+ * Those that both sides see alike: transformers.js drops the [SEP] of a text that it cuts, and its
+ * vectors are others then.
+ */
+async function comparable(texts, against, options) {
+  if (!against.startsWith('transformers.js')) return texts
+  const counts = await (await loadTokenizer(options.minilm)).countTokens(texts)
+  return texts.filter((_, i) => counts[i] <= LIMIT)
+}
+
 /** Why the other side cannot run, or undefined. */
 function obstacle(against, options) {
   if (against.startsWith('transformers.js')) {
@@ -85,13 +97,14 @@ export async function run(options, { compare, skip }) {
   }
   const embed = await loadPipeline(options.minilm, options.threads)
   const words = readWords(join(options.minilm, 'vocab.txt'))
-  const texts = makeTexts(options.quick ? QUICK_TEXTS : TEXTS, words, options)
+  const all = makeTexts(options.quick ? QUICK_TEXTS : TEXTS, words, options)
   for (const against of new Set(cases.map((one) => one.against))) {
     const reason = obstacle(against, options)
     if (reason !== undefined) {
       skip(reason)
       continue
     }
+    const texts = await comparable(all, against, options)
     const other = await OTHERS[against](texts, options)
     const vectors = await other.vectors?.()
     const checked = vectors === undefined ? other : withVectors(other, vectors)

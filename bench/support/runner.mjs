@@ -2,6 +2,7 @@
 // sides of a pair run in the same process, alternating.
 
 import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { basename, join } from 'node:path'
@@ -29,7 +30,10 @@ function runSuite(suite, options) {
       else if (message.row !== undefined) rows.push({ suite: message.suite, ...message.row })
       else console.error(message.progress)
     })
-    child.on('exit', (code, signal) => {
+    // What it sent last may come after its end, and always before the channel's.
+    const disconnected = once(child, 'disconnect')
+    child.on('exit', async (code, signal) => {
+      await disconnected
       if (code !== 0) error ??= `the process ended with ${signal ?? code}`
       resolve({ rows, error })
     })

@@ -1,4 +1,6 @@
-// Where a thread runs.
+// Where threads run. A kernel that wakes a thread may put it behind one that works, and let the two
+// share a processor for tens of milliseconds while another has nothing to do; threads that work
+// together see to it themselves.
 #pragma once
 
 namespace fusebert {
@@ -10,5 +12,18 @@ int current_processor();
 // Moves this thread, now and for once, to another processor that it may run on. False where it may
 // run on no other, and where the system does not let it choose.
 bool leave_processor(int processor);
+
+// While it lives, its thread works. A thread that begins on a processor where another one has begun
+// and not ended leaves it, unless there are more of them than processors.
+class WorkPlace {
+ public:
+  WorkPlace();
+  ~WorkPlace();
+  WorkPlace(const WorkPlace&) = delete;
+  WorkPlace& operator=(const WorkPlace&) = delete;
+
+ private:
+  int processor_;
+};
 
 }  // namespace fusebert

@@ -1,6 +1,12 @@
 // Fork-join with atomics: a region is announced by a counter that the workers watch, and its end by
-// a count of workers that are still in it. Everybody watches for a moment, because the next region
-// of an encoder comes within microseconds, and then sleeps.
+// a count of shares that are still to be done. Everybody watches for a moment, because the next
+// region of an encoder comes within microseconds, and then sleeps.
+//
+// A share is done by who claims it: its worker, or the caller when it is done with its own. So
+// nobody waits for a worker that the system has not let run yet, for milliseconds where somebody
+// else's thread has its processor; it finds nothing to claim. Claims are numbers of regions that
+// only grow, and the caller leaves no share of a region unclaimed: who can claim one of region r
+// knows that r has not ended.
 //
 // Sleeping and waking cannot miss each other: a sleeper first says that it sleeps and then looks at
 // the counter once more; a waker first moves the counter and then looks for sleepers; all four are
@@ -17,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/processor.h"
 #include "core/thread_count.h"
 
 namespace fusebert {
@@ -63,7 +70,12 @@ int available_cpus() {
 }  // namespace
 
 struct ThreadPool::State {
+  struct alignas(kCacheLineBytes) Share {
+    std::atomic<uint64_t> claimed{0};  // in the latest region that it was claimed in
+  };
+
   std::vector<std::thread> workers;
+  std::vector<Share> shares;
   int size = 1;
   bool spin = false;
 
@@ -74,7 +86,7 @@ struct ThreadPool::State {
   int64_t count = 0;
 
   alignas(kCacheLineBytes) std::atomic<uint64_t> region{0};
-  alignas(kCacheLineBytes) std::atomic<int> working{0};  // workers still in the region
+  alignas(kCacheLineBytes) std::atomic<int> undone{0};  // shares of the region
   std::atomic<bool> stopping{false};
 
   std::mutex sleep_mutex;
@@ -84,9 +96,11 @@ struct ThreadPool::State {
   std::atomic<bool> caller_sleeps{false};
 
   void work(int worker);
+  bool claim(int worker, uint64_t in_region);
   void run_share(int worker);
+  void run_late_shares();
   void begin_region();
-  void leave_region();
+  void end_share();
   void wait_for_end();
 };
 
@@ -94,6 +108,12 @@ struct ThreadPool::State {
 void ThreadPool::State::run_share(int worker) {
   const int64_t end = count * (worker + 1) / size;
   for (int64_t i = count * worker / size; i < end; ++i) (*task)(i);
+}
+
+bool ThreadPool::State::claim(int worker, uint64_t in_region) {
+  std::atomic<uint64_t>& claimed = shares[static_cast<size_t>(worker)].claimed;
+  uint64_t last = claimed.load();
+  return last < in_region && claimed.compare_exchange_strong(last, in_region);
 }
 
 void ThreadPool::State::work(int worker) {
@@ -107,15 +127,18 @@ void ThreadPool::State::work(int worker) {
       --sleeping_workers;
     }
     if (stopping.load()) return;
-    // No region can begin before this worker has left the current one, so none is skipped.
     seen = region.load();
-    run_share(worker);
-    leave_region();
+    if (!claim(worker, seen)) continue;
+    {
+      const WorkPlace place;
+      run_share(worker);
+    }
+    end_share();
   }
 }
 
 void ThreadPool::State::begin_region() {
-  working.store(size - 1);
+  undone.store(size - 1);
   ++region;
   if (sleeping_workers.load() == 0) return;
   // Taking the mutex waits for a worker between its last look and its sleep.
@@ -123,14 +146,23 @@ void ThreadPool::State::begin_region() {
   region_begun.notify_all();
 }
 
-void ThreadPool::State::leave_region() {
-  if (--working != 0 || !caller_sleeps.load()) return;
+void ThreadPool::State::run_late_shares() {
+  const uint64_t current = region.load();
+  for (int worker = 1; worker < size; ++worker) {
+    if (!claim(worker, current)) continue;
+    run_share(worker);
+    --undone;
+  }
+}
+
+void ThreadPool::State::end_share() {
+  if (--undone != 0 || !caller_sleeps.load()) return;
   { const std::lock_guard<std::mutex> lock(sleep_mutex); }
   region_ended.notify_one();
 }
 
 void ThreadPool::State::wait_for_end() {
-  const auto ended = [&] { return working.load() == 0; };
+  const auto ended = [&] { return undone.load() == 0; };
   if (watch(spin, ended)) return;
   std::unique_lock<std::mutex> lock(sleep_mutex);
   caller_sleeps = true;
@@ -157,7 +189,8 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   State& state = *state_;
   threads = std::max(threads, 1);
   state.spin = threads <= available_cpus();
-  // Workers read `size` in their first region, which begins after this constructor.
+  // Workers read `size` and `shares` in their first region, which begins after this constructor.
+  state.shares = std::vector<State::Share>(static_cast<size_t>(threads));
   state.workers.reserve(static_cast<size_t>(threads) - 1);
   for (int worker = 1; worker < threads; ++worker) {
     try {
@@ -188,10 +221,14 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) {
     for (int64_t i = 0; i < count; ++i) task(i);
     return;
   }
+  // Until the end of the region, also while it waits: a worker that runs where the caller is has
+  // been woken there, and would have to be again.
+  const WorkPlace place;
   state.task = &task;
   state.count = count;
   state.begin_region();
   state.run_share(0);
+  state.run_late_shares();
   state.wait_for_end();
 }
 

@@ -3,10 +3,8 @@
 // when the last lane has ended, and Node waits for lanes when an environment ends.
 #include "napi/lanes.h"
 
-#include <array>
 #include <atomic>
 #include <cstdint>
-#include <thread>
 #include <utility>
 
 #include "core/processor.h"
@@ -23,41 +21,6 @@ constexpr std::chrono::milliseconds kTurn(20);
 
 // Of all calls.
 std::atomic<int> working_lanes = 0;
-
-// How many lanes, of all calls, began their jobs on each processor.
-constexpr int kProcessors = 1024;
-std::array<std::atomic<int>, kProcessors> lanes_on;
-
-bool known(int processor) { return processor >= 0 && processor < kProcessors; }
-
-// While a lane has a job: where it is. Of two lanes that a processor has at the beginning of a job
-// the later one leaves it, since the kernel may let them share it for tens of milliseconds while
-// another processor has nothing to do.
-class Place {
- public:
-  Place() : processor_(current_processor()) {
-    if (!known(processor_)) return;
-    if (++lanes_on[index()] == 1 || working_lanes > static_cast<int>(processors())) return;
-    if (leave_processor(processor_)) move(current_processor());
-  }
-  ~Place() { move(-1); }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
-
- private:
-  static unsigned processors() {
-    static const unsigned count = std::thread::hardware_concurrency();
-    return count;
-  }
-  size_t index() const { return static_cast<size_t>(processor_); }
-  void move(int processor) {
-    if (known(processor_)) --lanes_on[index()];
-    processor_ = processor;
-    if (known(processor_)) ++lanes_on[index()];
-  }
-
-  int processor_;
-};
 
 }  // namespace
 
@@ -124,7 +87,7 @@ void Lanes::work_through() {
   const Clock::time_point begin = Clock::now();
   for (Jobs job = next(begin); !job.empty(); job = next(begin)) {
     {
-      const Place place;
+      const WorkPlace place;
       job.front()->execute();
     }
     {

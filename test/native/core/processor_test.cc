@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -44,6 +46,31 @@ TEST(Processor, IsNotLeftWhereThereIsNoOther) {
   EXPECT_FALSE(leave_processor(here));
   EXPECT_EQ(current_processor(), here);
   EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
+// Both threads are put on one processor. The first works there, asleep or not, when the second
+// begins, which may run on all.
+TEST(WorkPlace, IsNotWhereAnotherThreadWorks) {
+  const cpu_set_t before = allowed();
+  if (CPU_COUNT(&before) < 2) GTEST_SKIP() << "there is one processor";
+  const int here = stay_here();
+  int there = here;
+  bool same_affinity = false;
+  {
+    const WorkPlace mine;
+    std::thread([&] {
+      EXPECT_EQ(current_processor(), here);
+      // Allowed everything again, it stays where it is until somebody moves it.
+      EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+      const WorkPlace theirs;
+      there = current_processor();
+      const cpu_set_t after = allowed();
+      same_affinity = CPU_EQUAL(&before, &after);
+    }).join();
+  }
+  EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+  EXPECT_NE(there, here);
+  EXPECT_TRUE(same_affinity);
 }
 
 #endif

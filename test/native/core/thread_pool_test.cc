@@ -3,12 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include "core/processor.h"
 #include "core/thread_count.h"
 
 namespace fusebert {
@@ -41,14 +48,22 @@ TEST(ThreadPool, WhatTasksWroteIsSeenByTheCallerAndTheNextRegion) {
 
 TEST(ThreadPool, UpToItsSizeEveryIndexHasAThread) {
   ThreadPool pool(4);
+  // Long enough for all to come; what else the machine does may still keep one from it.
+  constexpr std::chrono::milliseconds kTask(20);
+  constexpr int kTries = 20;
   for (const int64_t count : {2, 3, 4}) {
-    std::mutex mutex;
-    std::set<std::thread::id> threads;
-    pool.run(count, [&](int64_t) {
-      const std::lock_guard<std::mutex> lock(mutex);
-      threads.insert(std::this_thread::get_id());
-    });
-    EXPECT_EQ(static_cast<int64_t>(threads.size()), count);
+    int64_t most = 0;
+    for (int i = 0; i < kTries && most < count; ++i) {
+      std::mutex mutex;
+      std::set<std::thread::id> threads;
+      pool.run(count, [&](int64_t) {
+        std::this_thread::sleep_for(kTask);
+        const std::lock_guard<std::mutex> lock(mutex);
+        threads.insert(std::this_thread::get_id());
+      });
+      most = std::max(most, static_cast<int64_t>(threads.size()));
+    }
+    EXPECT_EQ(most, count);
   }
 }
 
@@ -56,10 +71,38 @@ TEST(ThreadPool, SharesAreContiguous) {
   ThreadPool pool(3);
   std::vector<std::thread::id> owner(100);
   pool.run(100, [&](int64_t i) { owner[static_cast<size_t>(i)] = std::this_thread::get_id(); });
-  int changes = 0;
-  for (size_t i = 1; i < owner.size(); ++i) changes += owner[i] != owner[i - 1];
-  EXPECT_EQ(changes, 2);
+  for (size_t i = 1; i < owner.size(); ++i) {
+    const bool another_share = i == 33 || i == 66;
+    EXPECT_TRUE(another_share || owner[i] == owner[i - 1]) << i;
+  }
 }
+
+#if defined(__linux__)
+
+// On one processor a worker that was woken runs when the caller gives way, which is seldom within a
+// region as short as this. Without a caller that does late shares it would have to in each.
+TEST(ThreadPool, NobodyWaitsForAWorkerThatIsLate) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<size_t>(current_processor()), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  int done_by_the_caller = 0;
+  {
+    ThreadPool pool(2);  // its worker may run where this thread may
+    for (int round = 0; round < 1000; ++round) {
+      std::atomic<int> mine{0};
+      const std::thread::id caller = std::this_thread::get_id();
+      pool.run(2, [&](int64_t) { mine += std::this_thread::get_id() == caller ? 1 : 0; });
+      done_by_the_caller += mine == 2 ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+  EXPECT_GT(done_by_the_caller, 100);
+}
+
+#endif
 
 TEST(ThreadPool, WorkersThatFellAsleepWakeUp) {
   ThreadPool pool(3);
