@@ -142,25 +142,32 @@ MODELS = [
     GoldenHead(
         "distilbert-question-answering", "DistilBertForQuestionAnswering", "question-answering"
     ),
+    GoldenHead(
+        "pretraining-next-sentence", "BertForPreTraining", "next-sentence", pooled=True
+    ),
 ]
 
 
-def logits_of(output):
+def logits_of(output, task):
     """[rows, columns] of one sequence's output, whatever its class calls them."""
     if "start_logits" in output:
         return torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
-    logits = output["prediction_logits"] if "prediction_logits" in output else output.logits
+    if "prediction_logits" in output:
+        of_task = {"masked-lm": "prediction_logits", "next-sentence": "seq_relationship_logits"}
+        logits = output[of_task[task]]
+    else:
+        logits = output.logits
     return logits[0] if logits.dim() == 3 else logits
 
 
-def run(model, sequences):
+def run(model, sequences, task):
     with torch.no_grad():
         has_types = model.config.model_type != "distilbert"
         outputs = [
             model(input_ids=ids, **({"token_type_ids": types} if has_types else {}))
             for ids, types in sequences
         ]
-    return torch.cat([logits_of(output) for output in outputs])
+    return torch.cat([logits_of(output, task) for output in outputs])
 
 
 def to_fp16(value):
@@ -201,9 +208,9 @@ def expected_values(golden, model, seed):
     sequences = encode(LENGTHS, model.config, seed)
     for ids, _ in sequences:
         ids[:, ids.shape[1] // 2] = MASK
-    logits = run(model, sequences)
-    exact = run(copy.deepcopy(model).double(), sequences)
-    naive = run(make_naive(model), sequences) - exact
+    logits = run(model, sequences, golden.task)
+    exact = run(copy.deepcopy(model).double(), sequences, golden.task)
+    naive = run(make_naive(model), sequences, golden.task) - exact
     cu_seqlens = [0]
     for length in LENGTHS:
         cu_seqlens.append(cu_seqlens[-1] + length)

@@ -1,4 +1,4 @@
-"""Makes test/golden/pipelines: tiny seeded BERT and RoBERTa models with tokenizers, each with what
+"""Makes test/golden/pipelines: tiny seeded models of each family with tokenizers, each with what
 Python's transformers pipelines answer to a list of calls.
 
 Usage: pip install -r requirements.txt && python pipelines.py [NAME…]
@@ -14,10 +14,17 @@ from functools import partial
 
 import torch
 import transformers
-from transformers import BertConfig, BertTokenizer, RobertaConfig, pipeline
+from transformers import (
+    BertConfig,
+    BertTokenizer,
+    DistilBertConfig,
+    ElectraConfig,
+    RobertaConfig,
+    pipeline,
+)
 
 import byte_level
-from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
+from generate import OUTPUT, config_of as family_config, geometry, randomise, versions, vocabulary, write_json
 from heads import make_naive
 from steady import compare, steady_answers
 from token_calls import BYTE_LEVEL_CALLS, TOKEN_CALLS, TOKEN_LABELS
@@ -252,10 +259,66 @@ ROBERTA = [
         steady=True,
     ),
 ]
-for golden in ROBERTA:
+# The greatest error of a few numbers says little of how far numbers are off.
+MANY_SCORES = (
+    ["I sleep a lot.", "It is not the better day.", "Zoë and I", "Is it the thing?"],
+    {"candidate_labels": ["a", "sleep", "day", "better", "not", "things"], "multi_label": True},
+)
+
+# A call of each kind: what is called is tested above, here it is the families' heads and configs.
+SOME_CLASSIFY_CALLS = [*CLASSIFY_CALLS[:4], CLASSIFY_CALLS[6], *CLASSIFY_CALLS[10:13]]
+ROBERTA_LABELS = [
+    GoldenPipeline(
+        "roberta-regression",
+        "text-classification",
+        {"problem_type": "regression", "num_labels": 1},
+        SOME_CLASSIFY_CALLS,
+    ),
+    GoldenPipeline(
+        "roberta-multi-label",
+        "text-classification",
+        {"problem_type": "multi_label_classification", **EMOTIONS},
+        SOME_CLASSIFY_CALLS,
+    ),
+]
+for golden in ROBERTA + ROBERTA_LABELS:
     golden.family = "Roberta"
     golden.vocab_size = byte_level.VOCABULARY
-MODELS += ROBERTA
+
+
+def others(family):
+    """The tasks of a family that has BERT's tokenizer."""
+    prefix = family.lower()
+    entailment = labels("ENTAILMENT", "NEUTRAL", "CONTRADICTION")
+    return [
+        GoldenPipeline(
+            f"{prefix}-fill-mask", "fill-mask", {}, FILL_CALLS[:2] + FILL_CALLS[3:7], family=family
+        ),
+        GoldenPipeline(
+            f"{prefix}-softmax", "text-classification", EMOTIONS, SOME_CLASSIFY_CALLS,
+            family=family,
+        ),
+        GoldenPipeline(
+            f"{prefix}-entities",
+            "token-classification",
+            labels(*TOKEN_LABELS["entities"]),
+            TOKEN_CALLS[:6],
+            weight_scale=0.6,
+            family=family,
+            steady=True,
+        ),
+        GoldenPipeline(
+            f"{prefix}-entailment",
+            "zero-shot-classification",
+            entailment,
+            [*ZERO_SHOT_CALLS, MANY_SCORES],
+            family=family,
+            steady=True,
+        ),
+    ]
+
+
+MODELS += ROBERTA + ROBERTA_LABELS + others("DistilBert") + others("Electra")
 
 
 def shorter(score):
@@ -318,8 +381,12 @@ def save(golden, model, folder):
 
 def config_of(golden):
     numbers = {**geometry(16, 1, 29, 1), "vocab_size": golden.vocab_size}
-    if golden.family == "Bert":
-        return BertConfig(**{**numbers, "max_position_embeddings": LIMIT}, **golden.config)
+    families = {"Bert": BertConfig, "DistilBert": DistilBertConfig, "Electra": ElectraConfig}
+    if golden.family in families:
+        numbers["max_position_embeddings"] = LIMIT
+        if golden.family == "Electra":
+            numbers["embedding_size"] = numbers["hidden_size"]
+        return family_config(families[golden.family], {**numbers, **golden.config})
     padding = byte_level.FIRST.index("<pad>")
     numbers["max_position_embeddings"] = LIMIT + padding + 1
     more = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": padding}

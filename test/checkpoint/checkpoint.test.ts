@@ -125,7 +125,7 @@ describe('golden models', async () => {
       if (entry.isFile()) bytes += (await readFile(join(entry.parentPath, entry.name))).length
     }
     expect(bytes).toBeGreaterThan(500_000)
-    expect(bytes).toBeLessThan(4_500_000)
+    expect(bytes).toBeLessThan(5_000_000)
   })
 })
 
