@@ -24,7 +24,8 @@ from transformers import (
 )
 
 import byte_level
-from generate import OUTPUT, config_of as family_config, geometry, randomise, versions, vocabulary, write_json
+from generate import OUTPUT, geometry, randomise, versions, vocabulary, write_json
+from generate import config_of as family_config
 from heads import make_naive
 from steady import compare, steady_answers
 from token_calls import BYTE_LEVEL_CALLS, TOKEN_CALLS, TOKEN_LABELS
