@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import type { SimilarText } from '../../lib/batch/find-similar.js'
 import { matchJson, matchLines } from '../../lib/cli/similar.js'
 import { scratch } from '../batch/fake.js'
-import { available, ROOT } from '../support/require.js'
+import { available, GOLDEN, ROOT } from '../support/require.js'
 
 const MAIN = `${ROOT}dist/cli/main.js`
 const POSTS = `${ROOT}examples/posts.jsonl`
@@ -108,6 +108,24 @@ describe('with the embedded model', () => {
     const piped = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
     expect(piped.stderr).toBe('')
     expect(piped.stdout).toBe(' 1.000  line 2  the cat sat\n')
+  })
+
+  test('with a model of one’s own, the cosines that Python gives', () => {
+    const model = `${GOLDEN}/sentence-transformers/bi-encoder`
+    const { sources, sentences, result } = JSON.parse(
+      readFileSync(`${model}/expected.json`, 'utf8'),
+    ) as { sources: string[]; sentences: string[]; result: number[][] }
+    const expected = sentences.map((text, i) => ({ text, score: result[0]![i]! }))
+      .filter(({ text }) => text !== '') // no record's text is empty
+    const rows = expected.map(({ text }) => JSON.stringify({ text }))
+    const input = scratch().write('in.jsonl', rows.join('\n'))
+    const args = ['--model', model, '--input', input, '--top', '10', '--json']
+    const { status, stdout } = similar(sources[0]!, ...args)
+    expect(status).toBe(0)
+    const nearest = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as SimilarText)
+    expected.sort((a, b) => b.score - a.score)
+    expect(nearest.map(({ text }) => text)).toEqual(expected.map(({ text }) => text))
+    nearest.forEach(({ score }, i) => expect(score).toBeCloseTo(expected[i]!.score, 5))
   })
 
   test('a long query is cut, and said to be', () => {

@@ -167,6 +167,11 @@ describe('a model with a head', () => {
     const inputs = { input_ids: [[2, 3]] }
     const call = loaded(inputs, { signal: AbortSignal.abort(reason) })
     await expect(call).rejects.toBe(reason)
+    const controller = new AbortController()
+    const many = { input_ids: Array.from({ length: 30_000 }, () => [2, 4, 5, 6, 7, 8, 3]) }
+    const aborted = loaded(many, { signal: controller.signal })
+    setTimeout(() => controller.abort(reason), 10)
+    await expect(aborted).rejects.toBe(reason)
     await loaded.trim()
     expect((await loaded(inputs)).logits.dims).toEqual([1, 5])
     await loaded[Symbol.asyncDispose]()

@@ -255,10 +255,17 @@ describe('sentence-similarity', () => {
     await expect(mine('a', ['b'])).rejects.toMatchObject({ code: 'ERR_DISPOSED' })
   })
 
-  test('an AbortSignal rejects with its reason', async () => {
+  test('an AbortSignal rejects with its reason, and others go on', async () => {
     const reason = new Error('enough')
     const call = compare('a', ['b'], { signal: AbortSignal.abort(reason) })
     await expect(call).rejects.toBe(reason)
+    const controller = new AbortController()
+    const many = Array.from({ length: 20_000 }, (_, i) => `a b c ${i}`)
+    const aborted = compare(many, ['a'], { signal: controller.signal })
+    const other = compare('a', ['b'])
+    setTimeout(() => controller.abort(reason), 10)
+    await expect(aborted).rejects.toBe(reason)
+    expect(await other).toHaveLength(1)
   })
 
   test.each<[unknown, unknown, unknown]>([
