@@ -28,7 +28,8 @@ const SKIPPED = 77
 // The kernels' and the small backend tests: what depends on the instruction set.
 const KERNEL_TESTS = '*Kernels.*:*Kernels/*:Dispatch.*:CpuInfo.*:*/CpuBackend.*'
 const THREAD_TESTS =
-  'ThreadPool*:Engine*:*/CpuBackend.ASequenceAlone*:BatchEncoder*:Tokenizer.ManyThreads*'
+  'ThreadPool*:WorkPlace*:Engine*:*/CpuBackend.ASequenceAlone*:BatchEncoder*:' +
+  'Tokenizer.ManyThreads*'
 const EMULATED = [
   { cpu: 'Westmere', isas: ['scalar'] },
   { cpu: 'Haswell', isas: ['avx2', 'scalar'] },

@@ -2,7 +2,6 @@
 // sides of a pair run in the same process, alternating.
 
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { basename, join } from 'node:path'
@@ -31,7 +30,7 @@ function runSuite(suite, options) {
       else console.error(message.progress)
     })
     // What it sent last may come after its end, and always before the channel's.
-    const disconnected = once(child, 'disconnect')
+    const disconnected = new Promise((done) => child.once('disconnect', done))
     child.on('exit', async (code, signal) => {
       await disconnected
       if (code !== 0) error ??= `the process ended with ${signal ?? code}`

@@ -43,8 +43,11 @@ function checkTruncation(value: unknown): TruncationStrategy | null {
   return value === true ? 'longest_first' : checkChoice(TRUNCATIONS, 'truncation', value)
 }
 
+/** As libuv reads it. */
 function poolThreads(): number {
-  return Math.max(1, Number(process.env['UV_THREADPOOL_SIZE']) || POOL_THREADS)
+  const said = process.env['UV_THREADPOOL_SIZE']
+  if (said === undefined) return POOL_THREADS
+  return Math.min(Math.max(Number.parseInt(said, 10) || 1, 1), MAX_THREADS)
 }
 
 /** More than the pool has would only wait there, before the files and names of everybody else. */
@@ -135,13 +138,13 @@ export class Encoder {
     const threads = threadsOf(given)
     const parts = new TextParts(inputs, threads)
     const counts = new Int32Array(inputs.texts.count)
-    const lanes = createLanes(threads)
-    await fromNative(() =>
-      forEachPart(parts, threads * PARTS_A_LANE, async ({ texts, pairs, first_text }) => {
+    await fromNative(() => {
+      const lanes = createLanes(threads)
+      return forEachPart(parts, threads * PARTS_A_LANE, async ({ texts, pairs, first_text }) => {
         const some = await this.native.count(texts, pairs, options, first_text, lanes)
         counts.set(some, first_text)
-      }),
-    )
+      })
+    })
     return counts
   }
 

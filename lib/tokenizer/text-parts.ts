@@ -14,7 +14,10 @@ const LEAST_PART_WORK = 1 << 16
 const MOST_PART_WORK = 1 << 19
 /** A thread's share of what is left is so many parts: none waits long for the last one. */
 const PARTS_A_SHARE = 4
-/** For each part at once so many may start after one under way: what they become waits for it. */
+/**
+ * Times what is under way at once: so many parts may start after one that is not done yet. What
+ * they become waits for it, in memory.
+ */
 const PARTS_AHEAD = 4
 
 export interface TextPart {

@@ -9,12 +9,13 @@ namespace fusebert {
 // does not tell.
 int current_processor();
 
-// Moves this thread, now and for once, to another processor that it may run on. False where it may
-// run on no other, and where the system does not let it choose.
+// Moves this thread, now and for once, from `processor` to another that it may run on. False where
+// it may run on no other, and where the system does not let it choose.
 bool leave_processor(int processor);
 
 // While it lives, its thread works. A thread that begins on a processor where another one has begun
-// and not ended leaves it, unless there are more of them than processors.
+// and not ended leaves it for one where none has, if it may run on such a one; a millisecond after
+// it did so last at the earliest.
 class WorkPlace {
  public:
   WorkPlace();

@@ -10,7 +10,8 @@
 //
 // Sleeping and waking cannot miss each other: a sleeper first says that it sleeps and then looks at
 // the counter once more; a waker first moves the counter and then looks for sleepers; all four are
-// sequentially consistent.
+// sequentially consistent. Each worker sleeps on a condition of its own: with one for all, glibc
+// before 2.41 lets who notifies wait for everybody whom it woke the last time.
 #include "core/thread_pool.h"
 
 #include <algorithm>
@@ -70,8 +71,12 @@ int available_cpus() {
 }  // namespace
 
 struct ThreadPool::State {
+  // Of the worker with the same number; the caller's, which is the first, is never claimed.
   struct alignas(kCacheLineBytes) Share {
-    std::atomic<uint64_t> claimed{0};  // in the latest region that it was claimed in
+    std::atomic<uint64_t> claimed{0};  // the latest region in which it was
+    std::atomic<bool> sleeps{false};
+    std::mutex mutex;
+    std::condition_variable awake;
   };
 
   std::vector<std::thread> workers;
@@ -81,7 +86,7 @@ struct ThreadPool::State {
 
   std::mutex region_mutex;  // held by the caller whose region runs
 
-  // Written before `region` moves, read after.
+  // Written before `region` moves, read by who has claimed a share of it only.
   const std::function<void(int64_t)>* task = nullptr;
   int64_t count = 0;
 
@@ -89,10 +94,9 @@ struct ThreadPool::State {
   alignas(kCacheLineBytes) std::atomic<int> undone{0};  // shares of the region
   std::atomic<bool> stopping{false};
 
-  std::mutex sleep_mutex;
-  std::condition_variable region_begun;
-  std::condition_variable region_ended;
   std::atomic<int> sleeping_workers{0};
+  std::mutex caller_mutex;
+  std::condition_variable region_ended;
   std::atomic<bool> caller_sleeps{false};
 
   void work(int worker);
@@ -100,6 +104,7 @@ struct ThreadPool::State {
   void run_share(int worker);
   void run_late_shares();
   void begin_region();
+  void wake_sleepers();
   void end_share();
   void wait_for_end();
 };
@@ -118,19 +123,24 @@ bool ThreadPool::State::claim(int worker, uint64_t in_region) {
 
 void ThreadPool::State::work(int worker) {
   uint64_t seen = 0;
+  Share& share = shares[static_cast<size_t>(worker)];
   const auto moved = [&] { return region.load() != seen || stopping.load(); };
   for (;;) {
     if (!watch(spin, moved)) {
-      std::unique_lock<std::mutex> lock(sleep_mutex);
+      std::unique_lock<std::mutex> lock(share.mutex);
+      share.sleeps = true;
       ++sleeping_workers;
-      region_begun.wait(lock, moved);
+      share.awake.wait(lock, moved);
       --sleeping_workers;
+      share.sleeps = false;
     }
     if (stopping.load()) return;
     seen = region.load();
-    if (!claim(worker, seen)) continue;
+    if (share.claimed.load() >= seen) continue;
     {
+      // Before the claim: moving may take a while, in which the caller can still do the share.
       const WorkPlace place;
+      if (!claim(worker, seen)) continue;
       run_share(worker);
     }
     end_share();
@@ -140,13 +150,20 @@ void ThreadPool::State::work(int worker) {
 void ThreadPool::State::begin_region() {
   undone.store(size - 1);
   ++region;
-  if (sleeping_workers.load() == 0) return;
-  // Taking the mutex waits for a worker between its last look and its sleep.
-  { const std::lock_guard<std::mutex> lock(sleep_mutex); }
-  region_begun.notify_all();
+  if (sleeping_workers.load() != 0) wake_sleepers();
+}
+
+void ThreadPool::State::wake_sleepers() {
+  for (Share& share : shares) {
+    if (!share.sleeps.load()) continue;
+    // Taking the mutex waits for a worker between its last look and its sleep.
+    { const std::lock_guard<std::mutex> lock(share.mutex); }
+    share.awake.notify_one();
+  }
 }
 
 void ThreadPool::State::run_late_shares() {
+  if (undone.load() == 0) return;
   const uint64_t current = region.load();
   for (int worker = 1; worker < size; ++worker) {
     if (!claim(worker, current)) continue;
@@ -157,14 +174,14 @@ void ThreadPool::State::run_late_shares() {
 
 void ThreadPool::State::end_share() {
   if (--undone != 0 || !caller_sleeps.load()) return;
-  { const std::lock_guard<std::mutex> lock(sleep_mutex); }
+  { const std::lock_guard<std::mutex> lock(caller_mutex); }
   region_ended.notify_one();
 }
 
 void ThreadPool::State::wait_for_end() {
   const auto ended = [&] { return undone.load() == 0; };
   if (watch(spin, ended)) return;
-  std::unique_lock<std::mutex> lock(sleep_mutex);
+  std::unique_lock<std::mutex> lock(caller_mutex);
   caller_sleeps = true;
   region_ended.wait(lock, ended);
   caller_sleeps = false;
@@ -204,8 +221,7 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
 
 ThreadPool::~ThreadPool() {
   state_->stopping = true;
-  { const std::lock_guard<std::mutex> lock(state_->sleep_mutex); }
-  state_->region_begun.notify_all();
+  state_->wake_sleepers();
   for (std::thread& worker : state_->workers) worker.join();
 }
 
@@ -221,12 +237,11 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) {
     for (int64_t i = 0; i < count; ++i) task(i);
     return;
   }
-  // Until the end of the region, also while it waits: a worker that runs where the caller is has
-  // been woken there, and would have to be again.
-  const WorkPlace place;
   state.task = &task;
   state.count = count;
   state.begin_region();
+  // Until the end of the region, also while it waits there: the workers are to go elsewhere.
+  const WorkPlace place;
   state.run_share(0);
   state.run_late_shares();
   state.wait_for_end();

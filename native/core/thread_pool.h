@@ -28,10 +28,10 @@ class ThreadPool {
   bool spins() const;
 
   // Calls task(i) for every i in [0, count), each exactly once. Worker w gets a contiguous, static
-  // share of the indices; with count <= size() every index has a thread of its own. The caller
-  // does the share of a worker that has not come by the time it is done with its own, so tasks must
-  // not wait for one another. `task` must not throw and must not call run() of the same pool. Safe
-  // to call from several threads: their regions run one after another.
+  // share of the indices, which is one at most with count <= size(). The caller does the share of
+  // a worker that has not come by the time it is done with its own, so tasks must not wait for one
+  // another. `task` must not throw and must not call run() of the same pool. Safe to call from
+  // several threads: their regions run one after another.
   void run(int64_t count, const std::function<void(int64_t)>& task);
 
  private:

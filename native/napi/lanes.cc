@@ -3,6 +3,7 @@
 // when the last lane has ended, and Node waits for lanes when an environment ends.
 #include "napi/lanes.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <utility>
@@ -16,8 +17,11 @@ namespace fusebert::node {
 namespace {
 
 // When lanes leave at most one thread of the pool to everybody else, each goes to the end of the
-// pool's queue after so long.
+// pool's queue after so long: a few parts, and less than anybody notices of a file.
 constexpr std::chrono::milliseconds kTurn(20);
+
+// Whatever is said of a larger pool: it may have been said too late for Node.
+constexpr int kUsualPool = 4;
 
 // Of all calls.
 std::atomic<int> working_lanes = 0;
@@ -43,7 +47,9 @@ Napi::Value Lanes::create(const Napi::CallbackInfo& info) {
   if (!status.ok()) return refuse(env, status);
   using Held = std::shared_ptr<Lanes>;
   const auto finalize = [](Napi::Env, Held* held) { delete held; };
-  return Napi::External<Held>::New(env, lanes.release(), finalize);
+  auto external = Napi::External<Held>::New(env, lanes.get(), finalize);
+  if (!external.IsEmpty()) lanes.release();
+  return external;
 }
 
 Result<std::shared_ptr<Lanes>> Lanes::from_js(const Napi::Value& value) {
@@ -63,7 +69,16 @@ napi_value Lanes::run(napi_env env, std::function<Status()> work,
     another = lanes_ < most_;
     if (another) ++lanes_;
   }
-  return another && !start_lane(env) ? nullptr : promise;
+  if (!another || start_lane(env)) return promise;
+  const std::lock_guard lock(mutex_);
+  if (lanes_ == 0) {
+    waiting_.pop_back();
+    return nullptr;
+  }
+  // Another lane takes it.
+  napi_value error = nullptr;
+  napi_get_and_clear_last_exception(env, &error);
+  return promise;
 }
 
 // A lane that counts among lanes_ already. False with an exception pending.
@@ -106,7 +121,7 @@ void Lanes::work_through() {
 // One job; or none, and the lane has ended.
 Lanes::Jobs Lanes::next(Clock::time_point begin) {
   Jobs job;
-  const bool crowded = working_lanes + 1 >= pool_;
+  const bool crowded = working_lanes + 1 >= std::min(pool_, kUsualPool);
   const std::lock_guard lock(mutex_);
   if (waiting_.empty() || (crowded && Clock::now() - begin >= kTurn)) --lanes_;
   else job.splice(job.end(), waiting_, waiting_.begin());

@@ -35,7 +35,13 @@ TEST(Processor, IsLeftForAnother) {
   if (CPU_COUNT(&before) < 2) GTEST_SKIP() << "there is one processor";
   const int here = stay_here();
   ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
-  EXPECT_TRUE(leave_processor(here));
+  constexpr int kTries = 20;
+  bool left = false;
+  for (int i = 0; i < kTries && !left; ++i) {
+    EXPECT_TRUE(leave_processor(here));
+    left = current_processor() != here;
+  }
+  EXPECT_TRUE(left);
   const cpu_set_t after = allowed();
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
 }
@@ -48,29 +54,41 @@ TEST(Processor, IsNotLeftWhereThereIsNoOther) {
   EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
-// Both threads are put on one processor. The first works there, asleep or not, when the second
-// begins, which may run on all.
+// Where a second thread works that is put on the processor of this one, which works there, asleep
+// or not, and may run on `all` after that.
+int place_of_a_second_thread(const cpu_set_t& all, int here) {
+  int there = -1;
+  const WorkPlace mine;
+  std::thread([&] {
+    EXPECT_EQ(current_processor(), here);
+    // Allowed everything again, it stays where it is until somebody moves it.
+    EXPECT_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
+    const WorkPlace theirs;
+    there = current_processor();
+    const cpu_set_t after = allowed();
+    EXPECT_TRUE(CPU_EQUAL(&all, &after));
+  }).join();
+  return there;
+}
+
 TEST(WorkPlace, IsNotWhereAnotherThreadWorks) {
   const cpu_set_t before = allowed();
   if (CPU_COUNT(&before) < 2) GTEST_SKIP() << "there is one processor";
   const int here = stay_here();
+  // The system may bring it back at once where the other processor is busy.
+  constexpr int kTries = 20;
   int there = here;
-  bool same_affinity = false;
-  {
-    const WorkPlace mine;
-    std::thread([&] {
-      EXPECT_EQ(current_processor(), here);
-      // Allowed everything again, it stays where it is until somebody moves it.
-      EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
-      const WorkPlace theirs;
-      there = current_processor();
-      const cpu_set_t after = allowed();
-      same_affinity = CPU_EQUAL(&before, &after);
-    }).join();
-  }
+  for (int i = 0; i < kTries && there == here; ++i) there = place_of_a_second_thread(before, here);
   EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
   EXPECT_NE(there, here);
-  EXPECT_TRUE(same_affinity);
+}
+
+TEST(WorkPlace, StaysWhereThereIsNoOther) {
+  const cpu_set_t before = allowed();
+  const int here = stay_here();
+  cpu_set_t one = allowed();
+  EXPECT_EQ(place_of_a_second_thread(one, here), here);
+  EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 #endif

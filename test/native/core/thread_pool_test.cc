@@ -46,24 +46,28 @@ TEST(ThreadPool, WhatTasksWroteIsSeenByTheCallerAndTheNextRegion) {
   for (size_t i = 0; i < 64; ++i) EXPECT_EQ(values[i], 2000 * (static_cast<int64_t>(i) + 1));
 }
 
-TEST(ThreadPool, UpToItsSizeEveryIndexHasAThread) {
+// Waits until `done` or for seconds: in tests only may a task wait for another.
+template <class Done>
+void wait_until(const Done& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+}
+
+TEST(ThreadPool, UpToItsSizeThereIsAThreadForEveryIndex) {
   ThreadPool pool(4);
-  // Long enough for all to come; what else the machine does may still keep one from it.
-  constexpr std::chrono::milliseconds kTask(20);
-  constexpr int kTries = 20;
   for (const int64_t count : {2, 3, 4}) {
-    int64_t most = 0;
-    for (int i = 0; i < kTries && most < count; ++i) {
-      std::mutex mutex;
-      std::set<std::thread::id> threads;
-      pool.run(count, [&](int64_t) {
-        std::this_thread::sleep_for(kTask);
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+    std::atomic<int64_t> begun{0};
+    pool.run(count, [&](int64_t) {
+      {
         const std::lock_guard<std::mutex> lock(mutex);
         threads.insert(std::this_thread::get_id());
-      });
-      most = std::max(most, static_cast<int64_t>(threads.size()));
-    }
-    EXPECT_EQ(most, count);
+      }
+      ++begun;
+      wait_until([&] { return begun == count; });
+    });
+    EXPECT_EQ(static_cast<int64_t>(threads.size()), count);
   }
 }
 
@@ -82,6 +86,8 @@ TEST(ThreadPool, SharesAreContiguous) {
 // On one processor a worker that was woken runs when the caller gives way, which is seldom within a
 // region as short as this. Without a caller that does late shares it would have to in each.
 TEST(ThreadPool, NobodyWaitsForAWorkerThatIsLate) {
+  // The first pool of a process counts the processors that there are for all.
+  const ThreadPool first(1);
   cpu_set_t before;
   ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
   cpu_set_t one;
@@ -99,7 +105,7 @@ TEST(ThreadPool, NobodyWaitsForAWorkerThatIsLate) {
     }
   }
   EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
-  EXPECT_GT(done_by_the_caller, 100);
+  EXPECT_GT(done_by_the_caller, 0);
 }
 
 #endif
@@ -107,22 +113,34 @@ TEST(ThreadPool, NobodyWaitsForAWorkerThatIsLate) {
 TEST(ThreadPool, WorkersThatFellAsleepWakeUp) {
   ThreadPool pool(3);
   for (int round = 0; round < 5; ++round) {
-    std::atomic<int> calls{0};
-    pool.run(3, [&](int64_t) { ++calls; });
-    EXPECT_EQ(calls.load(), 3);
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<int> begun{0};
+    std::atomic<int> by_workers{0};
+    pool.run(3, [&](int64_t) {
+      by_workers += std::this_thread::get_id() == caller ? 0 : 1;
+      ++begun;
+      wait_until([&] { return begun == 3; });
+    });
+    EXPECT_EQ(by_workers.load(), 2);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }
 
 TEST(ThreadPool, ACallerWaitsForASlowWorker) {
   ThreadPool pool(2);
-  int slow = 0;
+  int slow = 0;  // plain: its end is before the region's
+  std::atomic<bool> begun{false};
+  std::thread::id worker;
   pool.run(2, [&](int64_t i) {
-    if (i == 0) return;
+    if (i == 0) return wait_until([&] { return begun.load(); });
+    worker = std::this_thread::get_id();
+    begun = true;
+    // Longer than the caller watches before it sleeps.
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     slow = 1;
   });
   EXPECT_EQ(slow, 1);
+  EXPECT_NE(worker, std::this_thread::get_id());
 }
 
 TEST(ThreadPool, RegionsOfSeveralCallersFollowOneAnother) {

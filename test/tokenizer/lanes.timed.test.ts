@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 import { loadAddon } from '../../lib/native/load.js'
 import { AutoTokenizer, type Tokenizer } from '../../lib/index.js'
@@ -43,19 +43,23 @@ async function threadsAtOnce(call: () => Promise<unknown>): Promise<number> {
 }
 
 describe.runIf(existsSync('/proc/self/schedstat'))('threads of one call', () => {
-  const TRIES = 4
+  const TRIES = 20
+
+  /** The first of some tries that is as wanted, or the last. */
+  async function firstOf(try_: () => Promise<number>, wanted: (threads: number) => boolean) {
+    let threads = await try_()
+    for (let i = 1; i < TRIES && !wanted(threads); i += 1) threads = await try_()
+    return threads
+  }
 
   it.each(['encodeBatch', 'countTokens'] as const)('of %s', async (method) => {
-    const atOnce = async (threads: number): Promise<number[]> => {
-      const tries: number[] = []
-      for (let i = 0; i < TRIES; i += 1) {
-        tries.push(await threadsAtOnce(() => tokenizer[method](texts.slice(0, 20), { threads })))
-      }
-      return tries
-    }
+    const some = texts.slice(0, 20)
+    const atOnce = (threads: number) => () =>
+      threadsAtOnce(() => tokenizer[method](some, { threads }))
     // The garbage collector has threads too; and what else runs here makes threads wait.
-    expect(Math.min(...(await atOnce(1)))).toBeLessThan(1.2)
-    if (availableParallelism() > 1) expect(Math.max(...(await atOnce(2)))).toBeGreaterThan(1.3)
+    expect(await firstOf(atOnce(1), (threads) => threads < 1.2)).toBeLessThan(1.2)
+    if (availableParallelism() === 1) return
+    expect(await firstOf(atOnce(2), (threads) => threads > 1.3)).toBeGreaterThan(1.3)
   })
 })
 
@@ -63,7 +67,7 @@ describe('a call that has all threads', () => {
   it('lets others have a turn', async () => {
     let ended = false
     const begin = performance.now()
-    const call = tokenizer.encodeBatch(texts, { threads: POOL }).then(() => { ended = true })
+    const call = tokenizer.encodeBatch(texts, { threads: POOL }).finally(() => { ended = true })
     let longest = 0
     while (!ended) {
       const asked = performance.now()
@@ -73,6 +77,28 @@ describe('a call that has all threads', () => {
     await call
     expect(longest).toBeLessThan((performance.now() - begin) / 2)
   })
+})
+
+describe('the pool', () => {
+  const said = process.env['UV_THREADPOOL_SIZE']
+  afterEach(() => {
+    if (said === undefined) delete process.env['UV_THREADPOOL_SIZE']
+    else process.env['UV_THREADPOOL_SIZE'] = said
+  })
+
+  it.each(['0', '1', '2.5', '-3', '0x10', '1e10', 'Infinity', '', 'many'])(
+    'is as large as libuv takes %j for',
+    async (size) => {
+      process.env['UV_THREADPOOL_SIZE'] = size
+      const some = texts.slice(0, 3)
+      const counts = await tokenizer.countTokens(some, { threads: 4 })
+      const { cu_seqlens } = await tokenizer.encodeBatch(some, {
+        threads: 4, add_special_tokens: false,
+      })
+      const specials = 2
+      expect(cu_seqlens.at(-1)).toBe(counts.reduce((sum, each) => sum + each - specials, 0))
+    },
+  )
 })
 
 describe('the native side', () => {
