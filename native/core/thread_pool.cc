@@ -237,11 +237,12 @@ void ThreadPool::run(int64_t count, const std::function<void(int64_t)>& task) {
     for (int64_t i = 0; i < count; ++i) task(i);
     return;
   }
+  // Until the end of the region, also while it waits there: the workers are to go elsewhere. Before
+  // them, since the one that begins later leaves.
+  const WorkPlace place;
   state.task = &task;
   state.count = count;
   state.begin_region();
-  // Until the end of the region, also while it waits there: the workers are to go elsewhere.
-  const WorkPlace place;
   state.run_share(0);
   state.run_late_shares();
   state.wait_for_end();
