@@ -142,7 +142,6 @@ void Lanes::settle_done(napi_env env) {
 
 void Lanes::end_lane(napi_env env) {
   settle_done(env);
-  Jobs left;
   {
     const std::lock_guard lock(mutex_);
     if (waiting_.empty() || lanes_ == most_) return;
@@ -151,6 +150,7 @@ void Lanes::end_lane(napi_env env) {
   if (start_lane(env)) return;
   napi_value error = nullptr;
   napi_get_and_clear_last_exception(env, &error);
+  Jobs left;
   {
     const std::lock_guard lock(mutex_);
     if (lanes_ == 0) left.swap(waiting_);
