@@ -1,52 +1,72 @@
-// One call on two cores beside the same call on one, the JavaScript thread included, and beside
-// Hugging Face's native tokenizer on all threads, which its environment asks for in this suite's
-// process.
+// One call on two cores beside the same call on one, the JavaScript thread included; beside two
+// processes of one core each, which is what the machine has to give; and beside Hugging Face's
+// native tokenizer on all threads, which its environment asks for in this suite's process.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { pairRow } from '../pairs.mjs'
-import { processors, sideOn } from '../support/affinity.mjs'
+import { processors } from '../support/affinity.mjs'
 import { hasCorpus, readCorpus } from '../support/corpus.mjs'
 import { checkIds, firstPasses } from '../support/first-passes.mjs'
 import { selected } from '../support/options.mjs'
+import { processSide } from '../support/pass-processes.mjs'
 import { fusebertSide, nativeSide, takesThreads } from '../support/tokenizers.mjs'
 
 export const title = 'tokenizer, several threads'
 
 const CORES = 2
+const CORPUS = 'english'
 const NAME = 'WordPiece, English, one Buffer'
 const ONE_CORE = 'fusebert, one core'
+const SEPARATE = 'fusebert, two processes of one core each'
 const ALL_THREADS = 'tokenizers (native), all threads'
 // A pass of ours takes a tenth of a second, in which a shared machine may halve a core's speed.
-const CASES = [
-  { name: NAME, against: ONE_CORE, target: 1.8, passes_a_round: 4 },
-  { name: NAME, against: ALL_THREADS, passes_a_round: 1 },
-]
+const PASSES_A_ROUND = 4
+
+/** Our sides: a call on two cores, one on one, and one on each of two at once. */
+async function ourSides(numbers, pass) {
+  const alone = { ...pass, threads: 1 }
+  return [
+    await processSide([numbers], { ...pass, threads: CORES }),
+    await processSide([numbers.slice(0, 1)], alone),
+    await processSide(numbers.map((number) => [number]), alone),
+  ]
+}
 
 export async function run(options, { report, progress, skip }) {
-  const cases = CASES.filter(({ name, against }) => selected(options, title, `${name} ${against}`))
-  if (cases.length === 0) return
+  const isSelected = (against) => selected(options, title, `${NAME} ${against}`)
+  if (![ONE_CORE, SEPARATE, ALL_THREADS].some(isSelected)) return
   const folder = options.minilm
-  if (!hasCorpus('english')) return skip('corpus/ is not there, make-corpus.mjs writes it')
+  if (!hasCorpus(CORPUS)) return skip('corpus/ is not there, make-corpus.mjs writes it')
   if (!existsSync(join(folder, 'tokenizer.json'))) return skip('MiniLM is not there')
   if (!(await takesThreads(folder))) return skip('encodeBatch of this fusebert takes no threads')
-  const all = processors()
-  if (all.length < CORES) return skip('there are no two processors, or no taskset')
-  const cores = all.slice(0, CORES)
-  const { texts, range, megabytes } = readCorpus('english', options)
-  const ours = sideOn(cores, fusebertSide('fusebert', folder, range, { threads: CORES }))
-  const theirs = {
-    [ONE_CORE]: () =>
-      sideOn(cores.slice(0, 1), fusebertSide(ONE_CORE, folder, range, { threads: 1 })),
-    [ALL_THREADS]: () => sideOn(all, nativeSide(ALL_THREADS, folder, texts)),
+  const numbers = processors().slice(0, CORES)
+  if (numbers.length < CORES) return skip('there are no two processors, or no taskset')
+  const { texts, range, megabytes } = readCorpus(CORPUS, options)
+  const pair = { name: NAME, unit: 'MB', amount: megabytes }
+  const native = nativeSide(ALL_THREADS, folder, texts)
+  progress('ids')
+  const agreement = await checkIds([
+    fusebertSide('fusebert', folder, range, { threads: CORES }),
+    fusebertSide(ONE_CORE, folder, range, { threads: 1 }),
+    native,
+  ])
+
+  const sides = await ourSides(numbers, { folder, corpus: CORPUS, options })
+  if (isSelected(ONE_CORE) || isSelected(SEPARATE)) {
+    progress('two cores against one')
+    const rounds = options.rounds * PASSES_A_ROUND
+    const [ours, one, separate] = await firstPasses(sides, { rounds })
+    const row = { ...pair, rounds, agreement }
+    report(pairRow({ ...row, against: ONE_CORE, target: 1.8 }, ours, one))
+    report(pairRow({ ...row, against: SEPARATE }, ours, separate))
+    report(pairRow({ ...row, name: `${NAME}, two processes`, against: ONE_CORE }, separate, one))
   }
-  for (const each of cases) {
-    progress(`two cores against ${each.against}`)
-    const sides = [ours, theirs[each.against]()]
-    const agreement = await checkIds(sides)
-    const rounds = options.rounds * each.passes_a_round
-    const times = await firstPasses(sides, { rounds })
-    report(pairRow({ ...each, unit: 'MB', amount: megabytes, rounds, agreement }, ...times))
+  if (isSelected(ALL_THREADS)) {
+    progress(`two cores against ${ALL_THREADS}`)
+    const times = await firstPasses([sides[0], native], options)
+    report(pairRow({ ...pair, rounds: options.rounds, agreement, against: ALL_THREADS }, ...times))
   }
+  sides.forEach((side) => side.end())
 }

@@ -1,11 +1,13 @@
 // Text to ids on one core against Hugging Face's native tokenizer on one thread: a first pass over
 // the documents of corpus/, all of which are different. The ids of all of them must be the same
-// before anything is timed. The other side takes strings only.
+// before anything is timed. The other side takes strings only. Where there is taskset, this process
+// has one processor for all its threads, JavaScript's and the garbage collector's too.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { pairRow } from '../pairs.mjs'
+import { processors, runOn } from '../support/affinity.mjs'
 import { hasCorpus, readCorpus } from '../support/corpus.mjs'
 import { checkIds, firstPasses } from '../support/first-passes.mjs'
 import { loadTokenizer } from '../support/fusebert.mjs'
@@ -74,6 +76,8 @@ async function runGroup({ name, folder, corpus, inputs }, options, { report, pro
 }
 
 export async function run(options, reporter) {
+  const [core] = processors()
+  if (core !== undefined) runOn([core])
   for (const group of groups(options.minilm)) {
     const inputs = group.inputs.filter(({ input }) =>
       selected(options, title, `${group.name}, ${input} ${AGAINST}`),

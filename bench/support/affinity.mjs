@@ -27,15 +27,3 @@ export function processors() {
 export function runOn(numbers) {
   taskset('--all-tasks', '--cpu-list', '--pid', numbers.join(','))
 }
-
-/** A side of firstPasses() that has only these processors. */
-export function sideOn(numbers, side) {
-  return {
-    ...side,
-    async load() {
-      const tokenizer = await side.load()
-      runOn(numbers)
-      return tokenizer
-    },
-  }
-}

@@ -9,7 +9,7 @@ const SETTLE_MS = 50
 const COLLECTIONS = 3
 
 /** What a pass left behind is not to be cleared away in the time of the next. */
-async function settle() {
+export async function settle() {
   for (let i = 0; i < COLLECTIONS; i += 1) {
     globalThis.gc?.()
     await sleep(SETTLE_MS)
@@ -18,18 +18,19 @@ async function settle() {
 
 /**
  * One pass of each side, in turn, as often as there are rounds.
- * @param sides - { load: async () => tokenizer, pass: async (tokenizer) => … }
+ * @param sides - { load: async () => tokenizer, pass: async (tokenizer) => … }; `timed: true`
+ *   where the pass measures itself and returns milliseconds
  * @returns for each side milliseconds a pass, one number a round
  */
 export async function firstPasses(sides, { rounds }) {
   const times = sides.map(() => [])
   for (let round = 0; round < rounds; round += 1) {
-    for (const [i, { load, pass }] of sides.entries()) {
+    for (const [i, { load, pass, timed = false }] of sides.entries()) {
       const tokenizer = await load()
       await settle()
       const begin = performance.now()
-      await pass(tokenizer)
-      times[i].push(performance.now() - begin)
+      const own = await pass(tokenizer)
+      times[i].push(timed ? own : performance.now() - begin)
     }
   }
   return times

@@ -6,9 +6,7 @@ import { nextTurn, type Slices } from '../turns.js'
 import { MAX_BYTES_OF_UNIT, TextWriter, workOf, type TextSource } from './text-source.js'
 import type { Inputs } from './texts.js'
 
-/** Work (see text-source.ts) between two turns of the event loop, well below a millisecond. */
-const SLICE_WORK = 1 << 17
-/** Work of a part: half a millisecond for a thread, which is more than it costs to start. */
+/** Work (see text-source.ts) of a part: half a millisecond for a thread, more than its start costs. */
 const LEAST_PART_WORK = 1 << 16
 /** Some milliseconds, in which the JavaScript thread, busy or asleep, comes to start another. */
 const MOST_PART_WORK = 1 << 19
@@ -70,11 +68,12 @@ export class TextParts {
     this.#begun = true
     this.#left -= this.#work
     this.#work = 0
-    const share = this.#left / this.#threads / PARTS_A_SHARE
+    const share = Math.ceil(this.#left / this.#threads / PARTS_A_SHARE)
     const most = Math.min(this.#enough * 2, MOST_PART_WORK)
     this.#enough = Math.max(Math.min(share, most), LEAST_PART_WORK)
     const first_text = this.#texts.written
     const writers = [this.#writer(), this.#pairs === null ? null : this.#writer()] as const
+    writers[0].makeRoom(Math.min(this.#enough, this.#left))
     while (!this.#gather(...writers)) await nextTurn()
     return { texts: writers[0].texts(), pairs: writers[1]?.texts() ?? null, first_text, writers }
   }
@@ -102,27 +101,33 @@ export class TextParts {
 
   /** A slice. Texts and their pairs come in step. @returns whether the part is complete */
   #gather(texts: TextWriter, pairs: TextWriter | null): boolean {
-    let work = 0
+    let left = 1
     let complete = false
-    while (!complete && work < SLICE_WORK) {
-      const done = this.#step(texts, pairs, SLICE_WORK - work)
-      work += done
-      this.#work += done
+    while (!complete && left > 0) {
+      left -= this.#step(texts, pairs, left)
       complete = this.ended || (this.#work >= this.#enough && this.#betweenTexts())
     }
     return complete
   }
 
-  #step(texts: TextWriter, pairs: TextWriter | null, budget: number): number {
+  /** @returns how much of a slice it took, of which `left` was left */
+  #step(texts: TextWriter, pairs: TextWriter | null, left: number): number {
     const source = this.#texts
     if (this.#pairs === null || pairs === null) {
       // A part that has enough ends with the text that it is in.
       const until = this.#work >= this.#enough ? source.written + 1 : source.count
-      return source.write(texts, until, budget)
+      return this.#write(source, texts, until, left)
     }
     return this.#pairs.written < source.written
-      ? this.#pairs.write(pairs, source.written, budget)
-      : source.write(texts, source.written + 1, budget)
+      ? this.#write(this.#pairs, pairs, source.written, left)
+      : this.#write(source, texts, source.written + 1, left)
+  }
+
+  #write(source: TextSource, writer: TextWriter, until: number, left: number): number {
+    const wanted = Math.max(this.#enough - this.#work, 1)
+    const work = source.write(writer, until, Math.ceil(Math.min(left * source.slice, wanted)))
+    this.#work += work
+    return work / source.slice
   }
 
   #betweenTexts(): boolean {
@@ -175,7 +180,7 @@ export function* gatherTexts(texts: TextSource): Slices<NativeTexts> {
   // Room for whatever the strings are: memory that is not written to is not taken.
   const writer = new TextWriter(texts.units * MAX_BYTES_OF_UNIT)
   for (;;) {
-    texts.write(writer, texts.count, SLICE_WORK)
+    texts.write(writer, texts.count, texts.slice)
     if (texts.written === texts.count) return writer.texts()
     yield
   }

@@ -9,6 +9,9 @@ import type { NativeTexts } from '../native/addon.js'
  * more.
  */
 const TEXT_COST = 64
+/** Work between two turns of the event loop, well below a millisecond; UTF-8 is only copied. */
+const SLICE_OF_LIST = 1 << 17
+const SLICE_OF_RANGE = 1 << 19
 /** Of one text at once. */
 const MAX_PIECE = 1 << 16
 /** Bytes of UTF-8 that one UTF-16 unit makes at most. */
@@ -58,9 +61,10 @@ export class TextWriter {
 
   /** Ends the text that was written last. */
   endText(): void {
-    this.#makeRoomForTexts(1)
-    this.#texts += 1
-    this.#offsets[this.#texts] = this.#length
+    const texts = this.#texts + 1
+    if (texts >= this.#offsets.length) this.#makeRoomForTexts(1)
+    this.#texts = texts
+    this.#offsets[texts] = this.#length
   }
 
   /**
@@ -110,6 +114,8 @@ export interface TextSource {
   readonly written: number
   /** Whether the next one has been written in part. */
   readonly inText: boolean
+  /** The work that may be done between two turns of the event loop. */
+  readonly slice: number
   /**
    * Writes texts up to text `until`, or pieces of one, until the budget is used up; it may be
    * exceeded by one piece.
@@ -141,6 +147,7 @@ function isHighSurrogate(unit: number): boolean {
 
 /** Strings and arrays of UTF-8. */
 export class ListSource implements TextSource {
+  readonly slice = SLICE_OF_LIST
   readonly units: number
   readonly #texts: readonly (string | Uint8Array)[]
   #index = 0
@@ -165,29 +172,37 @@ export class ListSource implements TextSource {
   }
 
   write(writer: TextWriter, until: number, budget: number): number {
+    const texts = this.#texts
+    let index = this.#index
     let work = 0
-    while (this.#index < until && work < budget) {
-      const text = this.#texts[this.#index] ?? ''
-      const from = this.#position
-      if (from > text.length) throw changed()
-      if (from === 0) writer.makeRoom(mostBytes(text))
-      const to = this.#pieceEnd(text)
-      if (typeof text === 'string') {
-        writer.writeString(from === 0 && to === text.length ? text : text.slice(from, to))
+    while (index < until && work < budget) {
+      const text = texts[index] ?? ''
+      if (this.#position === 0 && text.length <= MAX_PIECE) {
+        if (typeof text === 'string') writer.writeString(text)
+        else writer.writeBytes(text)
+        work += text.length
       } else {
-        writer.writeBytes(from === 0 && to === text.length ? text : text.subarray(from, to))
-      }
-      work += to - from
-      if (to < text.length) {
-        this.#position = to
-        continue
+        work += this.#writePiece(writer, text)
+        if (this.#position > 0) continue
       }
       writer.endText()
       work += TEXT_COST
-      this.#index += 1
-      this.#position = 0
+      index += 1
     }
+    this.#index = index
     return work
+  }
+
+  /** One of a text that is too long to be written at once. @returns its length */
+  #writePiece(writer: TextWriter, text: string | Uint8Array): number {
+    const from = this.#position
+    if (from > text.length) throw changed()
+    if (from === 0) writer.makeRoom(mostBytes(text))
+    const to = this.#pieceEnd(text)
+    if (typeof text === 'string') writer.writeString(text.slice(from, to))
+    else writer.writeBytes(text.subarray(from, to))
+    this.#position = to < text.length ? to : 0
+    return to - from
   }
 
   /** A pair of surrogates stays together. */
@@ -204,6 +219,7 @@ export function listSource(texts: readonly (string | Uint8Array)[]): TextSource 
 
 /** Texts that lie in one array. */
 export class RangeSource implements TextSource {
+  readonly slice = SLICE_OF_RANGE
   readonly #bytes: Uint8Array
   readonly #offsets: Int32Array
   #index = 0
@@ -237,8 +253,9 @@ export class RangeSource implements TextSource {
     while (this.#index < until && work < budget) {
       const from = this.#position
       if (!this.inText) writer.makeRoom(this.#offset(this.#index + 1) - from)
-      const end = this.#lastInPiece(until)
-      const to = end > this.#index ? this.#offset(end) : from + MAX_PIECE
+      const most = Math.max(budget - work, MAX_PIECE)
+      const end = this.#lastWithin(most, until)
+      const to = end > this.#index ? this.#offset(end) : from + most
       if (to > this.#bytes.length) throw changed()
       writer.writeBytes(this.#bytes.subarray(from, to))
       writer.endTexts(this.#offsets.subarray(this.#index + 1, end + 1), to)
@@ -249,13 +266,13 @@ export class RangeSource implements TextSource {
     return work
   }
 
-  /** The end of the texts, at most `until`, that one piece holds. */
-  #lastInPiece(until: number): number {
+  /** The end of the texts, at most `until`, that so many bytes hold. */
+  #lastWithin(bytes: number, until: number): number {
     let end = this.#index
-    let beyond = Math.min(until, end + MAX_PIECE / TEXT_COST) + 1
+    let beyond = Math.min(until, end + Math.ceil(bytes / TEXT_COST)) + 1
     while (beyond - end > 1) {
       const middle = (end + beyond) >> 1
-      if (this.#offset(middle) - this.#position <= MAX_PIECE) end = middle
+      if (this.#offset(middle) - this.#position <= bytes) end = middle
       else beyond = middle
     }
     return end

@@ -27,6 +27,7 @@ export interface Inputs {
 }
 
 const CHECKS_AT_ONCE = 16_384
+const OFFSETS_AT_ONCE = 65_536
 
 export function isText(value: unknown): value is TextInput {
   return typeof value === 'string' || types.isUint8Array(value)
@@ -45,19 +46,27 @@ function* checkRange(subject: string, { bytes, offsets }: TextRange): Slices<Tex
   }
   // A copy: what is checked is what is used.
   const checked = new Int32Array(offsets.length)
-  let last = 0
-  yield* sliced(checked.length, CHECKS_AT_ONCE, (from, to) => {
-    for (let i = from; i < to; i += 1) {
-      const offset = offsets[i] ?? -1
-      if (offset < last || offset > bytes.length) {
-        const expected = `ascending positions up to ${bytes.length}`
-        throw invalidArgument(expected, `${subject}.offsets`, offsets)
-      }
-      checked[i] = offset
-      last = offset
+  yield* sliced(checked.length, OFFSETS_AT_ONCE, (from, to) => {
+    // A caller may have taken the array away meanwhile.
+    const there = offsets.length === checked.length
+    if (there) checked.set(offsets.subarray(from, to), from)
+    if (!there || !isAscending(checked, Math.max(from - 1, 0), to, bytes.length)) {
+      const expected = `ascending positions up to ${bytes.length}`
+      throw invalidArgument(expected, `${subject}.offsets`, offsets)
     }
   })
   return new RangeSource(bytes, checked)
+}
+
+/** Apart from its generator, whose variables are slow to reach. */
+function isAscending(offsets: Int32Array, from: number, to: number, most: number): boolean {
+  let last = 0
+  for (let i = from; i < to; i += 1) {
+    const offset = offsets[i] as number
+    if (offset < last || offset > most) return false
+    last = offset
+  }
+  return true
 }
 
 function* checkList(subject: string, value: readonly unknown[]): Slices<TextSource> {
@@ -65,16 +74,27 @@ function* checkList(subject: string, value: readonly unknown[]): Slices<TextSour
   const list = new Array<TextInput>(value.length)
   let units = 0
   yield* sliced(list.length, CHECKS_AT_ONCE, (from, to) => {
-    for (let i = from; i < to; i += 1) {
-      const text = value[i]
-      if (!isText(text)) {
-        throw invalidArgument('a string or a Uint8Array', `${subject}[${i}]`, text)
-      }
-      list[i] = text
-      units += text.length
-    }
+    units += copyTexts(subject, value, list, from, to)
   })
   return new ListSource(list, units)
+}
+
+/** Apart, as above. @returns UTF-16 units, or bytes, of these texts */
+function copyTexts(
+  subject: string,
+  value: readonly unknown[],
+  list: TextInput[],
+  from: number,
+  to: number,
+): number {
+  let units = 0
+  for (let i = from; i < to; i += 1) {
+    const text = value[i]
+    if (!isText(text)) throw invalidArgument('a string or a Uint8Array', `${subject}[${i}]`, text)
+    list[i] = text
+    units += text.length
+  }
+  return units
 }
 
 /** @throws ERR_INVALID_ARGUMENT */
