@@ -6,7 +6,7 @@ import { nextTurn, type Slices } from '../turns.js'
 import { MAX_BYTES_OF_UNIT, TextWriter, workOf, type TextSource } from './text-source.js'
 import type { Inputs } from './texts.js'
 
-/** Work (see text-source.ts) of a part: half a millisecond for a thread, more than its start costs. */
+/** Work (see text-source.ts) of a part: half a millisecond of a thread, more than a start costs. */
 const LEAST_PART_WORK = 1 << 16
 /** Some milliseconds, in which the JavaScript thread, busy or asleep, comes to start another. */
 const MOST_PART_WORK = 1 << 19
