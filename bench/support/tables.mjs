@@ -47,15 +47,16 @@ export const pairTable = (rows, conclusive) =>
 /** One line a text whose calls were timed one by one. */
 export const latencyTable = (rows, conclusive) =>
   table(
-    ['case', 'fusebert p50', 'p99', 'other p50', 'p99', 'ours / theirs (min–max)', 'calls',
-      'target'],
-    rows.map(({ suite, name, ours, theirs, ratio, targets }) => [
+    ['case', 'fusebert p50', 'p99', 'other p50', 'p99', 'ours / theirs (min–max)',
+      "p99 / p50: ours, a loop's", 'calls', 'target'],
+    rows.map(({ suite, name, ours, theirs, ratio, tail, machine_tail, targets }) => [
       `${suite}: ${name}`,
       `${ours.p50.toFixed(3)} ms`,
       `${ours.p99.toFixed(3)} ms`,
       `${theirs.p50.toFixed(3)} ms`,
       `${theirs.p99.toFixed(3)} ms`,
       spread(ratio),
+      `${tail.median.toFixed(2)}, ${machine_tail.median.toFixed(2)}`,
       `${ours.calls}, ${theirs.calls}`,
       describeTargets(targets, conclusive),
     ]),

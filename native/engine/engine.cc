@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "backend/batch_parts.h"
+#include "core/time_slice.h"
 
 namespace fusebert {
 namespace {
@@ -35,7 +36,10 @@ Engine::Engine(std::unique_ptr<Backend> backend, std::unique_ptr<PooledLayers> l
   for (size_t i = 0; i < backend_->max_submitted(); ++i) {
     spare_.push_back(std::make_unique<Batch>(max_tokens, kMaxBatchLogits));
   }
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    give_way_to_woken_threads();
+    run();
+  });
 }
 
 Engine::~Engine() { stop(); }
