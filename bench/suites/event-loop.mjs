@@ -1,5 +1,5 @@
-// How late the event loop is while a large batch runs: the most that a timer of 1 ms is overdue, as a
-// median of rounds, beside that of an idle process over the same time.
+// How late the event loop is while a large batch runs: the most that a timer of 1 ms is overdue, as
+// a median of rounds, beside that of an idle process over the same time.
 
 import { join } from 'node:path'
 import { clearInterval, setInterval } from 'node:timers'

@@ -65,7 +65,7 @@ async function compareCalls(ours, theirs, texts, options) {
     rounds.ours.push(await timeCalls(ours, texts, options.quick))
     rounds.theirs.push(await timeCalls(theirs, texts, options.quick))
     const own = rounds.ours.at(-1)
-    machine.push(machineTail(quantile(own, 0.5), own.length))
+    machine.push(await machineTail(quantile(own, 0.5), own.length, options.threads))
   }
   const medians = (side) => side.map((times) => quantile(times, 0.5))
   const others = medians(rounds.theirs)

@@ -12,6 +12,8 @@
 #include <sched.h>
 #endif
 
+#include "core/cache_line.h"
+
 namespace fusebert {
 namespace {
 
@@ -19,7 +21,6 @@ namespace {
 // back.
 constexpr std::chrono::milliseconds kLeastStay(1);
 constexpr int kProcessors = 1024;
-constexpr size_t kCacheLineBytes = 64;
 
 struct alignas(kCacheLineBytes) Count {
   std::atomic<int> threads = 0;

@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/cache_line.h"
 #include "core/processor.h"
 #include "core/thread_count.h"
 #include "core/time_slice.h"
@@ -37,8 +38,6 @@ namespace {
 constexpr std::chrono::microseconds kSpinTime{150};
 // Pauses between two looks at the clock.
 constexpr int kSpinsPerClock = 32;
-
-constexpr size_t kCacheLineBytes = 64;
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -18,9 +18,9 @@ Result<AlignedBuffer> AlignedBuffer::allocate(int64_t floats) {
   AlignedBuffer buffer;
   if (floats <= 0) return buffer;
   const int64_t bytes = round_up(floats, kCacheLineFloats) * static_cast<int64_t>(sizeof(float));
-  void* const data = floats > kMaxFloats ? nullptr
-                                         : allocate_large(static_cast<size_t>(bytes),
-                                                          static_cast<size_t>(kCacheLineBytes));
+  const bool fits = floats <= kMaxFloats;
+  void* const data =
+      fits ? allocate_large(static_cast<size_t>(bytes), kCacheLineBytes) : nullptr;
   if (data == nullptr) {
     return Status(StatusCode::kOutOfMemory, "Expected memory for " + std::to_string(floats) +
                                                 " floats but the system has none left.");

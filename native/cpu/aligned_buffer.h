@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <memory>
 
+#include "core/cache_line.h"
 #include "core/status.h"
 
 namespace fusebert::cpu {
 
-inline constexpr int64_t kCacheLineBytes = 64;
-inline constexpr int64_t kCacheLineFloats = kCacheLineBytes / static_cast<int64_t>(sizeof(float));
+inline constexpr int64_t kCacheLineFloats = kCacheLineBytes / sizeof(float);
 
 class AlignedBuffer {
  public:

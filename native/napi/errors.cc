@@ -29,6 +29,11 @@ Napi::Value refuse(Napi::Env env, const Status& status) {
   return env.Undefined();
 }
 
+void clear_exception(napi_env env) {
+  napi_value error = nullptr;
+  napi_get_and_clear_last_exception(env, &error);
+}
+
 napi_value make_undefined(napi_env env) {
   napi_value undefined = nullptr;
   napi_get_undefined(env, &undefined);

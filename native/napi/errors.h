@@ -19,6 +19,9 @@ void throw_error(napi_env env, const Status& status);
 // The same for a method of an object: what it returns then.
 Napi::Value refuse(Napi::Env env, const Status& status);
 
+// Forgets the exception that is pending, if there is one.
+void clear_exception(napi_env env);
+
 // Null when the environment is ending.
 napi_value make_undefined(napi_env env);
 

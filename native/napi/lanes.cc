@@ -16,6 +16,9 @@
 namespace fusebert::node {
 namespace {
 
+// Marks what from_js() takes. Random numbers.
+constexpr napi_type_tag kLanesTag = {0x2c9be41f7d5a0386ULL, 0xb7e1560d93f84ac2ULL};
+
 // When lanes leave at most one thread of the pool to everybody else, each goes to the end of the
 // pool's queue after so long: a few parts, and less than anybody notices of a file.
 constexpr std::chrono::milliseconds kTurn(20);
@@ -48,13 +51,18 @@ Napi::Value Lanes::create(const Napi::CallbackInfo& info) {
   using Held = std::shared_ptr<Lanes>;
   const auto finalize = [](Napi::Env, Held* held) { delete held; };
   auto external = Napi::External<Held>::New(env, lanes.get(), finalize);
-  if (!external.IsEmpty()) lanes.release();
+  if (external.IsEmpty()) return external;
+  lanes.release();
+  external.TypeTag(&kLanesTag);
   return external;
 }
 
 Result<std::shared_ptr<Lanes>> Lanes::from_js(const Napi::Value& value) {
-  if (!value.IsExternal()) return Status(StatusCode::kInvalidArgument, "Expected lanes.");
-  return *value.As<Napi::External<std::shared_ptr<Lanes>>>().Data();
+  using External = Napi::External<std::shared_ptr<Lanes>>;
+  if (!value.IsExternal() || !value.As<External>().CheckTypeTag(&kLanesTag)) {
+    return Status(StatusCode::kInvalidArgument, "Expected lanes.");
+  }
+  return *value.As<External>().Data();
 }
 
 napi_value Lanes::run(napi_env env, std::function<Status()> work,
@@ -76,8 +84,7 @@ napi_value Lanes::run(napi_env env, std::function<Status()> work,
     return nullptr;
   }
   // Another lane takes it.
-  napi_value error = nullptr;
-  napi_get_and_clear_last_exception(env, &error);
+  clear_exception(env);
   return promise;
 }
 
@@ -148,8 +155,7 @@ void Lanes::end_lane(napi_env env) {
     ++lanes_;
   }
   if (start_lane(env)) return;
-  napi_value error = nullptr;
-  napi_get_and_clear_last_exception(env, &error);
+  clear_exception(env);
   Jobs left;
   {
     const std::lock_guard lock(mutex_);

@@ -41,6 +41,10 @@ describe('life cycle', () => {
     expect(await run('together', ROUNDS)).toEqual(finished)
   })
 
+  test('texts in many parts from the main thread and three workers at once', async () => {
+    expect(await run('tokenizeTogether', 10)).toEqual(finished)
+  })
+
   test('a worker terminated in the middle of a call', async () => {
     expect(await run('terminate', ROUNDS)).toEqual(finished)
   })

@@ -1,6 +1,7 @@
 // Scenarios of processes and workers that end at awkward moments, each run in a process of its own
 // by lifecycle.test.ts. Usage: node scenario.mjs NAME MODEL_FOLDER [ROUNDS]
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
@@ -47,6 +48,9 @@ const workerTasks = {
     parentPort.postMessage('busy')
     for (;;) await pipeline('feature-extraction', model)
   },
+  async ids(model) {
+    parentPort.postMessage(await idsOf(model))
+  },
   async tokenizing(model) {
     const tokenizer = await AutoTokenizer.from_pretrained(model)
     for (let first = true; ; first = false) {
@@ -56,6 +60,14 @@ const workerTasks = {
       await call
     }
   },
+}
+
+/** What encodeBatch makes of LONG, as one string. */
+async function idsOf(model) {
+  const tokenizer = await AutoTokenizer.from_pretrained(model)
+  const { input_ids, cu_seqlens } = await tokenizer.encodeBatch(LONG, { threads: 3 })
+  const hash = createHash('sha256')
+  return hash.update(input_ids).update(cu_seqlens).digest('hex')
 }
 
 async function terminateRounds(task, model, rounds) {
@@ -75,6 +87,16 @@ const scenarios = {
       const workers = Array.from({ length: 4 }, () => startWorker('vectors', model))
       const results = await Promise.all([vectorsOf(model), ...workers.map((w) => w.message)])
       for (const result of results) assert.deepEqual(result, expected)
+      await Promise.all(workers.map((w) => w.worker.terminate()))
+    }
+  },
+  /** Texts in many parts, from the main thread and three workers, which share Node's pool. */
+  async tokenizeTogether(model, rounds) {
+    const expected = await idsOf(model)
+    for (let round = 0; round < rounds; round += 1) {
+      const workers = Array.from({ length: 3 }, () => startWorker('ids', model))
+      const calls = [idsOf(model), idsOf(model), ...workers.map((w) => w.message)]
+      for (const ids of await Promise.all(calls)) assert.equal(ids, expected)
       await Promise.all(workers.map((w) => w.worker.terminate()))
     }
   },

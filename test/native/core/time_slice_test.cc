@@ -24,7 +24,8 @@ bool has_slices() {
   utsname system = {};
   int major = 0;
   int minor = 0;
-  if (uname(&system) != 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2) return false;
+  if (uname(&system) != 0) return false;
+  if (std::sscanf(system.release, "%d.%d", &major, &minor) != 2) return false;
   return (major > 6 || (major == 6 && minor >= 12)) && sched_getscheduler(0) == SCHED_OTHER;
 #else
   return false;
