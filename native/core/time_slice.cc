@@ -13,10 +13,10 @@
 namespace fusebert {
 namespace {
 
+#if defined(SYS_sched_setattr)
+
 // The system's own is 3 ms at most.
 constexpr std::chrono::nanoseconds kSlice = std::chrono::milliseconds(8);
-
-#if defined(SYS_sched_setattr)
 
 // As the kernel's struct sched_attr was at first.
 struct SchedulingAttributes {
