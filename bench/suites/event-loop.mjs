@@ -61,6 +61,9 @@ export async function run(options, { report }) {
   const idle = summarize(idles)
   const range = (of) => `${of.min.toFixed(1)}–${of.max.toFixed(1)}`
   const spread = `${range({ min, max })}; idle ${idle.median.toFixed(1)} (${range(idle)})`
-  const targets = atMost(median, TARGET_MS)
+  const targets = [
+    ...atMost(median, TARGET_MS),
+    ...atMost(max, TARGET_MS, `the worst round's ≤ ${TARGET_MS}`),
+  ]
   report(figure(NAME, median, 'ms', spread, { targets, delays, idles }))
 }

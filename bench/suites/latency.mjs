@@ -65,6 +65,8 @@ async function compareCalls(ours, theirs, texts, options) {
     rounds.ours.push(await timeCalls(ours, texts, options.quick))
     rounds.theirs.push(await timeCalls(theirs, texts, options.quick))
     const own = rounds.ours.at(-1)
+    // Not beside threads of the other side.
+    if (!options.quick) await sleep(SETTLE_MS)
     machine.push(await machineTail(quantile(own, 0.5), own.length, options.threads))
   }
   const medians = (side) => side.map((times) => quantile(times, 0.5))

@@ -11,7 +11,7 @@ import { hasCorpus, readCorpus } from '../support/corpus.mjs'
 import { checkIds, firstPasses } from '../support/first-passes.mjs'
 import { selected } from '../support/options.mjs'
 import { processSide } from '../support/pass-processes.mjs'
-import { fusebertSide, nativeSide, takesThreads } from '../support/tokenizers.mjs'
+import { digestOf, fusebertSide, nativeSide, takesThreads } from '../support/tokenizers.mjs'
 
 export const title = 'tokenizer, several threads'
 
@@ -25,17 +25,46 @@ const ALL_THREADS = 'tokenizers (native), all threads'
 const PASSES_A_ROUND = 4
 
 /** Our sides: a call on two cores, one on one, and one on each of two at once. */
-async function ourSides(numbers, pass) {
+function ourSides(numbers, pass) {
   const alone = { ...pass, threads: 1 }
   return [
-    await processSide([numbers], { ...pass, threads: CORES }),
-    await processSide([numbers.slice(0, 1)], alone),
-    await processSide(numbers.map((number) => [number]), alone),
+    processSide([numbers], { ...pass, threads: CORES }),
+    processSide([numbers.slice(0, 1)], alone),
+    processSide(numbers.map((number) => [number]), alone),
   ]
 }
 
-export async function run(options, { report, progress, skip }) {
+async function compareCores(numbers, { pair, pass, ids }, options, { report, progress }) {
+  progress('two cores against one')
+  const sides = ourSides(numbers, pass)
+  try {
+    for (const side of sides) await side.begin(ids)
+    const rounds = options.rounds * PASSES_A_ROUND
+    const [ours, one, separate] = await firstPasses(sides, { rounds })
+    const row = { ...pair, rounds }
+    report(pairRow({ ...row, against: ONE_CORE, target: 1.8 }, ours, one))
+    report(pairRow({ ...row, against: SEPARATE }, ours, separate))
+    report(pairRow({ ...row, name: `${NAME}, two processes`, against: ONE_CORE }, separate, one))
+  } finally {
+    sides.forEach((side) => side.end())
+  }
+}
+
+async function compareNative(numbers, { pair, pass, ids }, native, options, { report, progress }) {
+  progress(`two cores against ${ALL_THREADS}`)
+  const ours = processSide([numbers], { ...pass, threads: CORES })
+  try {
+    await ours.begin(ids)
+    const times = await firstPasses([ours, native], options)
+    report(pairRow({ ...pair, rounds: options.rounds, against: ALL_THREADS }, ...times))
+  } finally {
+    ours.end()
+  }
+}
+
+export async function run(options, reporter) {
   const isSelected = (against) => selected(options, title, `${NAME} ${against}`)
+  const { skip, progress } = reporter
   if (![ONE_CORE, SEPARATE, ALL_THREADS].some(isSelected)) return
   const folder = options.minilm
   if (!hasCorpus(CORPUS)) return skip('corpus/ is not there, make-corpus.mjs writes it')
@@ -44,29 +73,16 @@ export async function run(options, { report, progress, skip }) {
   const numbers = processors().slice(0, CORES)
   if (numbers.length < CORES) return skip('there are no two processors, or no taskset')
   const { texts, range, megabytes } = readCorpus(CORPUS, options)
-  const pair = { name: NAME, unit: 'MB', amount: megabytes }
   const native = nativeSide(ALL_THREADS, folder, texts)
+  const here = fusebertSide('fusebert', folder, range, { threads: CORES })
   progress('ids')
-  const agreement = await checkIds([
-    fusebertSide('fusebert', folder, range, { threads: CORES }),
-    fusebertSide(ONE_CORE, folder, range, { threads: 1 }),
-    native,
-  ])
+  const agreement = await checkIds([here, native])
+  const ids = digestOf(await here.pass(await here.load()))
 
-  const sides = await ourSides(numbers, { folder, corpus: CORPUS, options })
+  const pair = { name: NAME, unit: 'MB', amount: megabytes, agreement }
+  const made = { pair, ids, pass: { folder, corpus: CORPUS, options } }
   if (isSelected(ONE_CORE) || isSelected(SEPARATE)) {
-    progress('two cores against one')
-    const rounds = options.rounds * PASSES_A_ROUND
-    const [ours, one, separate] = await firstPasses(sides, { rounds })
-    const row = { ...pair, rounds, agreement }
-    report(pairRow({ ...row, against: ONE_CORE, target: 1.8 }, ours, one))
-    report(pairRow({ ...row, against: SEPARATE }, ours, separate))
-    report(pairRow({ ...row, name: `${NAME}, two processes`, against: ONE_CORE }, separate, one))
+    await compareCores(numbers, made, options, reporter)
   }
-  if (isSelected(ALL_THREADS)) {
-    progress(`two cores against ${ALL_THREADS}`)
-    const times = await firstPasses([sides[0], native], options)
-    report(pairRow({ ...pair, rounds: options.rounds, agreement, against: ALL_THREADS }, ...times))
-  }
-  sides.forEach((side) => side.end())
+  if (isSelected(ALL_THREADS)) await compareNative(numbers, made, native, options, reporter)
 }

@@ -3,15 +3,17 @@
 // many threads as the sides have, since a call ends with the last of them.
 
 import { once } from 'node:events'
-import { Worker, isMainThread, workerData } from 'node:worker_threads'
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { quantile } from './statistics.mjs'
 
 const CALIBRATION_STEPS = 20_000
 const CALIBRATIONS = 200
-/** Of the shared numbers: the call that begins, its steps, shares that are done. */
-const [CALL, STEPS, DONE] = [0, 1, 2]
-const STOP = -1
+/** Of the shared numbers: the call that begins, its steps, shares that are done, their results. */
+const [CALL, STEPS, DONE, RESULT] = [0, 1, 2, 3]
+const NUMBERS = 4
+/** A thread that has not done its share by then is lost. */
+const LOST_MS = 60_000
 
 /** Arithmetic without memory, system calls or garbage. @returns something that depends on all */
 function compute(steps) {
@@ -24,15 +26,14 @@ function compute(steps) {
   return state
 }
 
-/** A thread that computes in every call; between them it watches, as a pool's thread does. */
+/** A thread that computes in every call, for ever; between them it watches, as a pool's does. */
 function computeBeside(shared) {
   let seen = 0
   for (;;) {
     const call = Atomics.load(shared, CALL)
     if (call === seen) continue
-    if (call === STOP) return
     seen = call
-    compute(Atomics.load(shared, STEPS))
+    Atomics.add(shared, RESULT, compute(Atomics.load(shared, STEPS)))
     Atomics.add(shared, DONE, 1)
   }
 }
@@ -45,8 +46,10 @@ function timesOf(shared, others, steps, calls) {
     Atomics.store(shared, DONE, 0)
     const start = performance.now()
     Atomics.add(shared, CALL, 1)
-    compute(steps)
-    while (Atomics.load(shared, DONE) < others) continue
+    Atomics.add(shared, RESULT, compute(steps))
+    while (Atomics.load(shared, DONE) < others) {
+      if (performance.now() - start > LOST_MS) throw new Error('a computing thread was lost')
+    }
     times.push(performance.now() - start)
   }
   return times
@@ -57,17 +60,27 @@ function timesOf(shared, others, steps, calls) {
  * @param milliseconds - of a call, about
  */
 export async function machineTail(milliseconds, calls, threads) {
-  const shared = new Int32Array(new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT))
+  const shared = new Int32Array(new SharedArrayBuffer(NUMBERS * Int32Array.BYTES_PER_ELEMENT))
   const workers = Array.from({ length: threads - 1 }, () =>
     new Worker(new URL(import.meta.url), { workerData: { shared } }),
   )
-  await Promise.all(workers.map((worker) => once(worker, 'online')))
-  const unit = quantile(timesOf(shared, workers.length, CALIBRATION_STEPS, CALIBRATIONS), 0.5)
+  try {
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    return tailOf(shared, workers.length, milliseconds, calls)
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()))
+  }
+}
+
+function tailOf(shared, others, milliseconds, calls) {
+  const unit = quantile(timesOf(shared, others, CALIBRATION_STEPS, CALIBRATIONS), 0.5)
   const steps = Math.max(1, Math.round((CALIBRATION_STEPS * milliseconds) / unit))
-  const times = timesOf(shared, workers.length, steps, calls)
-  Atomics.store(shared, CALL, STOP)
-  await Promise.all(workers.map((worker) => once(worker, 'exit')))
+  timesOf(shared, others, steps, Math.min(calls, CALIBRATIONS))
+  const times = timesOf(shared, others, steps, calls)
   return quantile(times, 0.99) / quantile(times, 0.5)
 }
 
-if (!isMainThread && workerData?.shared !== undefined) computeBeside(workerData.shared)
+if (!isMainThread && workerData?.shared !== undefined) {
+  parentPort.postMessage('ready')
+  computeBeside(workerData.shared)
+}

@@ -1,25 +1,27 @@
 // The process of a first pass that has processors, a tokenizer and a corpus of its own.
 
 import { runOn } from './affinity.mjs'
-import { readCorpus } from './corpus.mjs'
-import { settle } from './first-passes.mjs'
-import { fusebertSide } from './tokenizers.mjs'
 
 let side
 let tokenizer
+let tools
 
 /** By the message's `call`; each answers with one message. */
 const CALLS = {
-  begin({ processors, folder, corpus, threads, options }) {
-    // Once, before there is much memory: to ask for it takes a fork of this process, after which
-    // every page that is written to again costs a fault.
+  /** Answers with what stands for the ids of all texts. */
+  async begin({ processors, folder, corpus, threads, options }) {
+    // Once: passes of processes that asked again before each were slower by a tenth.
     runOn(processors)
-    const { range } = readCorpus(corpus, options)
-    side = fusebertSide('fusebert', folder, range, { threads })
+    const { settle } = await import('./first-passes.mjs')
+    const { digestOf, fusebertSide } = await import('./tokenizers.mjs')
+    const { readCorpus } = await import('./corpus.mjs')
+    tools = { settle }
+    side = fusebertSide('fusebert', folder, readCorpus(corpus, options).range, { threads })
+    return digestOf(await side.pass(await side.load()))
   },
   async load() {
     tokenizer = await side.load()
-    await settle()
+    await tools.settle()
   },
   /** Milliseconds. */
   async pass() {

@@ -17,6 +17,7 @@ class PassProcess {
       if (error === undefined) this.#settle.resolve(result)
       else this.#settle.reject(new Error(error))
     })
+    this.#child.on('error', (error) => this.#settle.reject(error))
     this.#child.on('exit', (code, signal) => {
       this.#settle.reject(new Error(`a process that makes passes ended with ${signal ?? code}`))
     })
@@ -36,22 +37,27 @@ class PassProcess {
 
 /**
  * A side of firstPasses() that makes a pass in each of some processes, at once. Its time is what a
- * corpus takes: the mean of the processes' own times, over their number.
+ * corpus takes: the mean of the processes' own times, over their number. end() has to be called,
+ * whatever happened: this process does not end before.
  * @param processors - of each process, a list of numbers
  * @param pass - { folder, corpus, threads, options } of each process
  */
-export async function processSide(processors, pass) {
-  const processes = processors.map(() => new PassProcess())
+export function processSide(processors, pass) {
+  const children = processors.map(() => new PassProcess())
   const all = (call, rest = () => ({})) =>
-    Promise.all(processes.map((process, i) => process.call(call, rest(i))))
-  await all('begin', (i) => ({ ...pass, processors: processors[i] }))
+    Promise.all(children.map((child, i) => child.call(call, rest(i))))
   return {
     timed: true,
+    /** @throws where a process makes other ids than `expected` stands for */
+    async begin(expected) {
+      const made = await all('begin', (i) => ({ ...pass, processors: processors[i] }))
+      if (made.some((ids) => ids !== expected)) throw new Error('a pinned process has other ids')
+    },
     load: () => all('load'),
     async pass() {
       const times = await all('pass')
       return times.reduce((sum, ms) => sum + ms, 0) / times.length ** 2
     },
-    end: () => processes.forEach((process) => process.end()),
+    end: () => children.forEach((child) => child.end()),
   }
 }

@@ -1,5 +1,5 @@
 // Runs suites, each in a process of its own, prints what they reported, and writes it as JSON. The
-// sides of a pair run in the same process, alternating.
+// sides of a pair alternate, in the same process where a suite says nothing else.
 
 import { fork } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
 // The sides of the tokenizers' comparisons: how each is loaded from a folder with tokenizer.json,
 // runs over a corpus, and what ids it gave. None truncates or pads.
 
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -50,6 +51,10 @@ export function fusebertSide(name, folder, input, options = {}) {
     },
   }
 }
+
+/** Stands for all ids of what encodeBatch gave, where they cannot be compared. */
+export const digestOf = ({ input_ids, cu_seqlens }) =>
+  createHash('sha256').update(input_ids).update(cu_seqlens).digest('hex')
 
 /** Hugging Face's native tokenizer. Fetching ids from its Encoding objects is not in its time. */
 export function nativeSide(name, folder, texts) {

@@ -72,10 +72,14 @@ export class TextParts {
     const most = Math.min(this.#enough * 2, MOST_PART_WORK)
     this.#enough = Math.max(Math.min(share, most), LEAST_PART_WORK)
     const first_text = this.#texts.written
-    const writers = [this.#writer(), this.#pairs === null ? null : this.#writer()] as const
-    writers[0].makeRoom(Math.min(this.#enough, this.#left))
-    while (!this.#gather(...writers)) await nextTurn()
-    return { texts: writers[0].texts(), pairs: writers[1]?.texts() ?? null, first_text, writers }
+    const sources = this.#pairs === null ? 1 : 2
+    const room = Math.ceil(Math.min(this.#enough, this.#left) / sources)
+    const texts = this.#writer(room)
+    const pairs = this.#pairs === null ? null : this.#writer(room)
+    while (!this.#gather(texts, pairs)) await nextTurn()
+    return {
+      texts: texts.texts(), pairs: pairs?.texts() ?? null, first_text, writers: [texts, pairs],
+    }
   }
 
   /** The next part if it is the last; else undefined, and next() gives it. */
@@ -93,8 +97,9 @@ export class TextParts {
     }
   }
 
-  #writer(): TextWriter {
-    const writer = this.#spare.pop() ?? new TextWriter()
+  /** @param room - for so many bytes at first */
+  #writer(room: number): TextWriter {
+    const writer = this.#spare.pop() ?? new TextWriter(room)
     writer.clear()
     return writer
   }

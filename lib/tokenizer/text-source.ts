@@ -54,6 +54,8 @@ export class TextWriter {
   }
 
   writeBytes(piece: Uint8Array): void {
+    // Of memory that was taken away there is nothing, and set() would not have it.
+    if (piece.length === 0) return
     this.#reserve(piece.length)
     this.#bytes.set(piece, this.#length)
     this.#length += piece.length
@@ -129,7 +131,7 @@ export function workOf({ count, units }: TextSource): number {
   return units + count * TEXT_COST
 }
 
-function changed(): FusebertError {
+export function changed(): FusebertError {
   return new FusebertError(
     'ERR_INVALID_ARGUMENT',
     'Expected texts that stay as they are until the call has settled but they changed.',
@@ -253,11 +255,11 @@ export class RangeSource implements TextSource {
     while (this.#index < until && work < budget) {
       const from = this.#position
       if (!this.inText) writer.makeRoom(this.#offset(this.#index + 1) - from)
-      const most = Math.max(budget - work, MAX_PIECE)
-      const end = this.#lastWithin(most, until)
-      const to = end > this.#index ? this.#offset(end) : from + most
+      const piece = Math.max(budget - work, MAX_PIECE)
+      const end = this.#lastWithin(piece, until)
+      const to = end > this.#index ? this.#offset(end) : from + piece
       if (to > this.#bytes.length) throw changed()
-      writer.writeBytes(this.#bytes.subarray(from, to))
+      if (to > from) writer.writeBytes(this.#bytes.subarray(from, to))
       writer.endTexts(this.#offsets.subarray(this.#index + 1, end + 1), to)
       this.#position = to
       work += to - from + (end - this.#index) * TEXT_COST
@@ -266,13 +268,14 @@ export class RangeSource implements TextSource {
     return work
   }
 
-  /** The end of the texts, at most `until`, that so many bytes hold. */
-  #lastWithin(bytes: number, until: number): number {
+  /** The end of the texts, at most `until`, that are so much work; the first if its bytes are. */
+  #lastWithin(most: number, until: number): number {
     let end = this.#index
-    let beyond = Math.min(until, end + Math.ceil(bytes / TEXT_COST)) + 1
+    let beyond = until + 1
     while (beyond - end > 1) {
       const middle = (end + beyond) >> 1
-      if (this.#offset(middle) - this.#position <= bytes) end = middle
+      const bytes = this.#offset(middle) - this.#position
+      if (bytes + (middle - this.#index - 1) * TEXT_COST <= most) end = middle
       else beyond = middle
     }
     return end

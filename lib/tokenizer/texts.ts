@@ -4,7 +4,7 @@ import { types } from 'node:util'
 
 import { FusebertError, invalidArgument } from '../errors.js'
 import { sliced, type Slices } from '../turns.js'
-import { ListSource, RangeSource, listSource, type TextSource } from './text-source.js'
+import { ListSource, RangeSource, changed, listSource, type TextSource } from './text-source.js'
 
 /** A string, or UTF-8, in which malformed bytes are read as U+FFFD, as TextDecoder does. */
 export type TextInput = string | Uint8Array
@@ -47,10 +47,9 @@ function* checkRange(subject: string, { bytes, offsets }: TextRange): Slices<Tex
   // A copy: what is checked is what is used.
   const checked = new Int32Array(offsets.length)
   yield* sliced(checked.length, OFFSETS_AT_ONCE, (from, to) => {
-    // A caller may have taken the array away meanwhile.
-    const there = offsets.length === checked.length
-    if (there) checked.set(offsets.subarray(from, to), from)
-    if (!there || !isAscending(checked, Math.max(from - 1, 0), to, bytes.length)) {
+    if (offsets.length !== checked.length) throw changed()
+    checked.set(offsets.subarray(from, to), from)
+    if (!isAscending(checked, Math.max(from - 1, 0), to, bytes.length)) {
       const expected = `ascending positions up to ${bytes.length}`
       throw invalidArgument(expected, `${subject}.offsets`, offsets)
     }

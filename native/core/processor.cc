@@ -7,6 +7,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
+#include <string_view>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -48,6 +50,7 @@ bool may_leave() {
 template <class Wanted>
 bool leave_for([[maybe_unused]] int processor, [[maybe_unused]] const Wanted& wanted) {
 #if defined(__linux__)
+  if (!may_schedule()) return false;
   // Of machines with more processors than it holds the first call says EINVAL.
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return false;
@@ -66,6 +69,14 @@ bool leave_for([[maybe_unused]] int processor, [[maybe_unused]] const Wanted& wa
 }
 
 }  // namespace
+
+bool may_schedule() {
+  static const bool may = [] {
+    const char* const said = std::getenv("FUSEBERT_SCHEDULING");
+    return said == nullptr || std::string_view(said) != "none";
+  }();
+  return may;
+}
 
 int current_processor() {
 #if defined(__linux__)

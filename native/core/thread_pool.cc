@@ -33,8 +33,8 @@ namespace fusebert {
 namespace {
 
 // How long a thread watches before it sleeps: about what it takes to wake it, 20 µs on a processor
-// that is awake and some hundreds on a virtual one that the host has put to sleep. Between the
-// regions of a small encoder, and between one short call and the next, it does not sleep.
+// that is awake and some hundreds on a virtual one that the host has put to sleep. So it does not
+// sleep between the regions of a small encoder, nor between calls that follow each other at once.
 constexpr std::chrono::microseconds kSpinTime{150};
 // Pauses between two looks at the clock.
 constexpr int kSpinsPerClock = 32;

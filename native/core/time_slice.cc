@@ -10,13 +10,12 @@
 #include <unistd.h>
 #endif
 
+#include "core/processor.h"
+
 namespace fusebert {
 namespace {
 
 #if defined(SYS_sched_setattr)
-
-// The system's own is 3 ms at most.
-constexpr std::chrono::nanoseconds kSlice = std::chrono::milliseconds(8);
 
 // As the kernel's struct sched_attr was at first.
 struct SchedulingAttributes {
@@ -41,10 +40,13 @@ bool read_attributes(SchedulingAttributes& attributes) {
 
 void give_way_to_woken_threads() {
 #if defined(SYS_sched_setattr)
+  if (!may_schedule()) return;
   SchedulingAttributes attributes;
   // Whoever gave the process another policy has his reasons.
   if (!read_attributes(attributes) || attributes.policy != SCHED_OTHER) return;
-  attributes.runtime = static_cast<uint64_t>(kSlice.count());
+  const auto wanted = static_cast<uint64_t>(kComputingSlice.count());
+  if (attributes.runtime >= wanted) return;
+  attributes.runtime = wanted;
   static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0));
 #endif
 }

@@ -8,6 +8,8 @@ import { describe, expect, test } from 'vitest'
 import { GOLDEN_MODEL, ROOT } from '../support/require.js'
 
 const ROUNDS = 100
+/** Of scenarios that take a second each. */
+const FEW_ROUNDS = 10
 /** A single process that takes longer than this hangs. */
 const HANG_MS = 300_000
 
@@ -42,7 +44,7 @@ describe('life cycle', () => {
   })
 
   test('texts in many parts from the main thread and three workers at once', async () => {
-    expect(await run('tokenizeTogether', 10)).toEqual(finished)
+    expect(await run('tokenizeTogether', FEW_ROUNDS)).toEqual(finished)
   })
 
   test('a worker terminated in the middle of a call', async () => {

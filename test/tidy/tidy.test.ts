@@ -11,12 +11,14 @@ import { ROOT } from '../support/require.js'
 const MAX_FILE_LINES = 500
 const MAX_LINE_COLUMNS = 100
 
-/** Files git knows, and those it would take, that a person wrote. */
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+/** Files git knows, and those it would take. */
+const known = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   cwd: ROOT,
   encoding: 'utf8',
-})
-  .split('\n')
+}).split('\n')
+
+/** Of them those that a person wrote. */
+const files = known
   .filter((file) => /\.(ts|js|mjs|cc|h|cu|cuh|py)$/.test(file))
   .filter((file) => !/unicode_(tables|data)\.(cc|h)$/.test(file))
 
@@ -75,6 +77,10 @@ describe('tidy', () => {
     expect(files.length).toBeGreaterThan(50)
   })
 
+  test('no logs of tools are among the files', () => {
+    expect(known.filter((file) => file.endsWith('.log'))).toEqual([])
+  })
+
   test('folders of lib/ import only what lies below them', () => {
     const found = files.filter((file) => file.startsWith('lib/')).flatMap(forbiddenImports)
     expect(found).toEqual([])
@@ -115,11 +121,7 @@ describe('tidy', () => {
   })
 
   test('no build for the machine at hand, no path of a machine', () => {
-    const texts = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-      cwd: ROOT,
-      encoding: 'utf8',
-    })
-      .split('\n')
+    const texts = known
       .filter((file) => /\.(txt|ts|mjs|js|gyp|json|md|py|cc|h)$|run$/.test(file))
       .filter((file) => !file.startsWith('test/tidy/'))
       // A tool of the tests, which runs where it was built and nowhere else.

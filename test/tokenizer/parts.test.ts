@@ -185,6 +185,25 @@ describe('parts', () => {
   )
 })
 
+describe('a part of short texts', () => {
+  const TEXT_COST = 64
+
+  it.each([0, 1, 10, 64, 100])('of %i bytes is no more work than is enough', async (length) => {
+    const count = 40_000
+    const offsets = Int32Array.from({ length: count + 1 }, (_, i) => i * length)
+    const range = new RangeSource(Buffer.alloc(count * length, 'x'), offsets)
+    const parts = new TextParts({ texts: range, pairs: null, single: false }, 1)
+    let texts = 0
+    for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
+      const some = part.texts.offsets.length - 1
+      expect(some * (length + TEXT_COST)).toBeLessThanOrEqual(2 ** 19 + 2 ** 16)
+      texts += some
+      parts.release(part)
+    }
+    expect(texts).toBe(count)
+  })
+})
+
 describe('work on parts', () => {
   const parts = (count: number, threads: number): TextParts => {
     const texts = listSource(Array.from({ length: count }, () => 'x'.repeat(600_000)))
@@ -276,6 +295,24 @@ describe('texts that change while they are read', () => {
     const result = await call.then(digest, (error: { code: string }) => error.code)
     expect([expected, 'ERR_INVALID_ARGUMENT']).toContainEqual(result)
     if (name.startsWith('bytes')) expect(result).toBe('ERR_INVALID_ARGUMENT')
+  })
+
+  it('offsets that go away while they are checked are an error', async () => {
+    const offsets = new Int32Array(200_000)
+    const call = tokenizer.encodeBatch({ bytes: Buffer.alloc(0), offsets })
+    structuredClone(offsets, { transfer: [offsets.buffer] })
+    await expect(call).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('changed') as string,
+    })
+  })
+
+  it('bytes that went away before are texts without characters', async () => {
+    const gone = new Uint8Array(10)
+    structuredClone(gone, { transfer: [gone.buffer] })
+    const { cu_seqlens } = await tokenizer.encodeBatch([gone, 'a'])
+    expect([...cu_seqlens]).toEqual([0, 2, 5])
+    const range = { bytes: gone, offsets: Int32Array.of(0, 0) }
+    expect([...(await tokenizer.encodeBatch(range)).cu_seqlens]).toEqual([0, 2])
   })
 
   it('what only looks like an array of bytes is refused', async () => {
