@@ -57,13 +57,13 @@ export async function run(options, { report }) {
     idles.push(idle.longest)
   }
   await embed.dispose()
-  const { median, min, max } = summarize(delays)
+  const delay = summarize(delays)
   const idle = summarize(idles)
   const range = (of) => `${of.min.toFixed(1)}–${of.max.toFixed(1)}`
-  const spread = `${range({ min, max })}; idle ${idle.median.toFixed(1)} (${range(idle)})`
+  const spread = `${range(delay)}; idle ${idle.median.toFixed(1)} (${range(idle)})`
   const targets = [
-    ...atMost(median, TARGET_MS),
-    ...atMost(max, TARGET_MS, `the worst round's ≤ ${TARGET_MS}`),
+    ...atMost(delay.median, TARGET_MS),
+    ...atMost(delay.max, TARGET_MS, `the worst round's ≤ ${TARGET_MS}`),
   ]
-  report(figure(NAME, median, 'ms', spread, { targets, delays, idles }))
+  report(figure(NAME, delay.median, 'ms', spread, { targets, delays, idles }))
 }

@@ -4,7 +4,7 @@ import { runOn } from './affinity.mjs'
 
 let side
 let tokenizer
-let tools
+let settle
 
 /** By the message's `call`; each answers with one message. */
 const CALLS = {
@@ -12,16 +12,15 @@ const CALLS = {
   async begin({ processors, folder, corpus, threads, options }) {
     // Once: passes of processes that asked again before each were slower by a tenth.
     runOn(processors)
-    const { settle } = await import('./first-passes.mjs')
+    ;({ settle } = await import('./first-passes.mjs'))
     const { digestOf, fusebertSide } = await import('./tokenizers.mjs')
     const { readCorpus } = await import('./corpus.mjs')
-    tools = { settle }
     side = fusebertSide('fusebert', folder, readCorpus(corpus, options).range, { threads })
     return digestOf(await side.pass(await side.load()))
   },
   async load() {
     tokenizer = await side.load()
-    await tools.settle()
+    await settle()
   },
   /** Milliseconds. */
   async pass() {
