@@ -11,7 +11,7 @@
 //   tsan   the tests with threads (pool, engine, a backend's batch, a batch of texts) under
 //          ThreadSanitizer
 //   qemu   the kernels' tests on emulated processors without AVX-512 and without AVX
-//   neon   the kernels' tests, built for 64-bit ARM and emulated
+//   neon   tests of kernels and of the tokenizer's blocks, built for 64-bit ARM and emulated
 //   cuda   the CUDA backend's tests on the virtual GPU, as each generation that has kernels
 //
 // Exits with 0 when all passed, 77 when nothing failed but something was skipped because
@@ -27,6 +27,10 @@ const SKIPPED = 77
 
 // The kernels' and the small backend tests: what depends on the instruction set.
 const KERNEL_TESTS = '*Kernels.*:*Kernels/*:Dispatch.*:CpuInfo.*:*/CpuBackend.*'
+// What takes sixteen bytes of text at once, and what is made of it.
+const BLOCK_TESTS =
+  'TokenizerBlock.*:TokenizerFindByte.*:TokenizerEqualBytes.*:TokenTable.*:MergeTable.*:Trie.*:' +
+  'WordCache.*:*WordPiece*:BytePair*'
 const THREAD_TESTS =
   'ThreadPool*:WorkPlace*:Engine*:*/CpuBackend.ASequenceAlone*:BatchEncoder*:' +
   'Tokenizer.ManyThreads*'
@@ -115,8 +119,8 @@ function symbolsStayHome(directory) {
 }
 
 // 'ok' when the kernels' tests pass on an emulated processor that has these instruction sets.
-function runEmulatedKernels(emulator, binary, isas) {
-  const args = [binary, `--gtest_filter=${KERNEL_TESTS}`, '--gtest_brief=1']
+function runEmulatedKernels(emulator, binary, isas, tests = KERNEL_TESTS) {
+  const args = [binary, `--gtest_filter=${tests}`, '--gtest_brief=1']
   const [command, ...options] = emulator
   const result = spawnSync(command, [...options, ...args], { encoding: 'utf8' })
   // qemu warns of features that it cannot emulate; none of them is used.
@@ -138,7 +142,8 @@ function runEmulated(binary) {
 
 function runArm(binary) {
   console.log('native tests: emulated 64-bit ARM')
-  return runEmulatedKernels(['qemu-aarch64'], binary, ['neon', 'scalar'])
+  const tests = `${KERNEL_TESTS}:${BLOCK_TESTS}`
+  return runEmulatedKernels(['qemu-aarch64'], binary, ['neon', 'scalar'], tests)
 }
 
 function runCuda(binary) {

@@ -1,5 +1,6 @@
 // How tables with open addressing and random factors are laid out, so that no content of an
-// untrusted file makes them slow.
+// untrusted file makes them slow. Beside its slots a table has marks, a byte for each: most keys
+// that are not in it are told by them alone, and they stay in a core's cache where slots do not.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +9,8 @@
 #include <cstdint>
 #include <new>
 #include <random>
+
+#include "tokenizer/simd/equal_bytes.h"
 
 namespace fusebert {
 
@@ -36,6 +39,33 @@ void find_places(size_t keys, Fill&& fill) {
     }
   }
   throw std::bad_alloc();
+}
+
+// Slots for keys that have these places: also as many as a key may be away from the last place, and
+// those that a look-up reads with it, which are empty.
+inline size_t slots_for(size_t places) { return places + kMaxDistance + simd::kBlockBytes; }
+
+inline constexpr uint8_t kEmptyMark = 0;
+
+// Of a key with this hash: the bits below those of its place.
+inline uint8_t mark_of(uint64_t hash, int shift) {
+  return static_cast<uint8_t>((hash << (64 - shift)) >> 56) | 1;
+}
+
+inline constexpr size_t kNoSlot = ~size_t{0};
+
+// The slot from `place` on, before the next empty one, that has the mark and for which is_key(slot)
+// is true; kNoSlot when there is none.
+template <typename IsKey>
+size_t find_slot(const uint8_t* marks, size_t place, uint8_t mark, IsKey&& is_key) {
+  for (size_t slot = place;; slot += simd::kBlockBytes) {
+    const simd::Places empty = simd::equal_bytes(marks + slot, kEmptyMark);
+    simd::Places marked = simd::equal_bytes(marks + slot, mark).before(empty);
+    for (; !marked.empty(); marked.remove_first()) {
+      if (is_key(slot + marked.first())) return slot + marked.first();
+    }
+    if (!empty.empty()) return kNoSlot;
+  }
 }
 
 }  // namespace fusebert

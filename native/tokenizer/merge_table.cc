@@ -1,16 +1,14 @@
 // Fills the table of merges, anew with another factor where pairs crowd.
 #include "tokenizer/merge_table.h"
 
-#include "tokenizer/hash_places.h"
-
 namespace fusebert {
 
 MergeTable::MergeTable(const std::vector<Merge>& merges) {
   find_places(merges.size(), [&](size_t places, int shift, const auto& random) {
     factor_ = random();
     shift_ = shift;
-    slots_.assign(places + kMaxDistance + 1, Slot{});
-    marks_.assign(slots_.size(), 0);
+    marks_.assign(slots_for(places), kEmptyMark);
+    slots_.assign(marks_.size(), Slot{});
     return fill(merges);
   });
 }
@@ -22,9 +20,9 @@ bool MergeTable::fill(const std::vector<Merge>& merges) {
     const uint64_t hash = hash_of(key);
     size_t i = home(hash);
     const size_t last = i + kMaxDistance;
-    while (i < last && marks_[i] != 0 && slots_[i].key != key) ++i;
+    while (i < last && marks_[i] != kEmptyMark && slots_[i].key != key) ++i;
     if (i == last) return false;
-    marks_[i] = mark_of(hash);
+    marks_[i] = mark_of(hash, shift_);
     slots_[i] = {key, {static_cast<uint32_t>(rank), merge.merged}};
   }
   return true;

@@ -1,8 +1,6 @@
 // Fills the table of tokens, anew with other factors where tokens crowd.
 #include "tokenizer/token_table.h"
 
-#include "tokenizer/hash_places.h"
-
 namespace fusebert {
 
 namespace {
@@ -23,8 +21,9 @@ TokenTable::TokenTable(const std::vector<Trie::Entry>& entries) {
     // A fourth as many beginnings as places: few tokens share one.
     beginning_shift_ = shift + 2;
     lengths_.assign(places / 4, 0);
-    keys_ = std::vector<simd::WordKey>(places + kMaxDistance + 1);
-    ids_ = std::vector<int32_t>(keys_.size(), -1);
+    marks_.assign(slots_for(places), kEmptyMark);
+    keys_.resize(marks_.size());
+    ids_.resize(marks_.size());
     return fill(entries);
   });
 }
@@ -37,10 +36,12 @@ bool TokenTable::fill(const std::vector<Trie::Entry>& entries) {
       const simd::WordKey first = simd::make_key(token.data(), kBeginning);
       lengths_[beginning(first)] |= uint32_t{1} << token.size();
     }
-    size_t i = home(key);
+    const uint64_t hash = hash_of(key);
+    size_t i = home(hash);
     const size_t last = i + kMaxDistance;
-    while (i < last && keys_[i].low != 0) ++i;
+    while (i < last && marks_[i] != kEmptyMark) ++i;
     if (i == last) return false;
+    marks_[i] = mark_of(hash, shift_);
     keys_[i] = key;
     ids_[i] = id;
   }

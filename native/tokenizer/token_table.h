@@ -7,16 +7,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "tokenizer/hash_places.h"
 #include "tokenizer/simd/block.h"
 #include "tokenizer/simd/word_key.h"
 #include "tokenizer/vocabulary.h"
 
 namespace fusebert {
 
-// A look-up reads a few neighbouring keys, and only those of lengths are looked up that some token
-// with such a beginning has; they do not wait for one another as the steps of a walk do. No
-// vocabulary makes one slow: the hash has random factors, and others are taken until no token is
-// far from its place. Results do not depend on them.
+// Only lengths are looked up that some token with such a beginning has, and a look-up reads the
+// marks of a few neighbouring slots and seldom more than one key; they do not wait for one another
+// as the steps of a walk do. No vocabulary makes one slow: the hash has random factors, and others
+// are taken until no token is far from its place. Results do not depend on them.
 class TokenTable {
  public:
   TokenTable() : TokenTable(std::vector<Trie::Entry>{}) {}
@@ -26,10 +27,10 @@ class TokenTable {
 
   // The id of exactly the key, which is not zero, or -1.
   int32_t find(const simd::WordKey& key) const {
-    for (size_t i = home(key);; ++i) {
-      if (keys_[i].equals(key)) return ids_[i];
-      if (keys_[i].low == 0) return -1;
-    }
+    const uint64_t hash = hash_of(key);
+    const size_t slot = find_slot(marks_.data(), home(hash), mark_of(hash, shift_),
+                                  [&](size_t i) { return keys_[i].equals(key); });
+    return slot == kNoSlot ? -1 : ids_[slot];
   }
 
   // The longest token that a word begins with, whose first `size` bytes are the first in the block.
@@ -53,14 +54,13 @@ class TokenTable {
 
   // Pair-multiply-shift (Thorup, "High Speed Hashing for Integers and Strings"): the chance that
   // two keys share a place is about 1 in as many as there are, whichever bits they differ in.
-  size_t home(const simd::WordKey& key) const {
+  uint64_t hash_of(const simd::WordKey& key) const {
     const auto mix = [](uint64_t bytes, uint64_t a, uint64_t b) {
       return ((bytes & 0xFFFFFFFF) + a) * ((bytes >> 32) + b);
     };
-    return static_cast<size_t>((mix(key.low, factors_[0], factors_[1]) +
-                                mix(key.high, factors_[2], factors_[3])) >>
-                               shift_);
+    return mix(key.low, factors_[0], factors_[1]) + mix(key.high, factors_[2], factors_[3]);
   }
+  size_t home(uint64_t hash) const { return static_cast<size_t>(hash >> shift_); }
 
   size_t beginning(const simd::WordKey& key) const {
     return static_cast<size_t>((key.low * factors_[0]) >> beginning_shift_);
@@ -71,10 +71,10 @@ class TokenTable {
   std::array<uint64_t, 4> factors_{};
   int shift_ = 0;
   int beginning_shift_ = 0;
-  // A token is in its place or behind it, before the next key of zeros. Behind the last place are
-  // as many as a token may be away from its own, and one of zeros.
-  std::vector<simd::WordKey> keys_;
-  std::vector<int32_t> ids_;  // of each key
+  // A token is in its place or behind it, before the next empty slot.
+  std::vector<uint8_t> marks_;       // [slots]
+  std::vector<simd::WordKey> keys_;  // [slots]
+  std::vector<int32_t> ids_;         // [slots]
   // Bit n: of tokens that may begin so, one has n bytes.
   std::vector<uint32_t> lengths_;
 };

@@ -88,10 +88,48 @@ TEST(TokenizerFindByte, IsTheFirstOfAny) {
       std::vector<unsigned char> bytes(count + kBlockBytes);
       for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random() % 64);
       const auto wanted = static_cast<unsigned char>(random() % 64);
-      const uint32_t expected = find_byte_portable(bytes.data(), count, wanted);
+      const auto end = bytes.begin() + count;
+      const auto expected = static_cast<uint32_t>(std::find(bytes.begin(), end, wanted) -
+                                                  bytes.begin());
       ASSERT_EQ(std::min(find_byte(bytes.data(), count, wanted), count), expected);
     }
   }
+}
+
+std::vector<uint32_t> listed(Places places) {
+  std::vector<uint32_t> all;
+  for (; !places.empty(); places.remove_first()) all.push_back(places.first());
+  return all;
+}
+
+TEST(TokenizerEqualBytes, AreThePlacesThatThePortableOneSays) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 10'000; ++round) {
+    std::vector<unsigned char> bytes(kBlockBytes);
+    // Neighbours of the byte too: they differ in one bit, and a borrow would run on to them.
+    for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(0x7E + random() % 4);
+    for (const unsigned char wanted : {0x7E, 0x7F, 0x80, 0x81, 0}) {
+      std::vector<uint32_t> expected;
+      for (uint32_t i = 0; i < kBlockBytes; ++i) {
+        if (bytes[i] == wanted) expected.push_back(i);
+      }
+      ASSERT_EQ(listed(equal_bytes(bytes.data(), wanted)), expected);
+      ASSERT_EQ(listed(equal_bytes_portable(bytes.data(), wanted)), expected);
+    }
+  }
+}
+
+TEST(TokenizerEqualBytes, ThoseBeforeTheFirstOfOthers) {
+  const auto places = [](const char* bytes, char byte) {
+    return equal_bytes(reinterpret_cast<const unsigned char*>(bytes),
+                       static_cast<unsigned char>(byte));
+  };
+  const char* const bytes = "xx.x..ox..oo.xox";
+  const std::vector<uint32_t> expected{0, 1, 3};
+  EXPECT_EQ(listed(places(bytes, 'x').before(places(bytes, 'o'))), expected);
+  EXPECT_EQ(listed(places(bytes, 'o').before(places(bytes, 'x'))), std::vector<uint32_t>());
+  EXPECT_EQ(listed(places(bytes, 'x').before(places(bytes, '-'))), listed(places(bytes, 'x')));
+  EXPECT_EQ(listed(places(bytes, '-').before(places(bytes, 'x'))), std::vector<uint32_t>());
 }
 
 }  // namespace
