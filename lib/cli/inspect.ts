@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { checkStandardOutput, StandardOutput } from '../batch/standard-output.js'
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
 import { inspectModel, type ModelReport } from '../models/inspect.js'
+import type { MemoryNeed } from '../models/memory.js'
 import { count } from './format.js'
 import { printable, printableJson, printLines } from './printing.js'
 
@@ -48,6 +49,16 @@ function poolingOf({ sentence_transformers: sentence }: ModelReport): string | n
   return steps.join(', ')
 }
 
+function memoryOf(need: MemoryNeed): string {
+  const tasks = Object.entries(need.task_weight_bytes)
+  const withHead = tasks.map(([task, bytes]) => `, ${mebibytes(bytes)} for ${task}`)
+  return (
+    `about ${mebibytes(need.weight_bytes)} in ${need.dtype} for the encoder alone` +
+    `${withHead.join('')}, and ${mebibytes(need.workspace_bytes)} for ` +
+    `${count(need.max_batch_tokens)} tokens at once`
+  )
+}
+
 /** The report as lines of a name and a value. */
 function rows(report: ModelReport): [string, string][] {
   const { geometry, parameters, dtypes, files, memory } = report
@@ -70,11 +81,7 @@ function rows(report: ModelReport): [string, string][] {
     ['tokens', `${count(report.max_tokens)} at most`],
     ...(pooling === null ? [] : [['pooling', pooling] as [string, string]]),
     ['licence', report.license_link === null ? license : `${license}, ${report.license_link}`],
-    ...memory.map((need): [string, string] => [
-      `memory, ${need.device}`,
-      `about ${mebibytes(need.weight_bytes)} in ${need.dtype} for the encoder alone, and ` +
-        `${mebibytes(need.workspace_bytes)} for ${count(need.max_batch_tokens)} tokens at once`,
-    ]),
+    ...memory.map((need): [string, string] => [`memory, ${need.device}`, memoryOf(need)]),
   ]
 }
 

@@ -9,7 +9,7 @@ import { ModelFolder, isObject } from '../hub/folder.js'
 import type { NativeGeometry } from '../native/addon.js'
 import { bertTensors } from './bert.js'
 import { readConfig, type Family } from './config.js'
-import { headsOf, type HeadTask } from './heads.js'
+import { headTensors, headsOf, type HeadTask } from './heads.js'
 import { memoryNeeds, type MemoryNeed } from './memory.js'
 import { readModelCard } from './model-card.js'
 import {
@@ -57,7 +57,7 @@ export interface ModelReport {
   readonly sentence_transformers: SentenceTransformersConfig | null
   readonly license: string | null
   readonly license_link: string | null
-  /** About what a loaded model needs, without a head. */
+  /** About what a loaded model needs. */
   readonly memory: readonly MemoryNeed[]
 }
 
@@ -138,6 +138,7 @@ export async function inspectModel(path: string): Promise<ModelReport> {
   const config = await readConfig(modelFolder)
   const table = await openCheckpoint(modelFolder)
   const encoder = bertTensors(table, config)
+  const heads = headsOf(table, config, encoder.prefix)
   const tokenizer = await readTokenizer(modelFolder)
   const stored = distinct(table)
   const weights = stored.filter(({ dtype }) => !INTEGERS.includes(dtype))
@@ -155,7 +156,7 @@ export async function inspectModel(path: string): Promise<ModelReport> {
     dtypes: dtypesOf(stored),
     files: table.files.map((file) => ({ name: basename(file.path), bytes: file.sizeBytes })),
     has_pooler: encoder.has_pooler,
-    heads: headsOf(table, config, encoder.prefix),
+    heads,
     labels: config.id2label,
     tokenizer,
     max_tokens: Math.min(
@@ -164,6 +165,13 @@ export async function inspectModel(path: string): Promise<ModelReport> {
     ),
     sentence_transformers: sentence,
     ...(await readModelCard(folder)),
-    memory: memoryNeeds(encoder.tensors, config.geometry, config.max_sequence_length),
+    memory: memoryNeeds({
+      tensors: encoder.tensors,
+      geometry: config.geometry,
+      maxSequenceLength: config.max_sequence_length,
+      heads: Object.fromEntries(
+        heads.map((task) => [task, headTensors(table, config, task, encoder.prefix)]),
+      ),
+    }),
   }
 }

@@ -7,7 +7,14 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { AutoModel } from '../../dist/index.js'
+import {
+  AutoModel,
+  AutoModelForMaskedLM,
+  AutoModelForNextSentencePrediction,
+  AutoModelForQuestionAnswering,
+  AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
+} from '../../dist/index.js'
 import { inspectModel, type ModelReport } from '../../lib/models/inspect.js'
 import { GOLDEN, ROOT } from '../support/require.js'
 
@@ -66,6 +73,28 @@ describe('for scripts', () => {
     ['head16', []],
   ])('tasks of %s', (name, heads) => {
     expect(inspectJson(golden(name)).heads).toEqual(heads)
+  })
+
+  test.each([
+    ['masked-lm', 'masked-lm', AutoModelForMaskedLM],
+    ['masked-lm-untied', 'masked-lm', AutoModelForMaskedLM],
+    ['roberta-masked-lm', 'masked-lm', AutoModelForMaskedLM],
+    ['distilbert-masked-lm', 'masked-lm', AutoModelForMaskedLM],
+    ['pretraining', 'next-sentence', AutoModelForNextSentencePrediction],
+    ['sequence-classification', 'sequence-classification', AutoModelForSequenceClassification],
+    ['token-classification', 'token-classification', AutoModelForTokenClassification],
+    ['electra-question-answering', 'question-answering', AutoModelForQuestionAnswering],
+  ] as const)('memory of %s with its head for %s, as loading it says', async (name, task, Model) => {
+    const folder = golden(`heads/${name}`)
+    const report = inspectJson(folder)
+    const [cpu, cuda] = report.memory
+    const model = await Model.from_pretrained(folder, { device: 'cpu' })
+    const needed = cpu!.task_weight_bytes[task]!
+    // But for rows and panels that are padded, a larger share of small models.
+    expect(model.device.weight_bytes / needed).toBeGreaterThanOrEqual(1)
+    expect(model.device.weight_bytes / needed).toBeLessThan(1.1)
+    await model.dispose()
+    expect(cuda!.task_weight_bytes[task]! / needed).toBeLessThan(0.6)
   })
 
   test('RoBERTa: its type, its limit, and no tokenizer that is not there', () => {
