@@ -84,7 +84,7 @@ describe('for scripts', () => {
     ['sequence-classification', 'sequence-classification', AutoModelForSequenceClassification],
     ['token-classification', 'token-classification', AutoModelForTokenClassification],
     ['electra-question-answering', 'question-answering', AutoModelForQuestionAnswering],
-  ] as const)('memory of %s with its head for %s, as loading it says', async (name, task, Model) => {
+  ] as const)('memory of %s for %s, as loading it says', async (name, task, Model) => {
     const folder = golden(`heads/${name}`)
     const report = inspectJson(folder)
     const [cpu, cuda] = report.memory
