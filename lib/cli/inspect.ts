@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 
 import { checkStandardOutput, StandardOutput } from '../batch/standard-output.js'
 import { DEFAULT_MODEL } from '../hub/embedded-model.js'
+import { pipelineTask, type HeadTask } from '../models/heads.js'
 import { inspectModel, type ModelReport } from '../models/inspect.js'
 import type { MemoryNeed } from '../models/memory.js'
 import { count } from './format.js'
@@ -25,11 +26,12 @@ function mebibytes(bytes: number): string {
 function tasksOf({ heads, labels }: ModelReport): string {
   const names = Object.values(labels)
   const shown = names.length > 0 && names.length <= 10 ? ` (${names.join(', ')})` : ''
-  return ['feature-extraction', ...heads.map((head) => labelled(head, shown))].join(', ')
+  const tasks = heads.map(pipelineTask)
+  return ['feature-extraction', ...tasks.map((task) => labelled(task, shown))].join(', ')
 }
 
-const labelled = (head: string, labels: string): string =>
-  head.endsWith('-classification') ? head + labels : head
+const labelled = (task: string, labels: string): string =>
+  task.endsWith('-classification') ? task + labels : task
 
 function tokenizerOf({ tokenizer }: ModelReport): string {
   if (tokenizer === null) return 'none'
@@ -50,8 +52,10 @@ function poolingOf({ sentence_transformers: sentence }: ModelReport): string | n
 }
 
 function memoryOf(need: MemoryNeed): string {
-  const tasks = Object.entries(need.task_weight_bytes)
-  const withHead = tasks.map(([task, bytes]) => `, ${mebibytes(bytes)} for ${task}`)
+  const heads = Object.entries(need.task_weight_bytes) as [HeadTask, number][]
+  const withHead = heads.map(
+    ([head, bytes]) => `, ${mebibytes(bytes)} for ${pipelineTask(head)}`,
+  )
   return (
     `about ${mebibytes(need.weight_bytes)} in ${need.dtype} for the encoder alone` +
     `${withHead.join('')}, and ${mebibytes(need.workspace_bytes)} for ` +

@@ -16,6 +16,22 @@ export const HEAD_TASKS = [
 ] as const
 export type HeadTask = (typeof HEAD_TASKS)[number]
 
+/** As pipeline() calls the tasks, where it has other names. */
+const PIPELINE_TASKS: Readonly<Partial<Record<HeadTask, string>>> = {
+  'masked-lm': 'fill-mask',
+  'sequence-classification': 'text-classification',
+}
+
+/** The name that pipeline() takes. */
+export function pipelineTask(task: HeadTask): string {
+  return PIPELINE_TASKS[task] ?? task
+}
+
+function nameBoth(task: HeadTask): string {
+  const other = PIPELINE_TASKS[task]
+  return other === undefined ? task : `${task} (task '${other}')`
+}
+
 export interface HeadTensors {
   head: NativeHead
   /** By canonical name: head.dense, head.LayerNorm and head.output. */
@@ -226,17 +242,18 @@ export function headTensors(
   const present = headsOf(table, config, prefix)
   const others =
     present.length > 0
-      ? `It has those for ${present.join(', ')}.`
+      ? `It has those for ${present.map(nameBoth).join(', ')}.`
       : 'It has no head that fusebert knows.'
   const lacking = (result?.missing ?? []).join(', ')
   const problem =
     result === undefined
       ? `models of type ${config.model_type} have none`
       : lacking === ''
-        ? `its classifier is for ${another}`
+        ? `its ${layout?.weight} is for ${another}`
         : `it lacks ${lacking}`
   throw new FusebertError(
     'ERR_TENSOR_MISSING',
-    `Expected the tensors of a head for ${task} in the checkpoint but ${problem}. ${others}`,
+    `Expected the tensors of a head for ${nameBoth(task)} in the checkpoint but ${problem}. ` +
+      others,
   )
 }

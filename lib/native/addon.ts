@@ -112,6 +112,13 @@ export interface NativeEncodeOptions {
   overflowing?: boolean
   /** Tokens that such a sequence repeats; with overflowing. */
   stride?: number
+  /**
+   * Whether 'longest_first' knows which of two texts is longer where both reach max_length, and
+   * gives it an odd token. Default false, as in the npm package tokenizers; in Python it does.
+   */
+  whole_lengths?: boolean
+  /** Whether a second text that is '' is none. Default false. */
+  drop_empty_pairs?: boolean
 }
 
 export interface NativeEncoding {

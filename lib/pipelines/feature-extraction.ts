@@ -1,7 +1,6 @@
 // The feature-extraction task: texts in, one vector per text (or per token) out.
 
 import { callable } from '../callable.js'
-import { invalidArgument } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { LoadedModel, type OpenLayers } from '../models/loaded-model.js'
@@ -13,7 +12,7 @@ import {
   type SentenceTransformersConfig,
 } from '../models/sentence-transformers.js'
 import type { NativeEncodeResult, Pooling, VectorPooling } from '../native/addon.js'
-import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
+import { checkBoolean, checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
 import { encodeTexts } from '../tokenizer/encoder.js'
@@ -23,6 +22,7 @@ import { listSource } from '../tokenizer/text-source.js'
 import { inTurns } from '../turns.js'
 import { checkVocabulary } from './head-pipeline.js'
 import { checkPooling, isOwnPooling, listOf, vectorSize } from './poolings.js'
+import { choosePrompt, PROMPT_OPTIONS, type PromptOptions } from './prompt-options.js'
 import {
   checkLimits,
   encodeOptions,
@@ -39,7 +39,7 @@ export type { Usage } from './text-calls.js'
 
 type FloatTensor = Tensor<'float32'>
 
-export interface FeatureExtractionOptions extends TextCallOptions {
+export interface FeatureExtractionOptions extends TextCallOptions, PromptOptions {
   /**
    * How the hidden states of a text become one vector; 'none' returns them all, and of several
    * poolings the vectors lie end to end. Default: what a sentence-transformers folder says, else
@@ -57,13 +57,6 @@ export interface FeatureExtractionOptions extends TextCallOptions {
    * sentence-transformers folder or the tokenizer says, else that.
    */
   max_length?: number
-  /** A text that is put before each text. Default: that of prompt_name. */
-  prompt?: string
-  /**
-   * The name of a prompt of the folder's config_sentence_transformers.json; not looked at beside
-   * `prompt`. Default: what that file says, else none.
-   */
-  prompt_name?: string
 }
 
 export interface FeatureExtractionDefaults extends Prompts {
@@ -105,7 +98,7 @@ export interface FeatureExtractionPipeline extends DeviceHandle {
   readonly tokenizer: Tokenizer
 }
 
-const OPTIONS = ['pooling', 'normalize', 'prompt', 'prompt_name', ...TEXT_CALL_OPTIONS] as const
+const OPTIONS = ['pooling', 'normalize', ...PROMPT_OPTIONS, ...TEXT_CALL_OPTIONS] as const
 
 interface Parts {
   model: LoadedModel
@@ -115,20 +108,6 @@ interface Parts {
   lowercase: boolean
   /** Whether the tokens of a prompt are pooled like others. */
   includePrompt: boolean
-}
-
-/** @throws ERR_INVALID_ARGUMENT */
-function choosePrompt(
-  { prompt, prompt_name }: FeatureExtractionOptions,
-  { prompts, default_prompt_name }: FeatureExtractionDefaults,
-): string {
-  if (prompt !== undefined) {
-    if (typeof prompt === 'string') return prompt
-    throw invalidArgument('a text', 'prompt', prompt)
-  }
-  const name = prompt_name ?? default_prompt_name
-  if (name === null) return ''
-  return prompts[checkChoice(Object.keys(prompts), 'prompt_name', name)] ?? ''
 }
 
 /** Tokens of a prompt that stand before those of a text. */

@@ -86,9 +86,10 @@ interface MaskedText {
 
 /** @throws ERR_INVALID_ARGUMENT for a text without a mask, which it names by its number only */
 function maskedTexts(
-  { input_ids, cu_seqlens }: NativeEncoding,
+  { input_ids, cu_seqlens, truncated }: NativeEncoding,
   { tokenizer, mask_token_id }: Parts,
 ): MaskedText[] {
+  const cut = truncated > 0
   return Array.from({ length: cu_seqlens.length - 1 }, (_, i) => {
     const ids = input_ids.subarray(cu_seqlens[i], cu_seqlens[i + 1])
     const masks: number[] = []
@@ -100,7 +101,7 @@ function maskedTexts(
     throw new FusebertError(
       'ERR_INVALID_ARGUMENT',
       `Text ${i}: Expected ${mask} in it but there is none among its ${ids.length} tokens. ` +
-        'Write it where a word is wanted; what is beyond max_length has been cut.',
+        `Write it where a word is wanted${cut ? ', before what is beyond max_length' : ''}.`,
     )
   })
 }

@@ -272,8 +272,11 @@ class Window {
   }
 
   #wordOf(token: number, words: WordStarts): number {
-    const [start, end] = offsetsOf(this.#encoding, this.#first + token)
-    return words.wordOf(start, end)
+    const position = this.#first + token
+    const [start, end] = offsetsOf(this.#encoding, position)
+    const id = this.#encoding.input_ids[position] ?? 0
+    const opens = token === this.begin && start === end
+    return words.wordOf(start, end, opens ? this.#tokenizer.decodeSync([id]) : '')
   }
 
   /** Whether a token goes on the word of the one before. */

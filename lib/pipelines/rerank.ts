@@ -6,9 +6,11 @@ import { FusebertError, invalidArgument } from '../errors.js'
 import { isObject, ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { ALL_LOGITS } from '../models/loaded-model.js'
+import { readPrompts, type Prompts } from '../models/prompts.js'
 import { checkBoolean, checkInteger, checkOptions, checkTexts } from '../options.js'
 import { groupsOf, MAX_COPIED_CHARS } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
+import { choosePrompt, PROMPT_OPTIONS, type PromptOptions } from './prompt-options.js'
 import { sigmoid } from './softmax.js'
 import {
   addUsage,
@@ -22,7 +24,8 @@ import {
   type Usage,
 } from './text-calls.js'
 
-export interface RerankOptions extends TextCallOptions {
+/** A prompt is put before the query. */
+export interface RerankOptions extends TextCallOptions, PromptOptions {
   /** So many documents at most; null or Infinity (default): all. */
   top_k?: number | null
   /** Whether results have the documents' texts. Default false. */
@@ -57,7 +60,9 @@ export interface RerankPipeline extends HeadPipeline<'rerank'> {
   ): Promise<RankedDocument[] & { usage: Usage }>
 }
 
-const OPTIONS = ['top_k', 'return_documents', ...TEXT_CALL_OPTIONS] as const
+const OPTIONS = [
+  'top_k', 'return_documents', ...PROMPT_OPTIONS, ...TEXT_CALL_OPTIONS,
+] as const
 
 type Activation = (logit: number) => number
 
@@ -103,9 +108,13 @@ function checkTopK(value: unknown): number {
   return checkInteger('top_k', value, 1, Number.MAX_SAFE_INTEGER)
 }
 
+interface CrossEncoder extends HeadParts {
+  readonly activation: Activation
+  readonly prompts: Prompts
+}
+
 async function rank(
-  { model, tokenizer, max_length }: HeadParts,
-  activation: Activation,
+  { model, tokenizer, max_length, activation, prompts }: CrossEncoder,
   query: unknown,
   documents: unknown,
   options: RerankOptions | undefined,
@@ -116,12 +125,13 @@ async function rank(
   const top_k = checkTopK(given.top_k)
   const withText = checkBoolean('return_documents', given.return_documents ?? false)
   const limits = checkLimits(given, true, max_length, model, tokenizer)
+  const asked = choosePrompt(given, prompts) + query
   const scored: { index: number; logit: number }[] = []
   const usage: Usage = { texts: 0, tokens: 0, truncated: 0 }
-  const charsOf = ({ length }: string): number => length + query.length
+  const charsOf = ({ length }: string): number => length + asked.length
   for (const { begin, end } of groupsOf(texts, charsOf, MAX_COPIED_CHARS)) {
     const group = texts.slice(begin, end)
-    const queries = group.map(() => query)
+    const queries = group.map(() => asked)
     const encoding = await tokenizeTexts(tokenizer, queries, group, limits)
       .catch((error: unknown) => renumber(error, (text) => begin + text))
     const { logits } = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
@@ -143,7 +153,9 @@ async function rank(
  * classifier of one label.
  */
 export async function loadRerank(path: string, options?: LoadOptions): Promise<RerankPipeline> {
-  const activation = await readActivation(await ModelFolder.open(path))
+  const folder = await ModelFolder.open(path)
+  const activation = await readActivation(folder)
+  const prompts = await readPrompts(folder)
   const parts = await loadHeadParts(path, 'sequence-classification', options)
   const { headOutputs } = parts.model
   if (headOutputs !== 1) {
@@ -155,6 +167,6 @@ export async function loadRerank(path: string, options?: LoadOptions): Promise<R
     )
   }
   const call = (query: unknown, documents: unknown, callOptions?: RerankOptions) =>
-    rank(parts, activation, query, documents, callOptions)
+    rank({ ...parts, activation, prompts }, query, documents, callOptions)
   return callable(call, membersOf('rerank', parts)) as RerankPipeline
 }

@@ -75,7 +75,7 @@ export function encodeOptions({ truncation, max_length }: Limits): NativeEncodeO
 }
 
 /**
- * The packed ids of texts, or of pairs.
+ * The packed ids of texts, or of pairs, cut as Python's tokenizers cuts them.
  * @param more - what is wanted beside the ids, or another truncation
  * @throws ERR_INPUT_TOO_LONG without truncation; the signal's reason when aborted
  */
@@ -88,7 +88,7 @@ export async function tokenizeTexts(
 ): Promise<NativeEncoding> {
   const { signal } = limits
   signal?.throwIfAborted()
-  const options = { ...encodeOptions(limits), ...more }
+  const options = { ...encodeOptions(limits), whole_lengths: pairs !== null, ...more }
   const encoding = encodeTexts(nativeOf(tokenizer), texts, pairs, options)
   // Ids are made in no time compared with what follows; nobody need be told to stop.
   return withSignal(encoding, signal, () => undefined)

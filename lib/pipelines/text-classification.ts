@@ -22,6 +22,7 @@ import {
 /** Two texts that a model sees together, as for entailment. */
 export interface TextPair {
   text: string
+  /** '' is no second text, as in Python. */
   text_pair: string
 }
 
@@ -157,7 +158,7 @@ async function classify(
       ? functionOf(model.config)
       : checkChoice(FUNCTIONS, 'function_to_apply', given.function_to_apply)
   const limits = checkLimits(given, pairs !== null, max_length, model, tokenizer)
-  const encoding = await tokenizeTexts(tokenizer, texts, pairs, limits)
+  const encoding = await tokenizeTexts(tokenizer, texts, pairs, limits, { drop_empty_pairs: true })
   const result = await model.encodeHead(encoding, ALL_LOGITS, 0, limits.signal)
   const usage = usageOf(encoding.cu_seqlens, encoding.truncated)
   const logits = result.logits ?? new Float32Array(0)

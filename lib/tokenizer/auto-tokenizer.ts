@@ -64,9 +64,10 @@ function wordsOf({
     const { continuing_subword_prefix } = model
     return { continuing_subword_prefix, byte_level: undefined }
   }
-  const { add_prefix_space, split_words } = model
+  const { add_prefix_space, split_words, keep_first_space } = model
   const added_ids = new Set(added_tokens.map(({ id }) => id))
-  return { continuing_subword_prefix: '', byte_level: { add_prefix_space, split_words, added_ids } }
+  const byte_level = { add_prefix_space, split_words, keep_first_space, added_ids }
+  return { continuing_subword_prefix: '', byte_level }
 }
 
 export const AutoTokenizer = {

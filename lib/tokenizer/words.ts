@@ -7,6 +7,8 @@ export interface ByteLevelWords {
   readonly add_prefix_space: boolean
   /** By GPT-2's pattern; else what is between added tokens is one word. */
   readonly split_words: boolean
+  /** Offsets keep one white space that a sequence begins with. */
+  readonly keep_first_space: boolean
   /** Ids of tokens that are found before texts are split. Each is a word. */
   readonly added_ids: ReadonlySet<number>
 }
@@ -24,12 +26,16 @@ const PATTERN = [
   `${SPACE}+`,
 ].join('|')
 
+const ONE_SPACE = new RegExp(`^${SPACE}$`, 'u')
+
 /** Ends of words are where the next begin. */
 export class WordStarts {
   readonly #starts: number[] = []
+  readonly #keepsFirstSpace: boolean
 
   /** @param added - where added tokens are in the text */
   constructor(text: string, rules: ByteLevelWords, added: readonly TextSpan[]) {
+    this.#keepsFirstSpace = rules.keep_first_space
     let begin = 0
     for (const [start, end] of [...added].sort(([a], [b]) => a - b)) {
       // Windows of a text repeat some.
@@ -54,10 +60,14 @@ export class WordStarts {
     }
   }
 
-  /** Which word has the token that is there in the text. */
-  wordOf(start: number, end: number): number {
-    // Of spaces alone nothing is left where offsets are trimmed: they end there.
-    const position = start < end ? start : start - 1
+  /**
+   * Which word has the token that is there in the text.
+   * @param opening - the token's own text where a window of the text begins with it
+   */
+  wordOf(start: number, end: number, opening = ''): number {
+    const begins = start < end || (this.#keepsFirstSpace && ONE_SPACE.test(opening))
+    // Of spaces alone nothing is left where offsets are trimmed: as a rule they end there.
+    const position = begins ? start : start - 1
     let low = 0
     let high = this.#starts.length
     while (low < high) {
@@ -68,6 +78,7 @@ export class WordStarts {
     const word = Math.max(0, low - 1)
     // The space before a part may be a word of its own, where another kind of white space follows.
     const hasTwo = word > 0 && this.#starts[word - 1] === this.#starts[word]
-    return start < end || !hasTwo ? word : word - 1
+    const isBefore = start === end && (!begins || opening === ' ')
+    return hasTwo && isBefore ? word - 1 : word
   }
 }

@@ -88,6 +88,12 @@ Result<EncodeOptions> to_encode_options(const Napi::Value& value) {
     FUSEBERT_ASSIGN(options.overflowing, to_bool(object, "overflowing"));
     FUSEBERT_ASSIGN(options.stride, to_int(object, "stride"));
   }
+  if (!object.Get("whole_lengths").IsUndefined()) {
+    FUSEBERT_ASSIGN(options.whole_lengths, to_bool(object, "whole_lengths"));
+  }
+  if (!object.Get("drop_empty_pairs").IsUndefined()) {
+    FUSEBERT_ASSIGN(options.drop_empty_pairs, to_bool(object, "drop_empty_pairs"));
+  }
   if (options.stride < 0) return expected("an integer of at least 0", "stride");
   std::string offsets;
   FUSEBERT_ASSIGN(offsets, to_string(object, "offsets"));

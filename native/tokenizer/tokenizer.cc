@@ -204,7 +204,7 @@ Result<Tokenizer::Pass> Tokenizer::Session::tokenize(std::string_view text,
     return Status(StatusCode::kInputTooLong, "Expected texts of less than 2 GiB.");
   }
   const bool limited = options.max_length > 0;
-  const int64_t limit = limited ? options.max_length : kMaxTokens;
+  const int64_t limit = limited && !options.whole_lengths ? options.max_length : kMaxTokens;
   const bool truncates = limited && options.truncation != Truncation::kNone;
   const bool keep_first = options.truncation == Truncation::kOnlySecond;
   const auto encode_text = [&](std::string_view one, int64_t enough, TokenBuffer& tokens) {
@@ -238,6 +238,7 @@ Result<Tokenizer::Pass> Tokenizer::Session::tokenize(std::string_view text,
 
 Status Tokenizer::Session::encode(std::string_view text, std::optional<std::string_view> pair,
                                   const EncodeOptions& options, PackedEncoding& out) {
+  if (options.drop_empty_pairs && pair && pair->empty()) pair.reset();
   const auto pass = tokenize(text, pair, options);
   if (!pass.ok()) return pass.status();
   const auto [kept, total, truncated] = pass.value();

@@ -58,6 +58,11 @@ CROSS_ENCODERS = {
 ROBERTA = "cross-encoder-roberta"
 # As CrossEncoder.save_pretrained writes a folder: the function is in another file then.
 SAVED = "cross-encoder-saved"
+# The same with a prompt, which stands before the query.
+PROMPTED = "cross-encoder-prompt"
+PROMPTS = {
+    PROMPTED: {"prompts": {"nights": "The day is not "}, "default_prompt_name": "nights"},
+}
 
 
 def shorter(value):
@@ -122,7 +127,7 @@ def make_cross_encoder(name, more, seed):
         model = make_cross_encoder_model(name).eval()
         randomise(model, 0.4, seed + attempt)
         save(model, folder, more)
-        encoder = CrossEncoder(str(folder), device="cpu")
+        encoder = CrossEncoder(str(folder), device="cpu", **PROMPTS.get(name, {}))
         ranked = encoder.rank(QUERY, DOCUMENTS, return_documents=True)
         scores = [float(each["score"]) for each in ranked]
         if min(a - b for a, b in zip(scores, scores[1:])) > SMALLEST_GAP:
@@ -131,7 +136,7 @@ def make_cross_encoder(name, more, seed):
         {"index": int(each["corpus_id"]), "score": shorter(each["score"]), "text": each["text"]}
         for each in ranked
     ]
-    if name == SAVED:
+    if name in (SAVED, PROMPTED):
         save_again(encoder, folder)
     write_expected(folder, {"query": QUERY, "documents": DOCUMENTS, "result": result})
     naive = with_naive_transformer(encoder).rank(QUERY, DOCUMENTS)
@@ -164,6 +169,7 @@ def main():
     seeds = {name: 7000 + 1000 * index for index, name in enumerate(CROSS_ENCODERS)}
     seeds[ROBERTA] = 13000
     seeds[SAVED] = 14000
+    seeds[PROMPTED] = 15000
     configs = {**CROSS_ENCODERS, SAVED: CROSS_ENCODERS["cross-encoder-legacy"]}
     cross_encoders = [
         {"name": name, "naive_fp16": make_cross_encoder(name, configs.get(name, {}), seed)}

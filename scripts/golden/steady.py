@@ -61,13 +61,16 @@ def strings_of(value):
     return {value} if isinstance(value, str) else set()
 
 
-def steady_answers(run, fill, ask, seeds, among=(), accept=lambda results: True):
+def steady_answers(
+    run, fill, ask, seeds, among=(), accept=lambda results, error: True, view=lambda result: result
+):
     """What `ask` gets from `run` with the first of the seeds that makes its model steady and lets
-    it say all of `among`, in answers that are accepted, and the naive fp16's error.
+    it say all of `among`, in answers that are accepted, and the naive fp16's error, which is 0 the
+    first time that accept() is asked.
 
     fill(model, seed) makes the weights. ask(run) gives an answer after the other, those that tell
-    most first. Of one seed alone nothing is asked; its error is None where the naive answers differ
-    in more than scores.
+    most first. Answers are compared as view() makes them. Of one seed alone nothing is asked; its
+    error is None where the naive answers differ in more than scores.
     """
     model = run.model
     for seed in seeds:
@@ -79,14 +82,14 @@ def steady_answers(run, fill, ask, seeds, among=(), accept=lambda results: True)
             strings |= strings_of(result)
             if len(results) == PREVIEW and not strings.issuperset(among):
                 break
-        if not strings.issuperset(among) or len(seeds) > 1 and not accept(results):
+        if not strings.issuperset(among) or len(seeds) > 1 and not accept(results, 0.0):
             continue
         run.model = make_naive(model)
-        error = compare(results, ask(run))
-        steady = error is not None
+        error = compare(map(view, results), map(view, ask(run)))
+        steady = error is not None and accept(results, error)
         for attempt in range(TRIES if steady and len(seeds) > 1 else 0):
             run.model = slightly_off(model, attempt)
-            steady = steady and compare(results, ask(run)) is not None
+            steady = steady and compare(map(view, results), map(view, ask(run))) is not None
         if steady or len(seeds) == 1:
             run.model = model
             return results, error

@@ -71,6 +71,7 @@ describe('for scripts', () => {
     ['heads/roberta-masked-lm-untied', ['masked-lm']],
     ['heads/roberta-sequence-classification', ['sequence-classification']],
     ['head16', []],
+    ['sentence-transformers/cross-encoder-saved', ['sequence-classification']],
   ])('tasks of %s', (name, heads) => {
     expect(inspectJson(golden(name)).heads).toEqual(heads)
   })
@@ -164,7 +165,7 @@ describe('for people', () => {
   test('labels of a classifier', () => {
     const { stdout } = inspect(golden('heads/sequence-classification'))
     const labels = [0, 1, 2, 3, 4].map((i) => `label ${i}`).join(', ')
-    expect(stdout).toContain(`sequence-classification (${labels})`)
+    expect(stdout).toContain(`text-classification (${labels})`)
   })
 
   test('what is not supported, and no folder', () => {

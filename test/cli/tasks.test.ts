@@ -217,7 +217,7 @@ describe('JSON for scripts', () => {
     `body\n${`${text}\n`.repeat(600)}${last}\n${text}\n`
 
   test.each<[string, string[], string, string, RegExp]>([
-    ['fill-mask', [], 'confidential', 'a [MASK]', /Expected \[MASK\] in it.* --max-length /],
+    ['fill-mask', [], 'confidential', 'a [MASK]', /Expected \[MASK\] in it.* is wanted\. /],
     ['qa', ['Who?'], '" "', 'Zoë.', /Expected a context with a token/],
   ])('%s names the line of a text that it refuses', (name, args, last, text, message) => {
     const input = scratch().write('in.csv', csv(last, text))

@@ -344,9 +344,9 @@ describe('refusals', () => {
     ])
     const error = refusal(shapes, 'token-classification', ofTexts)
     expect(error.code).toBe('ERR_TENSOR_MISSING')
-    expect(error.message).toContain('its classifier is for sequence-classification. It has those')
+    expect(error.message).toContain('its classifier.weight is for sequence-classification. It has')
     const other = refusal(shapes, 'sequence-classification', ofTokens)
-    expect(other.message).toContain('its classifier is for token-classification. It has those')
+    expect(other.message).toContain('its classifier.weight is for token-classification. It has')
   })
 
   test('heads of RoBERTa are called otherwise', () => {
@@ -357,7 +357,9 @@ describe('refusals', () => {
     expect(refusal(whole, 'masked-lm').message).toContain('no head that fusebert knows')
     const next = refusal(whole, 'next-sentence', roberta)
     expect(next.code).toBe('ERR_TENSOR_MISSING')
-    expect(next.message).toContain('models of type roberta have none. It has those for masked-lm.')
+    expect(next.message).toContain(
+      "models of type roberta have none. It has those for masked-lm (task 'fill-mask').",
+    )
   })
 
   test('a part of a head is named', () => {

@@ -56,6 +56,23 @@ describe.each(cross_encoders)('$name', ({ name }) => {
   })
 })
 
+test('a prompt stands before the query, the one that the call names before all', async () => {
+  const { query, documents, result } = read('cross-encoder-prompt/expected.json') as GoldenRanking
+  const rerank = await pipeline('rerank', `${ROOT}/cross-encoder-prompt`)
+  const expected = result.map(withoutText)
+  const prompt = 'The day is not '
+  expectAnswer(await rerank(query, documents, { prompt_name: 'nights' }), expected)
+  expectAnswer(await rerank(prompt + query, documents, { prompt: '' }), expected)
+  expectAnswer(await rerank(query, documents, { prompt, prompt_name: 'query' }), expected)
+  const plain = await rerank(query, documents, { prompt_name: 'query' })
+  expect(plain).toEqual(await rerank(query, documents, { prompt: '' }))
+  expect(plain).not.toEqual(expected)
+  await expect(rerank(query, documents, { prompt_name: 'days' })).rejects.toMatchObject({
+    code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining("'nights'") as string,
+  })
+  await rerank.dispose()
+})
+
 describe('rerank', () => {
   const documents = Array.from({ length: 10_000 }, (_, i) => `a b c ${i}`)
   let rerank: RerankPipeline

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it, describe } from 'vitest'
 
 import { loadAddon } from '../../lib/native/load.js'
-import type { NativeTokenizer } from '../../lib/native/addon.js'
+import type { NativeTokenizer, NativeTokenizerSpec } from '../../lib/native/addon.js'
 import { encodeTexts } from '../../lib/tokenizer/encoder.js'
 import { parseTokenizerJson } from '../../lib/tokenizer/tokenizer-json.js'
 import { WordStarts, type ByteLevelWords, type TextSpan } from '../../lib/tokenizer/words.js'
@@ -59,6 +59,7 @@ function rangesOf(words: ArrayLike<number>, spans: readonly TextSpan[]): TextSpa
 interface Words {
   spans: TextSpan[]
   words: number[]
+  starts: WordStarts
 }
 
 async function wordsOf(
@@ -78,8 +79,13 @@ async function wordsOf(
     ])
     const added = spans.filter((_, token) => rules.added_ids.has(ids[token]!))
     const starts = new WordStarts(text, rules, added)
-    return { spans, words: spans.map(([start, end]) => starts.wordOf(start, end)) }
+    return { spans, words: spans.map(([start, end]) => starts.wordOf(start, end)), starts }
   })
+}
+
+function rulesOf({ model, added_tokens }: NativeTokenizerSpec): ByteLevelWords {
+  if (model.type !== 'BPE') throw new Error('Expected byte-level BPE.')
+  return { ...model, added_ids: new Set(added_tokens.map(({ id }) => id)) }
 }
 
 describe.skipIf(!available('tokenizers'))('words against the reference', () => {
@@ -96,11 +102,7 @@ describe.skipIf(!available('tokenizers'))('words against the reference', () => {
     await oracle.load(json)
     const spec = parseTokenizerJson(JSON.parse(json))
     const native = await loadAddon().createTokenizer(spec)
-    const rules = {
-      add_prefix_space: settings.add_prefix_space ?? false,
-      split_words: settings.use_regex ?? true,
-      added_ids: new Set(spec.added_tokens.map(({ id }) => id)),
-    }
+    const rules = rulesOf(spec)
     const list = texts(new Random(SEED))
     const theirs = await oracle.encode({
       texts: list, pairs: null, add_special_tokens: false, truncation: null,
@@ -113,4 +115,34 @@ describe.skipIf(!available('tokenizers'))('words against the reference', () => {
     })
     expect(others).toEqual([])
   })
+})
+
+it.each(SETTINGS)('a window begins with the word of the text, %s', async (name, settings) => {
+  const spec = parseTokenizerJson(JSON.parse(bytePairTokenizerJson({ merges, ...settings })))
+  const native = await loadAddon().createTokenizer(spec)
+  const rules = rulesOf(spec)
+  const list = texts(new Random(SEED + 1)).slice(0, 1_000)
+  const whole = await wordsOf(native, list, rules)
+  const { input_ids, offsets, cu_seqlens, samples } = await encodeTexts(native, list, null, {
+    truncation: 'longest_first', max_length: 7, overflowing: true, stride: 5,
+    add_special_tokens: false, offsets: 'utf16', special_tokens_mask: false,
+  })
+  const plain = { skip_special_tokens: false, clean_up_tokenization_spaces: false }
+  let empty = 0
+  let place = 0
+  for (let i = 0; i + 1 < cu_seqlens.length; i += 1) {
+    const sample = samples![i]!
+    place = sample === samples![i - 1] ? place + 7 - 5 : 0
+    const token = cu_seqlens[i]!
+    // Of an added token the space before it is not the word's.
+    if (token === cu_seqlens[i + 1] || rules.added_ids.has(input_ids[token]!)) continue
+    const [start, end] = [offsets![2 * token]!, offsets![2 * token + 1]!]
+    const ids = input_ids.slice(token, token + 1)
+    const [opening] = native.decodeSync(ids, Int32Array.of(0, 1), plain)
+    const { starts, words } = whole[sample]!
+    const word = starts.wordOf(start, end, String(opening))
+    expect({ sample, place, word }).toEqual({ sample, place, word: words[place] })
+    if (start === end) empty += 1
+  }
+  expect(empty > 0).toBe(!name.includes('without trimming'))
 })
