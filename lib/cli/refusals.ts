@@ -18,6 +18,9 @@ const FLAGS: Readonly<Record<string, string>> = {
 const NAMES =
   /\b(?:aggregation_strategy|max_length|max_seq_len|top_k)\b|(?<= for )(?:stride|targets)\b/g
 
+/** Of options that commands have not. */
+const ELSEWHERE = /, or set max_question_len/g
+
 const NUMBERED = /^(?:Text|Question) (\d+): /
 
 /** Whether one of the texts is wrong in itself, and others may be answered. */
@@ -39,7 +42,9 @@ export function commandError(
 ): unknown {
   if (!(error instanceof FusebertError)) return error
   if (error.code !== 'ERR_INVALID_ARGUMENT' && error.code !== 'ERR_INPUT_TOO_LONG') return error
-  const message = error.message.replace(NAMES, (name) => FLAGS[name] ?? name)
+  const message = error.message
+    .replaceAll(ELSEWHERE, '')
+    .replace(NAMES, (name) => FLAGS[name] ?? name)
   const number = NUMBERED.exec(message)?.[1]
   const record = number === undefined ? undefined : records[Number(number)]
   if (input === undefined || record === undefined) return new FusebertError(error.code, message)

@@ -182,7 +182,7 @@ function refuseQuestion(error: unknown, numberOf: (text: number) => number): nev
   const message = error.message
     .replace(/^Text (\d+)/, (_, i) => `Question ${numberOf(Number(i))}`)
     .replaceAll('max_length', 'max_seq_len')
-    .replace("use truncation 'longest_first'", 'cut questions by max_question_len')
+    .replace("use truncation 'longest_first'", 'ask a shorter question, or set max_question_len')
     .replaceAll(/\bstride\b/g, 'doc_stride')
   throw new FusebertError(error.code, message)
 }

@@ -58,7 +58,11 @@ const TOKENIZE_OPTIONS = ['text_pair', 'add_special_tokens'] as const
 export interface EncodeOptions {
   /** Second texts, as many as texts. */
   text_pair?: TextInput | TextInputs
-  /** true: 'longest_first'. Default false. */
+  /**
+   * true: 'longest_first'. Of two texts that both reach max_length, the second one gets an odd token,
+   * as in the npm package tokenizers; the pipelines give it to the longer one, as Python does.
+   * Default false.
+   */
   truncation?: boolean | TruncationStrategy
   /** Tokens, special ones included; used with truncation. Default: model_max_length. */
   max_length?: number

@@ -297,6 +297,14 @@ describe('wrong usage', () => {
     expect(stderr).toMatch(message)
   })
 
+  test('a question that leaves no room: options are those of the command', () => {
+    const { status, stderr } = task('qa', 'a '.repeat(20), 'b', '--max-length', '20')
+    expect(status).toBe(1)
+    expect(stderr).toMatch(
+      /Raise --max-length or ask a shorter question\. \[ERR_INPUT_TOO_LONG\]\n$/,
+    )
+  })
+
   test('a model without the head says what it has', () => {
     const { status, stderr } = fusebert(['ner', '--model', MODELS['fill-mask']!, 'confidential'])
     expect(status).toBe(1)
