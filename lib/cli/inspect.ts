@@ -54,7 +54,7 @@ function poolingOf({ sentence_transformers: sentence }: ModelReport): string | n
 function memoryOf(need: MemoryNeed): string {
   const heads = Object.entries(need.task_weight_bytes) as [HeadTask, number][]
   const withHead = heads.map(
-    ([head, bytes]) => `, ${mebibytes(bytes)} for ${pipelineTask(head)}`,
+    ([head, bytes]) => `, ${mebibytes(bytes)} with its head for ${pipelineTask(head)}`,
   )
   return (
     `about ${mebibytes(need.weight_bytes)} in ${need.dtype} for the encoder alone` +

@@ -22,7 +22,7 @@ const PIPELINE_TASKS: Readonly<Partial<Record<HeadTask, string>>> = {
   'sequence-classification': 'text-classification',
 }
 
-/** The name that pipeline() takes. */
+/** The name that pipeline() takes, where it has such a task. */
 export function pipelineTask(task: HeadTask): string {
   return PIPELINE_TASKS[task] ?? task
 }
@@ -244,13 +244,14 @@ export function headTensors(
     present.length > 0
       ? `It has those for ${present.map(nameBoth).join(', ')}.`
       : 'It has no head that fusebert knows.'
-  const lacking = (result?.missing ?? []).join(', ')
-  const problem =
-    result === undefined
-      ? `models of type ${config.model_type} have none`
-      : lacking === ''
-        ? `its ${layout?.weight} is for ${another}`
-        : `it lacks ${lacking}`
+  let problem = `models of type ${config.model_type} have none`
+  if (layout !== undefined && result !== undefined) {
+    const { missing } = result
+    problem =
+      missing.length > 0
+        ? `it lacks ${missing.join(', ')}`
+        : `its ${layout.weight} is for ${nameBoth(another ?? task)}`
+  }
   throw new FusebertError(
     'ERR_TENSOR_MISSING',
     `Expected the tensors of a head for ${nameBoth(task)} in the checkpoint but ${problem}. ` +

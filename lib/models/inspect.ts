@@ -13,6 +13,7 @@ import { headTensors, headsOf, type HeadTask } from './heads.js'
 import { memoryNeeds, type MemoryNeed } from './memory.js'
 import { readModelCard } from './model-card.js'
 import {
+  isCrossEncoder,
   readSentenceTransformers,
   type SentenceTransformersConfig,
 } from './sentence-transformers.js'
@@ -45,7 +46,7 @@ export interface ModelReport {
   readonly dtypes: Readonly<Partial<Record<StoredDtype, number>>>
   readonly files: readonly { readonly name: string; readonly bytes: number }[]
   readonly has_pooler: boolean
-  /** Tasks for which the checkpoint has a head. */
+  /** What the checkpoint has heads for: 'masked-lm' is the task fill-mask, and so on. */
   readonly heads: readonly HeadTask[]
   /** Names of a classifier's labels by their number. */
   readonly labels: Readonly<Record<string, string>>
@@ -53,7 +54,7 @@ export interface ModelReport {
   readonly tokenizer: TokenizerFiles | null
   /** Tokens of the longest text, special ones included. */
   readonly max_tokens: number
-  /** What modules.json says; null without one. */
+  /** What modules.json says; null without one, and of a cross-encoder. */
   readonly sentence_transformers: SentenceTransformersConfig | null
   readonly license: string | null
   readonly license_link: string | null
@@ -132,7 +133,7 @@ async function readTokenizer(folder: ModelFolder): Promise<TokenizerFiles | null
  */
 export async function inspectModel(path: string): Promise<ModelReport> {
   const folder = await ModelFolder.open(path)
-  const sentence = await readSentenceTransformers(folder)
+  const sentence = (await isCrossEncoder(folder)) ? null : await readSentenceTransformers(folder)
   const inner = sentence?.transformer_path ?? ''
   const modelFolder = inner === '' ? folder : folder.child(inner)
   const config = await readConfig(modelFolder)

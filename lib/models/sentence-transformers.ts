@@ -52,8 +52,7 @@ interface Module {
 }
 
 /**
- * null when the folder has no modules.json, or when that of a cross-encoder lists a Transformer in
- * this folder and no more.
+ * null when the folder has no modules.json.
  * @throws ERR_CONFIG, ERR_UNSUPPORTED_MODEL, ERR_CHECKPOINT_UNSAFE (a path outside the folder),
  * ERR_FILE_NOT_FOUND, ERR_FILE_READ
  */
@@ -64,8 +63,6 @@ export async function readSentenceTransformers(
   const modules = parseModules(folder, await folder.readJson(MODULES_NAME, 'ERR_CONFIG'))
   const kinds = modules.map(({ kind }) => kind).join(', ')
   const [transformer, pooling, ...rest] = modules
-  const isAlone = kinds === 'Transformer' && transformer?.path === ''
-  if (isAlone && (await isCrossEncoder(folder))) return null
   if (transformer?.kind !== 'Transformer' || pooling?.kind !== 'Pooling') {
     throw unsupported(
       folder,
@@ -88,7 +85,8 @@ export async function readSentenceTransformers(
   })
 }
 
-async function isCrossEncoder(folder: ModelFolder): Promise<boolean> {
+/** Whether sentence-transformers saved the folder as a CrossEncoder, which has no vectors. */
+export async function isCrossEncoder(folder: ModelFolder): Promise<boolean> {
   const name = 'config_sentence_transformers.json'
   if (!(await folder.has(name))) return false
   const config = await folder.readJson(name, 'ERR_CONFIG')

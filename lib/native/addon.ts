@@ -113,8 +113,8 @@ export interface NativeEncodeOptions {
   /** Tokens that such a sequence repeats; with overflowing. */
   stride?: number
   /**
-   * Whether 'longest_first' knows which of two texts is longer where both reach max_length, and
-   * gives it an odd token. Default false, as in the npm package tokenizers; in Python it does.
+   * Whether 'longest_first' gives an odd token to the text that is really longer, as Python does,
+   * where both reach max_length. Default false, as in the npm package tokenizers.
    */
   whole_lengths?: boolean
   /** Whether a second text that is '' is none. Default false. */

@@ -88,8 +88,8 @@ interface MaskedText {
 function maskedTexts(
   { input_ids, cu_seqlens, truncated }: NativeEncoding,
   { tokenizer, mask_token_id }: Parts,
+  max_length: number,
 ): MaskedText[] {
-  const cut = truncated > 0
   return Array.from({ length: cu_seqlens.length - 1 }, (_, i) => {
     const ids = input_ids.subarray(cu_seqlens[i], cu_seqlens[i + 1])
     const masks: number[] = []
@@ -98,10 +98,11 @@ function maskedTexts(
     })
     if (masks.length > 0) return { ids, masks }
     const mask = nativeOf(tokenizer).idToToken(mask_token_id)
+    const mayBeCut = truncated > 0 && ids.length >= max_length
     throw new FusebertError(
       'ERR_INVALID_ARGUMENT',
       `Text ${i}: Expected ${mask} in it but there is none among its ${ids.length} tokens. ` +
-        `Write it where a word is wanted${cut ? ', before what is beyond max_length' : ''}.`,
+        `Write it where a word is wanted${mayBeCut ? ', before what is beyond max_length' : ''}.`,
     )
   })
 }
@@ -215,7 +216,7 @@ async function fillTexts(
 ): Promise<{ filled: FilledText[]; usage: Usage }> {
   const { model, tokenizer } = parts
   const encoding = await tokenizeTexts(tokenizer, list, null, limits)
-  const texts = maskedTexts(encoding, parts)
+  const texts = maskedTexts(encoding, parts, limits.max_length)
   const outputs = wish.targets === null && wish.top_k <= MAX_TOP_LOGITS ? 0 : model.headOutputs
   // Logits, and the ids of filled texts.
   const groups = groupsOf(texts, ({ ids, masks }) =>

@@ -5,7 +5,7 @@ import type { Prompts } from '../models/prompts.js'
 import { checkChoice } from '../options.js'
 
 export interface PromptOptions {
-  /** A text that is put before each text. Default: that of prompt_name. */
+  /** A text that is put before each text; in rerank before the query. Default: prompt_name's. */
   prompt?: string
   /**
    * The name of a prompt of the folder's config_sentence_transformers.json; not looked at beside

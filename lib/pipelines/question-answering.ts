@@ -275,8 +275,8 @@ class Window {
     const position = this.#first + token
     const [start, end] = offsetsOf(this.#encoding, position)
     const id = this.#encoding.input_ids[position] ?? 0
-    const opens = token === this.begin && start === end
-    return words.wordOf(start, end, opens ? this.#tokenizer.decodeSync([id]) : '')
+    const opening = token === this.begin ? nativeOf(this.#tokenizer).idToToken(id) : undefined
+    return words.wordOf(start, end, opening)
   }
 
   /** Whether a token goes on the word of the one before. */

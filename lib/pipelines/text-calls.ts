@@ -88,7 +88,7 @@ export async function tokenizeTexts(
 ): Promise<NativeEncoding> {
   const { signal } = limits
   signal?.throwIfAborted()
-  const options = { ...encodeOptions(limits), whole_lengths: pairs !== null, ...more }
+  const options = { ...encodeOptions(limits), whole_lengths: true, ...more }
   const encoding = encodeTexts(nativeOf(tokenizer), texts, pairs, options)
   // Ids are made in no time compared with what follows; nobody need be told to stop.
   return withSignal(encoding, signal, () => undefined)

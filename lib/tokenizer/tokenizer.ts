@@ -59,9 +59,9 @@ export interface EncodeOptions {
   /** Second texts, as many as texts. */
   text_pair?: TextInput | TextInputs
   /**
-   * true: 'longest_first'. Of two texts that both reach max_length, the second one gets an odd token,
-   * as in the npm package tokenizers; the pipelines give it to the longer one, as Python does.
-   * Default false.
+   * true: 'longest_first', which gives an odd token to the longer text. Where both reach
+   * max_length it compares how far they were read, as the npm package tokenizers does, and of equal
+   * lengths the second gets it; pipelines compare whole texts, as Python does. Default false.
    */
   truncation?: boolean | TruncationStrategy
   /** Tokens, special ones included; used with truncation. Default: model_max_length. */

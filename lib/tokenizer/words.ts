@@ -26,7 +26,8 @@ const PATTERN = [
   `${SPACE}+`,
 ].join('|')
 
-const ONE_SPACE = new RegExp(`^${SPACE}$`, 'u')
+/** As byte-level tokens have a space. */
+const SPACE_CHARACTER = 'Ġ'
 
 /** Ends of words are where the next begin. */
 export class WordStarts {
@@ -62,10 +63,11 @@ export class WordStarts {
 
   /**
    * Which word has the token that is there in the text.
-   * @param opening - the token's own text where a window of the text begins with it
+   * @param opening - the token itself where a window begins with it: one space is where it begins
+   * there, though it has an empty range
    */
-  wordOf(start: number, end: number, opening = ''): number {
-    const begins = start < end || (this.#keepsFirstSpace && ONE_SPACE.test(opening))
+  wordOf(start: number, end: number, opening?: string): number {
+    const begins = start < end || (this.#keepsFirstSpace && opening === SPACE_CHARACTER)
     // Of spaces alone nothing is left where offsets are trimmed: as a rule they end there.
     const position = begins ? start : start - 1
     let low = 0
@@ -78,7 +80,6 @@ export class WordStarts {
     const word = Math.max(0, low - 1)
     // The space before a part may be a word of its own, where another kind of white space follows.
     const hasTwo = word > 0 && this.#starts[word - 1] === this.#starts[word]
-    const isBefore = start === end && (!begins || opening === ' ')
-    return hasTwo && isBefore ? word - 1 : word
+    return start < end || !hasTwo ? word : word - 1
   }
 }

@@ -41,13 +41,13 @@ void find_places(size_t keys, Fill&& fill) {
   throw std::bad_alloc();
 }
 
-// Slots for keys that have these places: also as many as a key may be away from the last place, and
-// those that a look-up reads with it, which are empty.
+// Slots for keys that have these places. A key lies at most kMaxDistance - 1 behind its own, so the
+// last kBlockBytes slots and one stay empty: they end every search, within the marks.
 inline size_t slots_for(size_t places) { return places + kMaxDistance + simd::kBlockBytes; }
 
 inline constexpr uint8_t kEmptyMark = 0;
 
-// Of a key with this hash: the bits below those of its place.
+// Of a key with this hash, by bits below those of its place; never kEmptyMark.
 inline uint8_t mark_of(uint64_t hash, int shift) {
   return static_cast<uint8_t>((hash << (64 - shift)) >> 56) | 1;
 }
@@ -59,12 +59,12 @@ inline constexpr size_t kNoSlot = ~size_t{0};
 template <typename IsKey>
 size_t find_slot(const uint8_t* marks, size_t place, uint8_t mark, IsKey&& is_key) {
   for (size_t slot = place;; slot += simd::kBlockBytes) {
-    const simd::Places empty = simd::equal_bytes(marks + slot, kEmptyMark);
-    simd::Places marked = simd::equal_bytes(marks + slot, mark).before(empty);
+    const simd::ByteSet ends = simd::equal_bytes(marks + slot, kEmptyMark);
+    simd::ByteSet marked = simd::equal_bytes(marks + slot, mark).before(ends);
     for (; !marked.empty(); marked.remove_first()) {
       if (is_key(slot + marked.first())) return slot + marked.first();
     }
-    if (!empty.empty()) return kNoSlot;
+    if (!ends.empty()) return kNoSlot;
   }
 }
 

@@ -25,7 +25,7 @@ class TokenTable {
   // out.
   explicit TokenTable(const std::vector<Trie::Entry>& entries);
 
-  // The id of exactly the key, which is not zero, or -1.
+  // The id of exactly the key, or -1.
   int32_t find(const simd::WordKey& key) const {
     const uint64_t hash = hash_of(key);
     const size_t slot = find_slot(marks_.data(), home(hash), mark_of(hash, shift_),

@@ -204,7 +204,7 @@ Result<Tokenizer::Pass> Tokenizer::Session::tokenize(std::string_view text,
     return Status(StatusCode::kInputTooLong, "Expected texts of less than 2 GiB.");
   }
   const bool limited = options.max_length > 0;
-  const int64_t limit = limited && !options.whole_lengths ? options.max_length : kMaxTokens;
+  const int64_t limit = limited ? options.max_length : kMaxTokens;
   const bool truncates = limited && options.truncation != Truncation::kNone;
   const bool keep_first = options.truncation == Truncation::kOnlySecond;
   const auto encode_text = [&](std::string_view one, int64_t enough, TokenBuffer& tokens) {
@@ -213,9 +213,15 @@ Result<Tokenizer::Pass> Tokenizer::Session::tokenize(std::string_view text,
                                    options.offsets == OffsetUnit::kUtf16};
     return impl_.encoder->encode(one, impl_.finders, sequence, scratch, tokens);
   };
-  const int64_t first = encode_text(text, keep_first ? kMaxTokens : limit, scratch.first);
+  int64_t first = encode_text(text, keep_first ? kMaxTokens : limit, scratch.first);
   scratch.second.start(false);
-  const int64_t second = pair ? encode_text(*pair, limit, scratch.second) : 0;
+  int64_t second = pair ? encode_text(*pair, limit, scratch.second) : 0;
+  const bool both_reach = pair && limited && first >= limit && second >= limit;
+  if (both_reach && options.whole_lengths && options.truncation == Truncation::kLongestFirst) {
+    first = encode_text(text, kMaxTokens, scratch.first);
+    // Whether it is the longer one is all that matters.
+    second = encode_text(*pair, std::max(limit, first + 1), scratch.second);
+  }
   const auto first_size = static_cast<int64_t>(scratch.first.size());
   const auto second_size = static_cast<int64_t>(scratch.second.size());
   Pass pass{{first_size, second_size}};
@@ -269,6 +275,7 @@ Status Tokenizer::Session::encode(std::string_view text, std::optional<std::stri
 Result<int64_t> Tokenizer::Session::count(std::string_view text,
                                           std::optional<std::string_view> pair,
                                           const EncodeOptions& options) {
+  if (options.drop_empty_pairs && pair && pair->empty()) pair.reset();
   const auto pass = tokenize(text, pair, options);
   if (!pass.ok()) return pass.status();
   if (pass.value().total > kMaxTokens) return too_many_tokens();

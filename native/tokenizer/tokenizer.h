@@ -99,12 +99,12 @@ struct EncodeOptions {
   // What truncation cuts off follows in sequences of its own, which repeat `stride` tokens of the
   // one before. Then all of the text is read; the reference stops where max_length is reached.
   bool overflowing = false;
-  // kLongestFirst knows how long both of two texts are and gives an odd token to the longer one, as
-  // in Python. Without it texts are read up to max_length, as in the npm package, and of two that
-  // reach it the first is the shorter one.
+  int64_t stride = 0;
+  // kLongestFirst compares how long two texts that are cut really are, and the longer one gets an
+  // odd token, as in Python. Without it the lengths are those at which reading stopped, with the
+  // word that reached max_length, as in the npm package; of equal ones the second gets it.
   bool whole_lengths = false;
   bool drop_empty_pairs = false;  // a second text without a byte is none
-  int64_t stride = 0;
 };
 
 struct DecodeOptions {

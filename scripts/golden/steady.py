@@ -61,12 +61,18 @@ def strings_of(value):
     return {value} if isinstance(value, str) else set()
 
 
-def steady_answers(
-    run, fill, ask, seeds, among=(), accept=lambda results, error: True, view=lambda result: result
-):
+def same(result):
+    return result
+
+
+def any_answer(results, error=0.0):
+    return True
+
+
+def steady_answers(run, fill, ask, seeds, among=(), accept=any_answer, view=same):
     """What `ask` gets from `run` with the first of the seeds that makes its model steady and lets
-    it say all of `among`, in answers that are accepted, and the naive fp16's error, which is 0 the
-    first time that accept() is asked.
+    it say all of `among`, and the naive fp16's error. Answers are accepted by accept(results), and
+    with that error.
 
     fill(model, seed) makes the weights. ask(run) gives an answer after the other, those that tell
     most first. Answers are compared as view() makes them. Of one seed alone nothing is asked; its
@@ -82,7 +88,7 @@ def steady_answers(
             strings |= strings_of(result)
             if len(results) == PREVIEW and not strings.issuperset(among):
                 break
-        if not strings.issuperset(among) or len(seeds) > 1 and not accept(results, 0.0):
+        if not strings.issuperset(among) or len(seeds) > 1 and not accept(results):
             continue
         run.model = make_naive(model)
         error = compare(map(view, results), map(view, ask(run)))

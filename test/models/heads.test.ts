@@ -344,7 +344,9 @@ describe('refusals', () => {
     ])
     const error = refusal(shapes, 'token-classification', ofTexts)
     expect(error.code).toBe('ERR_TENSOR_MISSING')
-    expect(error.message).toContain('its classifier.weight is for sequence-classification. It has')
+    expect(error.message).toContain(
+      "its classifier.weight is for sequence-classification (task 'text-classification'). It has",
+    )
     const other = refusal(shapes, 'sequence-classification', ofTokens)
     expect(other.message).toContain('its classifier.weight is for token-classification. It has')
   })

@@ -141,6 +141,11 @@ describe('limits', () => {
   })
 })
 
+test('advice about max_length is for texts that were cut', async () => {
+  const call = fill([`[MASK] ${'a '.repeat(2 * LIMIT)}`, 'a b'])
+  await expect(call).rejects.toThrow(/^Text 1: .*wanted\.$/)
+})
+
 describe('abort and dispose', () => {
   const texts = Array.from({ length: 20_000 }, (_, i) => `a b c ${i} [MASK]`)
 

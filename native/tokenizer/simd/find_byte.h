@@ -9,7 +9,7 @@ namespace fusebert::simd {
 // kBlockBytes - 1 bytes behind the last.
 inline uint32_t find_byte(const unsigned char* bytes, uint32_t count, unsigned char byte) {
   for (uint32_t index = 0; index < count; index += kBlockBytes) {
-    const Places equal = equal_bytes(bytes + index, byte);
+    const ByteSet equal = equal_bytes(bytes + index, byte);
     if (!equal.empty()) return index + equal.first();
   }
   return count;

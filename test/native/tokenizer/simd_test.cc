@@ -96,7 +96,7 @@ TEST(TokenizerFindByte, IsTheFirstOfAny) {
   }
 }
 
-std::vector<uint32_t> listed(Places places) {
+std::vector<uint32_t> listed(ByteSet places) {
   std::vector<uint32_t> all;
   for (; !places.empty(); places.remove_first()) all.push_back(places.first());
   return all;

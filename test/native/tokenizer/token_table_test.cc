@@ -63,6 +63,34 @@ TEST(TokenTable, FindsTheLongestTokenThatAWordBeginsWith) {
   }
 }
 
+// Slots from the last place on, as full as a table may be, in a block's size and others.
+TEST(TokenTable, SearchesEndBehindTheLastPlace) {
+  constexpr size_t kPlaces = 32;
+  constexpr uint8_t kMark = 0x81;
+  constexpr uint8_t kOther = 0x83;
+  for (size_t run = 0; run <= kMaxDistance; ++run) {
+    std::vector<uint8_t> marks(slots_for(kPlaces), kEmptyMark);
+    for (size_t i = 0; i < run; ++i) marks[kPlaces - 1 + i] = i % 3 == 0 ? kMark : kOther;
+    // Behind an empty slot nothing is found.
+    if (run + 1 < kMaxDistance) marks[kPlaces + run] = kMark;
+    std::vector<size_t> asked;
+    const auto ask = [&](size_t wanted) {
+      asked.clear();
+      return find_slot(marks.data(), kPlaces - 1, kMark, [&](size_t slot) {
+        asked.push_back(slot - (kPlaces - 1));
+        return slot == wanted;
+      });
+    };
+    EXPECT_EQ(ask(kNoSlot), kNoSlot);
+    std::vector<size_t> expected;
+    for (size_t i = 0; i < run; i += 3) expected.push_back(i);
+    EXPECT_EQ(asked, expected);
+    if (run > 0) {
+      EXPECT_EQ(ask(kPlaces - 1 + expected.back()), kPlaces - 1 + expected.back());
+    }
+  }
+}
+
 // Tokens that differ in their last bytes only, where many a product has few different high bits.
 TEST(TokenTable, TakesTokensThatAreMadeToCrowd) {
   std::set<std::string> tokens;

@@ -1,6 +1,7 @@
 // Whole encodings, what a specification may not say, and time on hostile texts.
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <ctime>
 #include <functional>
 #include <thread>
@@ -163,6 +164,65 @@ TEST(Tokenizer, HostileTextsTakeLinearTime) {
     EXPECT_LT(cpu_seconds() - begin, kHostileSeconds)
         << "text " << i % texts.size() << ", tokenizer " << i / texts.size();
   }
+}
+
+std::string repeated(std::string_view word, int times) {
+  std::string text;
+  for (int i = 0; i < times; ++i) text.append(word).append(" ");
+  return text;
+}
+
+// By the rule of the reference in Python: both get half, and the longer one an odd token.
+TEST(Tokenizer, WholeLengthsGiveAnOddTokenToTheLongerText) {
+  const auto tokenizer = test::make(test::small_spec());
+  for (int max_length = 4; max_length < 12; ++max_length) {
+    for (int first = 0; first < 30; ++first) {
+      for (int second = 1; second < 30; ++second) {
+        EncodeOptions options;
+        options.truncation = Truncation::kLongestFirst;
+        options.max_length = max_length;
+        options.whole_lengths = true;
+        const PackedEncoding out = test::encode(*tokenizer, repeated("hello", first), options,
+                                                repeated("world", second));
+        const int room = max_length - 3;
+        const int shorter = std::min({first, second, room / 2});
+        const int longer = std::min(std::max(first, second), room - shorter);
+        const auto count = [&](int32_t id) {
+          return std::count(out.input_ids.begin(), out.input_ids.end(), id);
+        };
+        ASSERT_EQ(count(10), first > second ? longer : shorter) << first << " " << second;
+        ASSERT_EQ(count(11), first > second ? shorter : longer) << first << " " << second;
+        ASSERT_EQ(out.truncated, first + second > room);
+      }
+    }
+  }
+}
+
+TEST(Tokenizer, WholeLengthsMatterToNoOtherTruncation) {
+  const auto tokenizer = test::make(test::small_spec());
+  for (const Truncation truncation : {Truncation::kOnlyFirst, Truncation::kOnlySecond}) {
+    EncodeOptions options;
+    options.truncation = truncation;
+    options.max_length = 10;
+    const bool cuts_first = truncation == Truncation::kOnlyFirst;
+    const std::string first = repeated("hello", cuts_first ? 40 : 3);
+    const std::string second = repeated("world", cuts_first ? 3 : 40);
+    const PackedEncoding expected = test::encode(*tokenizer, first, options, second);
+    options.whole_lengths = true;
+    EXPECT_EQ(test::encode(*tokenizer, first, options, second).input_ids, expected.input_ids);
+  }
+}
+
+TEST(Tokenizer, AnEmptySecondTextMayBeNone) {
+  const auto tokenizer = test::make(test::small_spec());
+  EncodeOptions options;
+  EXPECT_EQ(test::encode(*tokenizer, "hello", options, "").input_ids, (Ids{2, 10, 3, 3}));
+  options.drop_empty_pairs = true;
+  const PackedEncoding out = test::encode(*tokenizer, "hello", options, "");
+  EXPECT_EQ(out.input_ids, (Ids{2, 10, 3}));
+  EXPECT_EQ(out.truncated, 0);
+  EXPECT_EQ(tokenizer->count("hello", "", options).value(), 3);
+  EXPECT_EQ(test::encode(*tokenizer, "hello", options, "a").input_ids, (Ids{2, 10, 3, 4, 3}));
 }
 
 TEST(Tokenizer, TruncationStopsReadingEarly) {
