@@ -6,6 +6,8 @@ interface DataOfType {
   float32: Float32Array
   int32: Int32Array
   int64: BigInt64Array
+  int8: Int8Array
+  uint8: Uint8Array
   bool: Uint8Array
 }
 
@@ -18,6 +20,8 @@ const constructors = {
   float32: Float32Array,
   int32: Int32Array,
   int64: BigInt64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
   bool: Uint8Array,
 } as const
 

@@ -1,6 +1,7 @@
 // The feature-extraction task: texts in, one vector per text (or per token) out.
 
 import { callable } from '../callable.js'
+import { invalidArgument } from '../errors.js'
 import { ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { LoadedModel, type OpenLayers } from '../models/loaded-model.js'
@@ -12,7 +13,7 @@ import {
   type SentenceTransformersConfig,
 } from '../models/sentence-transformers.js'
 import type { NativeEncodeResult, Pooling, VectorPooling } from '../native/addon.js'
-import { checkBoolean, checkOptions, checkTexts } from '../options.js'
+import { checkBoolean, checkChoice, checkOptions, checkTexts } from '../options.js'
 import { Tensor } from '../tensor.js'
 import { AutoTokenizer, type Tokenizer } from '../tokenizer/auto-tokenizer.js'
 import { encodeTexts } from '../tokenizer/encoder.js'
@@ -20,6 +21,7 @@ import { nativeOf } from '../tokenizer/native-of.js'
 import { gatherTexts } from '../tokenizer/text-parts.js'
 import { listSource } from '../tokenizer/text-source.js'
 import { inTurns } from '../turns.js'
+import { binaryVectors, checkBits, PRECISIONS, type BinaryPrecision } from './binary-vectors.js'
 import { checkVocabulary } from './head-pipeline.js'
 import { checkPooling, isOwnPooling, listOf, vectorSize } from './poolings.js'
 import { choosePrompt, PROMPT_OPTIONS, type PromptOptions } from './prompt-options.js'
@@ -38,6 +40,7 @@ export type { Pooling, VectorPooling } from '../native/addon.js'
 export type { Usage } from './text-calls.js'
 
 type FloatTensor = Tensor<'float32'>
+type Pooled = { pooling: VectorPooling | readonly VectorPooling[] }
 
 export interface FeatureExtractionOptions extends TextCallOptions, PromptOptions {
   /**
@@ -53,11 +56,24 @@ export interface FeatureExtractionOptions extends TextCallOptions, PromptOptions
    */
   normalize?: boolean
   /**
+   * Keep of each number of a vector whether it is above zero, as a bit: a Tensor [texts, size / 8].
+   * Only with a pooling. Default false.
+   */
+  quantize?: boolean
+  /**
+   * How quantize gives eight bits, the first of which is the highest: 'ubinary' as uint8, 'binary'
+   * (default) as int8, which is 128 less.
+   */
+  precision?: BinaryPrecision
+  /**
    * Tokens, special ones included, at most max_position_embeddings. Default: what a
    * sentence-transformers folder or the tokenizer says, else that.
    */
   max_length?: number
 }
+
+type NotQuantized = FeatureExtractionOptions & { quantize?: false }
+type Extracted = Tensor<'float32' | 'int8' | 'uint8'> | FloatTensor[]
 
 export interface FeatureExtractionDefaults extends Prompts {
   readonly pooling: Pooling
@@ -75,30 +91,44 @@ export interface FeatureExtractionPipeline extends DeviceHandle {
    * @returns with pooling: a Tensor [texts, hidden_size], [1, hidden_size] for one string; wider
    * by several poolings, and as wide as the folder's last layer says. With pooling 'none': for one
    * string a Tensor [1, S, hidden_size], for an array an array of Tensors [S_i, hidden_size]. All
-   * float32, with `usage`.
+   * float32 but for quantize, with `usage`.
    * @throws ERR_INVALID_ARGUMENT, ERR_INPUT_TOO_LONG, ERR_DISPOSED, ERR_OUT_OF_MEMORY; the
    * signal's reason when aborted
    */
-  (text: string, options?: FeatureExtractionOptions): Promise<FloatTensor & { usage: Usage }>
+  (
+    texts: string | readonly string[],
+    options: FeatureExtractionOptions & { quantize: true; precision: 'ubinary' },
+  ): Promise<Tensor<'uint8'> & { usage: Usage }>
+  (
+    texts: string | readonly string[],
+    options: FeatureExtractionOptions & { quantize: true; precision?: 'binary' },
+  ): Promise<Tensor<'int8'> & { usage: Usage }>
+  (text: string, options?: NotQuantized): Promise<FloatTensor & { usage: Usage }>
   (
     texts: readonly string[],
-    options: FeatureExtractionOptions & { pooling: VectorPooling | readonly VectorPooling[] },
+    options: NotQuantized & Pooled,
   ): Promise<FloatTensor & { usage: Usage }>
   (
     texts: readonly string[],
-    options: FeatureExtractionOptions & { pooling: 'none' },
+    options: NotQuantized & { pooling: 'none' },
   ): Promise<FloatTensor[] & { usage: Usage }>
   (
     texts: string | readonly string[],
-    options?: FeatureExtractionOptions,
+    options?: NotQuantized,
   ): Promise<(FloatTensor | FloatTensor[]) & { usage: Usage }>
+  (
+    texts: string | readonly string[],
+    options?: FeatureExtractionOptions,
+  ): Promise<Extracted & { usage: Usage }>
   readonly task: 'feature-extraction'
   readonly defaults: FeatureExtractionDefaults
   readonly hidden_size: number
   readonly tokenizer: Tokenizer
 }
 
-const OPTIONS = ['pooling', 'normalize', ...PROMPT_OPTIONS, ...TEXT_CALL_OPTIONS] as const
+const OPTIONS = [
+  'pooling', 'normalize', 'quantize', 'precision', ...PROMPT_OPTIONS, ...TEXT_CALL_OPTIONS,
+] as const
 
 interface Parts {
   model: LoadedModel
@@ -131,11 +161,26 @@ function splitTokens(result: NativeEncodeResult, hiddenSize: number): FloatTenso
   })
 }
 
+/**
+ * null: floats.
+ * @param size - of a vector; null without pooling
+ */
+function checkPrecision(
+  { quantize, precision }: FeatureExtractionOptions,
+  size: number | null,
+): BinaryPrecision | null {
+  const chosen = checkChoice(PRECISIONS, 'precision', precision ?? 'binary')
+  if (!checkBoolean('quantize', quantize ?? false)) return null
+  if (size === null) throw invalidArgument("false with pooling 'none'", 'quantize', quantize)
+  checkBits(size)
+  return chosen
+}
+
 async function extract(
   { model, tokenizer, defaults, lowercase, includePrompt }: Parts,
   texts: string | readonly string[],
   options: FeatureExtractionOptions | undefined,
-): Promise<(FloatTensor | FloatTensor[]) & { usage: Usage }> {
+): Promise<Extracted & { usage: Usage }> {
   const given = checkOptions<FeatureExtractionOptions>('options', OPTIONS, options)
   const list = typeof texts === 'string' ? [texts] : checkTexts('texts', texts)
   const pooling = checkPooling(given.pooling ?? defaults.pooling)
@@ -144,6 +189,9 @@ async function extract(
     // What a folder says is about its vectors, not about the hidden states.
     given.normalize ?? (pooling !== 'none' && defaults.normalize),
   )
+  const hidden_size = model.config.geometry.hidden_size
+  const size = pooling === 'none' ? null : vectorSize({ defaults, hidden_size }, pooling)
+  const precision = checkPrecision(given, size)
   const limits = checkLimits(given, false, defaults.max_length, model, tokenizer)
   const lowered = (text: string): string => (lowercase ? text.toLowerCase() : text)
   const prompt = lowered(choosePrompt(given, defaults))
@@ -165,13 +213,13 @@ async function extract(
     limits.signal,
   )
   const usage = usageOf(result.cu_seqlens, result.truncated)
-  const hiddenSize = model.config.geometry.hidden_size
-  if (pooling !== 'none') {
+  if (size !== null) {
     const data = result.pooled ?? new Float32Array(0)
-    const size = vectorSize({ defaults, hidden_size: hiddenSize }, pooling)
-    return withUsage(new Tensor('float32', data, [list.length, size]), usage)
+    const vectors = new Tensor('float32', data, [list.length, size])
+    if (precision === null) return withUsage(vectors, usage)
+    return withUsage(await inTurns(binaryVectors(vectors, precision)), usage)
   }
-  const tensors = splitTokens(result, hiddenSize)
+  const tensors = splitTokens(result, hidden_size)
   const [only] = tensors
   if (typeof texts === 'string' && only !== undefined) {
     return withUsage(new Tensor('float32', only.data, [1, ...only.dims]), usage)

@@ -14,7 +14,7 @@ import {
   pipeline, type FeatureExtractionOptions, type FeatureExtractionPipeline,
 } from '../../dist/index.js'
 import { random } from '../support/random.js'
-import { GOLDEN_MODEL } from '../support/require.js'
+import { GOLDEN, GOLDEN_MODEL } from '../support/require.js'
 
 const HIDDEN = 32
 const LIMIT = 40
@@ -54,6 +54,43 @@ describe('shapes', () => {
     const tensor = await embed(['a', 'b c', ''], { pooling: 'cls' })
     expect(tensor.dims).toEqual([3, HIDDEN])
     expect(tensor.usage).toEqual({ texts: 3, tokens: 9, truncated: 0 })
+  })
+
+  test('a bit a number, the first of eight the highest', async () => {
+    const texts = Array.from({ length: 300 }, (_, i) => `a b ${'c '.repeat(i % 7)}`)
+    const pooling = ['mean', 'cls', 'max'] as const
+    const floats = await embed(texts, { pooling })
+    const ones = Array.from(floats.data, (x) => (x > 0 ? '1' : '0')).join('')
+    const bytes = (ones.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2))
+    expect(new Set(bytes).size).toBeGreaterThan(20)
+    const unsigned = await embed(texts, { pooling, quantize: true, precision: 'ubinary' })
+    const data: Uint8Array = unsigned.data
+    expect(unsigned).toMatchObject({ type: 'uint8', dims: [300, (3 * HIDDEN) / 8] })
+    expect(Array.from(data)).toEqual(bytes)
+    expect(unsigned.usage).toEqual(floats.usage)
+    const signed = await embed(texts, { pooling, quantize: true })
+    const signedData: Int8Array = signed.data
+    expect(signed).toMatchObject({ type: 'int8', dims: unsigned.dims })
+    expect(Array.from(signedData)).toEqual(bytes.map((byte) => byte - 128))
+    expect((await embed('a', { pooling: 'mean', quantize: true })).dims).toEqual([1, HIDDEN / 8])
+    expect((await embed([], { pooling: 'mean', quantize: true })).dims).toEqual([0, HIDDEN / 8])
+  })
+
+  test.each<[FeatureExtractionOptions, RegExp]>([
+    [{ quantize: true }, /false with pooling 'none' for quantize/],
+    [{ pooling: 'mean', quantize: 1 as never }, /for quantize/],
+    [{ pooling: 'mean', precision: 'int8' as never }, /'binary' or 'ubinary'|'ubinary'/],
+  ])('%j is refused', async (options, message) => {
+    await expect(embed(['a'], options)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT', message: expect.stringMatching(message) as string,
+    })
+  })
+
+  test('vectors that make no whole bytes stay floats', async () => {
+    const narrow = await pipeline('feature-extraction', `${GOLDEN}/sentence/layer-norm`)
+    const call = narrow(['a'], { pooling: narrow.defaults.pooling, quantize: true })
+    await expect(call).rejects.toThrow(/multiple of 8 numbers to quantize but they have 7\./)
+    await narrow.dispose()
   })
 
   test('without pooling: [1, S, hidden] for one, a Tensor each for many', async () => {
