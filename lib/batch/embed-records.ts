@@ -16,7 +16,7 @@ import type {
   Usage,
   Vectors,
 } from './records.js'
-import { textChunks } from './text-chunks.js'
+import { chunkOf, textChunks } from './text-chunks.js'
 
 /** One request runs, one waits behind it, one is being used. */
 export const MAX_IN_FLIGHT = 3
@@ -212,4 +212,20 @@ export async function* embedRecords(
     stop.abort()
     input.close()
   }
+}
+
+/**
+ * Embeds texts that somebody has at hand, all at once.
+ *
+ * @throws what the pipeline throws, the signal's reason
+ */
+export async function* embedTexts(
+  embed: Embedder,
+  texts: readonly string[],
+  options: VectorOptions,
+): AsyncGenerator<EmbeddedChunk> {
+  const chunk = chunkOf(texts)
+  const signal = options.signal ?? new AbortController().signal
+  const answer = await request(embed, chunk, requestOptions(embed, options, signal))
+  yield { chunk, answer, size_bytes: null }
 }

@@ -1,10 +1,12 @@
-// The texts of an input that are nearest to a query, in one pass: only the best so far are kept.
+// The texts of an input, or of a list, that are nearest to a query, in one pass: only the best so
+// far are kept.
 
 import { FusebertError, invalidArgument } from '../errors.js'
 import { checkInteger } from '../options.js'
 import {
   choosePooling,
   embedRecords,
+  embedTexts,
   requestOptions,
   type EmbedRecordsParts,
   type VectorOptions,
@@ -19,7 +21,10 @@ export const MAX_TOP = 10_000
 /** What becomes of an invalid record. */
 const SKIPPING = 'pass over such records'
 
-export interface FindSimilarOptions extends InputOptions, Omit<VectorOptions, 'normalize'> {
+export interface FindSimilarOptions
+  extends Partial<InputOptions>, Omit<VectorOptions, 'normalize'> {
+  /** In the place of an input. */
+  texts?: readonly string[]
   /** How many texts, 1 to MAX_TOP; default 5. */
   top?: number
   /** Passes over invalid records instead of ending with an error. */
@@ -102,15 +107,17 @@ async function embedQuery(
 
 /**
  * What can be said before a model is loaded.
+ * @returns null for texts without an input
  * @throws ERR_INVALID_ARGUMENT for an empty query or a `top` out of range, what planInput throws
  */
 export async function planSimilar(
   query: string,
   options: FindSimilarOptions,
-): Promise<InputFormat> {
+): Promise<{ input: string; format: InputFormat } | null> {
   if (query.trim() === '') throw invalidArgument('a text that is not empty', 'query', query)
   checkInteger('top', options.top ?? DEFAULT_TOP, 1, MAX_TOP)
-  return planInput(options)
+  const { input } = options
+  return input === undefined ? null : { input, format: await planInput({ ...options, input }) }
 }
 
 /**
@@ -132,12 +139,16 @@ export async function findSimilar(
         'compared by one vector each.',
     )
   }
-  const format = await planSimilar(query, options)
+  const plan = await planSimilar(query, options)
   const nearest = new Nearest(options.top ?? DEFAULT_TOP)
-  const job = { ...options, format, pooling, normalize: true, skipping: SKIPPING }
+  const job = { ...options, pooling, normalize: true, skipping: SKIPPING }
   const { wanted, query_truncated } = await embedQuery(embed, query, job)
   const result = { records: 0, invalid: 0, truncated: 0 }
-  for await (const { chunk, answer } of embedRecords(embed, job, parts)) {
+  const embedded =
+    plan === null
+      ? embedTexts(embed, options.texts ?? [], job)
+      : embedRecords(embed, { ...job, ...plan }, parts)
+  for await (const { chunk, answer } of embedded) {
     result.records += chunk.records.length
     result.invalid += chunk.records.length - chunk.texts.length
     result.truncated += answer.usage.truncated

@@ -18,6 +18,8 @@ import {
   checkTexts,
   chunksOf,
   flagsForModel,
+  numberedBy,
+  type Numbered,
   type TextFlags,
 } from './text-command.js'
 
@@ -29,8 +31,8 @@ Examples:
   $ fusebert rerank --model ./a-cross-encoder "late delivery" --input reviews.jsonl --json
 
 Output:
-  A line a text, best first: the score, the record's id or else its line, and the text. With --json
-  {"score", "index", "id", "text"}. Only the best are kept while the input is read.
+  A line a text, best first: the score, the record's id or else its number, and the text. With
+  --json {"score", "index", "id", "text"}. Only the best are kept while the input is read.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 and 143 ended by SIGINT and SIGTERM.
 `
@@ -53,8 +55,8 @@ function jsonOf({ score, index, id, text }: Found): string {
   return printableJson(`${head},"text":${JSON.stringify(text)}}`)
 }
 
-function rowOf({ score, line, id, text }: Found): string[] {
-  const name: unknown = id === null ? `line ${line}` : JSON.parse(id)
+function rowOf({ score, line, id, text }: Found, numbered: Numbered): string[] {
+  const name: unknown = id === null ? `${numbered} ${line}` : JSON.parse(id)
   return [score.toFixed(3), typeof name === 'string' ? name : (id ?? ''), text]
 }
 
@@ -89,9 +91,10 @@ async function runRerank(
       best = [...best, ...found].sort((a, b) => b.score - a.score).slice(0, flags.top)
     }
     const columns = terminalColumns(process.stdout)
+    const rows = best.map((each) => rowOf(each, numberedBy(flags)))
     await printLines(
       new StandardOutput(process.stdout),
-      flags.json === true ? best.map(jsonOf) : tableLines(best.map(rowOf), 1, columns),
+      flags.json === true ? best.map(jsonOf) : tableLines(rows, 1, columns),
     )
     for (const line of warningLines(totals, flags.maxLength ?? rerank.max_length)) {
       context.stderr.write(`fusebert: ${line}\n`)

@@ -1,4 +1,4 @@
-// fusebert similar: the texts of a file that mean nearly the same as a query.
+// fusebert similar: the texts that mean nearly the same as a query.
 
 import type { Command } from 'commander'
 import stringWidth from 'string-width'
@@ -16,7 +16,6 @@ import { fit, printable, printableJson, printLines, terminalColumns } from './pr
 import {
   addInputOptions,
   addRunOptions,
-  checkInputGiven,
   choice,
   loadPipeline,
   MODEL_HELP,
@@ -27,37 +26,47 @@ import {
   warningLines,
   warnAssumedPooling,
   type LoadPipeline,
-  type SharedFlags,
 } from './shared-options.js'
+import {
+  checkSource,
+  flagsForModel,
+  numberedBy,
+  type Numbered,
+  type TextFlags,
+} from './text-command.js'
 
-interface SimilarFlags extends SharedFlags {
+interface SimilarFlags extends TextFlags {
   top: number
-  json?: boolean
 }
 
 const HELP = `
 Examples:
+  $ fusebert similar "I cannot sleep" "I lie awake." "The parcel is late."
   $ fusebert similar "I cannot sleep" --input posts.jsonl
   $ fusebert similar "late delivery" --input reviews.csv --column body --top 20 --json | head -3
 
 Output:
   A line per text, nearest first: the cosine of the angle between its vector and the query's, the
-  record's id or else its line, and the text, cut to the width of a terminal. 1 is the same
+  record's id or else its number, and the text, cut to the width of a terminal. 1 is the same
   direction, 0 is unrelated. With --json {"score", "index", "id", "text"}, complete.
 `
 
 /** Longer ids would leave no room for texts. */
 const MAX_ID_COLUMNS = 24
 
-function nameOf({ id, line }: SimilarText): string {
-  if (id === null) return `line ${line}`
+function nameOf({ id, line }: SimilarText, numbered: Numbered): string {
+  if (id === null) return `${numbered} ${line}`
   const value = JSON.parse(id) as unknown
   return fit(printable(typeof value === 'string' ? value : id), MAX_ID_COLUMNS)
 }
 
 /** "0.713  p02  Does anyone else feel…", not wider than `columns`. */
-export function matchLines(nearest: readonly SimilarText[], columns: number): string[] {
-  const names = nearest.map(nameOf)
+export function matchLines(
+  nearest: readonly SimilarText[],
+  columns: number,
+  numbered: Numbered,
+): string[] {
+  const names = nearest.map((each) => nameOf(each, numbered))
   const width = Math.max(...names.map((name) => stringWidth(name)))
   return nearest.map(({ score, text }, i) => {
     const name = names[i] ?? ''
@@ -72,27 +81,38 @@ export function matchJson({ score, index, id, text }: SimilarText): string {
   return printableJson(`${head},"text":${JSON.stringify(text)}}`)
 }
 
-async function print(nearest: readonly SimilarText[], json: boolean): Promise<void> {
+async function print(
+  nearest: readonly SimilarText[],
+  flags: SimilarFlags,
+): Promise<void> {
   const columns = terminalColumns(process.stdout)
   const output = new StandardOutput(process.stdout)
-  await printLines(output, json ? nearest.map(matchJson) : matchLines(nearest, columns))
+  const lines =
+    flags.json === true
+      ? nearest.map(matchJson)
+      : matchLines(nearest, columns, numberedBy(flags))
+  await printLines(output, lines)
 }
 
 async function runSimilar(
   query: string,
+  texts: readonly string[],
   flags: SimilarFlags,
   context: Context,
   load: LoadPipeline,
 ): Promise<void> {
-  const options = { ...sharedJobOptions(flags, context), top: flags.top }
+  const shared = flagsForModel(flags)
+  const { input, ...job } = sharedJobOptions(shared, context)
+  const source = flags.input === undefined ? { texts } : { input }
+  const options = { ...job, ...source, top: flags.top }
   // What is wrong with the arguments or the file should not have to wait for the model.
   await planSimilar(query, options)
   checkStandardOutput()
-  const embed = await load(flags.model, pipelineOptions(flags, context))
+  const embed = await load(flags.model, pipelineOptions(shared, context))
   try {
-    warnAssumedPooling(embed, flags, context)
+    warnAssumedPooling(embed, shared, context)
     const found = await findSimilar(embed, query, options)
-    await print(found.nearest, flags.json ?? false)
+    await print(found.nearest, flags)
     if (found.query_truncated) {
       context.stderr.write('fusebert: the query is longer than the model reads and was truncated\n')
     }
@@ -108,9 +128,10 @@ async function runSimilar(
 export function addSimilar(program: Command, context: Context, load = loadPipeline): void {
   const command = program
     .command('similar')
-    .summary('print the texts of a file that are nearest to a query')
-    .description('Prints the texts of a file that mean nearly the same as a query.')
+    .summary('print the texts that are nearest to a query')
+    .description('Prints texts, of arguments or a file, that mean nearly the same as a query.')
     .argument('<query>', 'what to look for', notEmpty)
+    .argument('[texts...]', 'the texts')
   addInputOptions(command)
     .option('--top <n>', 'how many texts', positiveInteger, DEFAULT_TOP)
     .option('--json', 'JSON objects, one a line')
@@ -124,8 +145,8 @@ export function addSimilar(program: Command, context: Context, load = loadPipeli
   addRunOptions(command)
     .option('--skip-invalid', 'pass over invalid records')
     .addHelpText('after', HELP + MODEL_HELP)
-    .action((query: string, flags: SimilarFlags, self: Command) => {
-      checkInputGiven(self)
-      return runSimilar(query, flags, context, load)
+    .action((query: string, texts: string[], flags: SimilarFlags, self: Command) => {
+      checkSource(self, texts, flags)
+      return runSimilar(query, texts, flags, context, load)
     })
 }

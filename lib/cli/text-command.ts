@@ -116,6 +116,23 @@ export async function* chunksOf(
   )
 }
 
+/** What a text without an id is called by its number: of a file a line, of arguments a text. */
+export type Numbered = 'line' | 'text'
+
+export function numberedBy({ input }: TextFlags): Numbered {
+  return input === undefined ? 'text' : 'line'
+}
+
+/** Texts are arguments or those of an input. */
+export function checkSource(command: Command, texts: readonly string[], flags: TextFlags): void {
+  if (flags.input === undefined && texts.length === 0) {
+    command.error("error: expected texts, or an input with option '--input <file>'")
+  }
+  if (flags.input !== undefined && texts.length > 0) {
+    command.error("error: expected texts or '--input <file>', not both")
+  }
+}
+
 /** What is wrong with the input should not have to wait for the model. */
 export async function checkTexts(
   command: Command,
@@ -123,11 +140,8 @@ export async function checkTexts(
   flags: TextFlags,
   context: Context,
 ): Promise<void> {
-  if (flags.input === undefined && texts.length === 0) {
-    command.error("error: expected texts, or an input with option '--input <file>'")
-  }
+  checkSource(command, texts, flags)
   if (flags.input !== undefined) {
-    if (texts.length > 0) command.error("error: expected texts or '--input <file>', not both")
     await planInput(sharedJobOptions({ ...flags, input: flags.input }, context))
   }
   checkStandardOutput()

@@ -27,29 +27,29 @@ function match(more: Partial<SimilarText> = {}): SimilarText {
 describe('lines', () => {
   test('score, id or line, text', () => {
     const nearest = [match(), match({ score: -0.04, id: null, line: 1234, text: 'Other.' })]
-    expect(matchLines(nearest, Infinity)).toEqual([
+    expect(matchLines(nearest, Infinity, 'line')).toEqual([
       ' 0.713  p02        Some text.',
       '-0.040  line 1234  Other.',
     ])
-    expect(matchLines([], 80)).toEqual([])
+    expect(matchLines([], 80, 'line')).toEqual([])
   })
 
   test('are cut to the width of a terminal, between characters', () => {
     const wide = match({ text: '🙂'.repeat(100) })
     for (const columns of [20, 21]) {
-      const [line = ''] = matchLines([wide], columns)
+      const [line = ''] = matchLines([wide], columns, 'line')
       expect(line).toBe(` 0.713  p02  ${'🙂'.repeat(3)}…`)
     }
-    expect(matchLines([match({ text: '🙂' })], 15)).toEqual([' 0.713  p02  🙂'])
-    expect(matchLines([match({ text: '北京' })], 16)).toEqual([' 0.713  p02  北…'])
+    expect(matchLines([match({ text: '🙂' })], 15, 'line')).toEqual([' 0.713  p02  🙂'])
+    expect(matchLines([match({ text: '北京' })], 16, 'line')).toEqual([' 0.713  p02  北…'])
     const family = '👨\u200d👩\u200d👧'
-    expect(matchLines([match({ text: `${family} abc` })], 17)[0]).toContain(family)
+    expect(matchLines([match({ text: `${family} abc` })], 17, 'line')[0]).toContain(family)
   })
 
   test('nothing in a text or an id can steer a terminal', () => {
     const text = 'a\u001b[31mred\r\nb\u0007\u009b2J\u202ereversed\u2066'
     const id = JSON.stringify('x\u001b]0;t\u0007\u009b')
-    const [line = ''] = matchLines([match({ text, id })], Infinity)
+    const [line = ''] = matchLines([match({ text, id })], Infinity, 'line')
     expect(line).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u)
     expect(line).toContain('red b')
     const json = matchJson(match({ text: `${text}\u007f`, id: '"\u009b"' }))
@@ -59,7 +59,7 @@ describe('lines', () => {
 
   test('ids are what they say, and leave room for the text', () => {
     const long = match({ id: JSON.stringify('x'.repeat(500)) })
-    const lines = matchLines([match({ id: '"a\\"b"' }), long, match({ id: '12' })], 60)
+    const lines = matchLines([match({ id: '"a\\"b"' }), long, match({ id: '12' })], 60, 'line')
     expect(lines[0]).toBe(` 0.713  a"b${' '.repeat(21)}  Some text.`)
     expect(lines[1]).toBe(` 0.713  ${'x'.repeat(23)}…  Some text.`)
     expect(lines[2]).toMatch(/ 12 {24}Some text\.$/)
@@ -103,6 +103,11 @@ describe('with the embedded model', () => {
     expect(rows).toHaveLength(2)
     expect(rows[0]).toMatchObject({ index: 1, id: '1', text: 'the cat sat' })
     expect(rows[0]!.score).toBeCloseTo(1, 5)
+    const [other, best] = ['alpha beta', 'the cat sat']
+    const spoken = similar('the cat sat', other!, best!)
+    expect(spoken).toMatchObject({ status: 0, stderr: '' })
+    expect(spoken.stdout.split('\n')[0]).toBe(' 1.000  text 2  the cat sat')
+    expect(spoken.stdout.split('\n')[1]).toMatch(/^ [-\d.]+ {2}text 1 {2}alpha beta$/)
     const command = `printf 'alpha beta\\nthe cat sat\\n' | ${process.execPath} ${MAIN} similar ` +
       "'the cat sat' --input - --format txt | head -1"
     const piped = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
@@ -180,11 +185,11 @@ describe('with the embedded model', () => {
     ['no query', ['--input', POSTS], 2, /missing required argument 'query'/],
     ['an empty query', ['', '--input', POSTS], 2, /not empty/],
     ['a blank query', [' ', '--input', POSTS], 2, /ERR_INVALID_ARGUMENT/],
-    ['no input', ['q'], 2, /required option '--input <file>' not specified/],
+    ['no texts', ['q'], 2, /expected texts, or an input with option '--input <file>'/],
     ['no results', ['q', '--input', POSTS, '--top', '0'], 2, /positive integer/],
     ['too many results', ['q', '--input', POSTS, '--top', '99999'], 2, /top/],
     ['a misspelt option', ['q', '--inputs', POSTS], 2, /unknown option '--inputs'/],
-    ['two queries', ['q', 'r', '--input', POSTS], 2, /too many arguments/],
+    ['texts twice', ['q', 'r', '--input', POSTS], 2, /'--input <file>', not both/],
     ['no file', ['q', '--input', 'none.txt'], 1, /ERR_FILE_NOT_FOUND/],
     ['no model', ['q', '--input', POSTS, '--model', 'none'], 1, /ERR_FILE_NOT_FOUND/],
   ] as const)('%s', (_, args, status, message) => {
