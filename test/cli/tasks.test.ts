@@ -100,7 +100,7 @@ describe('a table for a person', () => {
     const { status, lines } = task('rerank', 'a day', 'I sleep.', 'not a lot', 'a', '--top', '2')
     expect(status).toBe(0)
     expect(lines).toHaveLength(2)
-    expect(texts[0]).toMatch(/^0\.\d{3} {2}line \d {2}\S/)
+    expect(lines[0]).toMatch(/^0\.\d{3} {2}text \d {2}\S/)
     expect(lines[0]!.slice(0, 5) >= lines[1]!.slice(0, 5)).toBe(true)
   })
 
