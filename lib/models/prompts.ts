@@ -1,4 +1,4 @@
-// config_sentence_transformers.json: texts that a model wants before others, by name.
+// config_sentence_transformers.json, and of it the texts that a model wants before others, by name.
 
 import { isObject, type ModelFolder } from '../hub/folder.js'
 import { invalidField } from './folder-errors.js'
@@ -14,10 +14,18 @@ const NAME = 'config_sentence_transformers.json'
 const EMPTY = { query: '', document: '' }
 const MAX_PROMPTS = 1000
 
+/**
+ * What the file says; undefined without one.
+ * @throws ERR_CONFIG, ERR_FILE_READ
+ */
+export async function readSentenceConfig(folder: ModelFolder): Promise<unknown> {
+  return (await folder.has(NAME)) ? folder.readJson(NAME, 'ERR_CONFIG') : undefined
+}
+
 /** @throws ERR_CONFIG, ERR_FILE_READ */
 export async function readPrompts(folder: ModelFolder): Promise<Prompts> {
-  if (!(await folder.has(NAME))) return { prompts: Object.freeze(EMPTY), default_prompt_name: null }
-  const config = await folder.readJson(NAME, 'ERR_CONFIG')
+  const config = await readSentenceConfig(folder)
+  if (config === undefined) return { prompts: Object.freeze(EMPTY), default_prompt_name: null }
   if (!isObject(config)) throw invalidField(folder, NAME, 'an object', 'the file')
   const given = config['prompts'] ?? {}
   const entries = isObject(given) ? Object.entries(given) : []

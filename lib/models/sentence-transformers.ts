@@ -9,7 +9,7 @@ import { isObject, type ModelFolder } from '../hub/folder.js'
 import type { VectorPooling } from '../native/addon.js'
 import { invalidField as invalid, unsupportedField as unsupported } from './folder-errors.js'
 import { readPooledLayer, type PooledLayer } from './pooled-layers.js'
-import { readPrompts, type Prompts } from './prompts.js'
+import { readPrompts, readSentenceConfig, type Prompts } from './prompts.js'
 
 export interface SentenceTransformersConfig extends Prompts {
   /** Several: their vectors, end to end. */
@@ -87,9 +87,7 @@ export async function readSentenceTransformers(
 
 /** Whether sentence-transformers saved the folder as a CrossEncoder, which has no vectors. */
 export async function isCrossEncoder(folder: ModelFolder): Promise<boolean> {
-  const name = 'config_sentence_transformers.json'
-  if (!(await folder.has(name))) return false
-  const config = await folder.readJson(name, 'ERR_CONFIG')
+  const config = await readSentenceConfig(folder)
   return isObject(config) && config['model_type'] === 'CrossEncoder'
 }
 

@@ -6,7 +6,7 @@ import { FusebertError, invalidArgument } from '../errors.js'
 import { isObject, ModelFolder } from '../hub/folder.js'
 import type { LoadOptions } from '../models/load-options.js'
 import { ALL_LOGITS } from '../models/loaded-model.js'
-import { readPrompts, type Prompts } from '../models/prompts.js'
+import { readPrompts, readSentenceConfig, type Prompts } from '../models/prompts.js'
 import { checkBoolean, checkInteger, checkOptions, checkTexts } from '../options.js'
 import { groupsOf, MAX_COPIED_CHARS } from './groups.js'
 import { loadHeadParts, membersOf, type HeadParts, type HeadPipeline } from './head-pipeline.js'
@@ -80,9 +80,7 @@ async function activationName(folder: ModelFolder): Promise<unknown> {
   if (isObject(own) && own['activation_fn'] !== undefined) return own['activation_fn']
   const legacy = config['sbert_ce_default_activation_function'] ?? undefined
   if (legacy !== undefined) return legacy
-  const name = 'config_sentence_transformers.json'
-  if (!(await folder.has(name))) return undefined
-  const sentence = await folder.readJson(name, 'ERR_CONFIG')
+  const sentence = await readSentenceConfig(folder)
   return isObject(sentence) ? (sentence['activation_fn'] ?? undefined) : undefined
 }
 

@@ -166,10 +166,9 @@ TEST(Tokenizer, HostileTextsTakeLinearTime) {
   }
 }
 
-std::string repeated(std::string_view word, int times) {
-  std::string text;
-  for (int i = 0; i < times; ++i) text.append(word).append(" ");
-  return text;
+// So many words of a token each.
+std::string words(std::string_view word_and_space, int count) {
+  return repeat(word_and_space, word_and_space.size() * static_cast<size_t>(count));
 }
 
 // By the rule of the reference in Python: both get half, and the longer one an odd token.
@@ -182,8 +181,8 @@ TEST(Tokenizer, WholeLengthsGiveAnOddTokenToTheLongerText) {
         options.truncation = Truncation::kLongestFirst;
         options.max_length = max_length;
         options.whole_lengths = true;
-        const PackedEncoding out = test::encode(*tokenizer, repeated("hello", first), options,
-                                                repeated("world", second));
+        const PackedEncoding out = test::encode(*tokenizer, words("hello ", first), options,
+                                                words("world ", second));
         const int room = max_length - 3;
         const int shorter = std::min({first, second, room / 2});
         const int longer = std::min(std::max(first, second), room - shorter);
@@ -205,8 +204,8 @@ TEST(Tokenizer, WholeLengthsMatterToNoOtherTruncation) {
     options.truncation = truncation;
     options.max_length = 10;
     const bool cuts_first = truncation == Truncation::kOnlyFirst;
-    const std::string first = repeated("hello", cuts_first ? 40 : 3);
-    const std::string second = repeated("world", cuts_first ? 3 : 40);
+    const std::string first = words("hello ", cuts_first ? 40 : 3);
+    const std::string second = words("world ", cuts_first ? 3 : 40);
     const PackedEncoding expected = test::encode(*tokenizer, first, options, second);
     options.whole_lengths = true;
     EXPECT_EQ(test::encode(*tokenizer, first, options, second).input_ids, expected.input_ids);
