@@ -12,7 +12,9 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { readResults } from './gpu-ledger/results.mjs'
-import { KERNELS, KERNEL_TESTS, sectionOf, summariesOf } from './gpu-ledger/section.mjs'
+import {
+  KERNELS, KERNEL_TESTS, olderSummariesOf, sectionOf, summariesOf,
+} from './gpu-ledger/section.mjs'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const LEDGER = join(ROOT, 'docs/gpu-ledger.md')
@@ -58,13 +60,17 @@ function imageOf(architecture) {
   return found
 }
 
+/** What a run found of a kernel with the images of an architecture; undefined where none ran. */
+function summaryOf({ architecture, kernels, older = {} }, kernel, image) {
+  return imageOf(architecture) === image ? kernels[kernel] : older[image]?.[kernel]
+}
+
 function cell(entries, kernel, image) {
-  const ran = entries.filter((entry) => {
-    return imageOf(entry.architecture) === image && entry.kernels[kernel] !== undefined
-  })
-  const texts = ran.map(({ gpu, architecture, driver, date, kernels }) => {
+  const ran = entries.filter((entry) => summaryOf(entry, kernel, image) !== undefined)
+  const texts = ran.map((entry) => {
+    const { gpu, architecture, driver, date } = entry
     const other = architecture === image ? '' : ` (sm_${architecture})`
-    return `${gpu}${other}, driver ${driver}, ${date}: ${kernels[kernel]}`
+    return `${gpu}${other}, driver ${driver}, ${date}: ${summaryOf(entry, kernel, image)}`
   })
   return texts.length > 0 ? texts.join('; ') : VIRTUAL_ONLY
 }
@@ -87,7 +93,8 @@ function merge(text, run) {
     throw new Error(`Expected results of ${known.date} or later but received ${run.date}.`)
   }
   const { gpu, architecture, driver, date } = run
-  const facts = { gpu, architecture, driver, date, kernels: summariesOf(run) }
+  const kernels = summariesOf(run)
+  const facts = { gpu, architecture, driver, date, kernels, older: olderSummariesOf(run) }
   const merged = [
     ...entries.filter((entry) => entry !== known),
     { ...facts, section: sectionOf(run) },

@@ -70,7 +70,7 @@ function build() {
   ]
   run('cmake', configure)
   const jobs = String(availableParallelism())
-  for (const target of ['fusebert_cuda_tests', 'fusebert_gpu_bench']) {
+  for (const target of ['fusebert_cuda_tests', 'fusebert_older_driver', 'fusebert_gpu_bench']) {
     run('cmake', ['--build', TESTS, '--target', target, '-j', jobs])
   }
 }
@@ -85,7 +85,9 @@ function pack() {
     put(process.execPath, 'build/gpu/node')
     put(join(ROOT, 'build/Release/fusebert.node'), 'build/Release/fusebert.node')
     put(join(TESTS, 'fusebert_cuda_tests'), 'build/gpu/fusebert_cuda_tests')
-    put(join(TESTS, 'libfusebert_gpu_bench.so'), 'build/gpu/libfusebert_gpu_bench.so')
+    for (const name of ['libfusebert_older_driver.so', 'libfusebert_gpu_bench.so']) {
+      put(join(TESTS, name), `build/gpu/${name}`)
+    }
     const images = readdirSync(IMAGES).filter((name) => WRONG_KERNELS.test(name))
     if (images.length === 0) throw new Error(`Expected kernels of the C++ tests in ${IMAGES}.`)
     for (const name of images) put(join(IMAGES, name), `build/cuda/${name}`)

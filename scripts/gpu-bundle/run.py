@@ -3,7 +3,7 @@
     python3 scripts/gpu-bundle/run.py [--bundle build/gpu-bundle.tar.xz] [--output results.json]
 
 Unpacks what pack.mjs made beside the repository's tracked files, then runs the C++ tests with
-cubins and with PTX, the TypeScript tests, and bench/gpu. Needs Python 3.10 and a driver; PyTorch
+cubins, with PTX and with older architectures' PTX, the TypeScript tests, and bench/gpu. Needs Python 3.10 and a driver; PyTorch
 for comparisons. `--rehearsal` names another driver (the virtual GPU) and runs the least of each
 part. Exits with 1 when anything failed. scripts/gpu-ledger.mjs merges the output into the ledger.
 """
@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "build/gpu"
 IMAGES = ROOT / "build/cuda"
 NODE = TOOLS / "node"
+# Images of the addon for other GPUs than the newest, whose PTX runs on newer ones too.
+OLDER_IMAGES = [80, 75]
 
 
 def parse_arguments():
@@ -72,14 +74,26 @@ def read_json(path):
         return {"error": str(error)}
 
 
-def cpp_tests(kind, environment, rehearsal):
+def older(architecture, environment):
+    """The environment in which the GPU seems to be of an older architecture."""
+    own = {
+        "FUSEBERT_CUDA_DRIVER": str(TOOLS / "libfusebert_older_driver.so"),
+        "OLDER_DRIVER_ARCHITECTURE": str(architecture),
+    }
+    if "FUSEBERT_CUDA_DRIVER" in environment:
+        own["OLDER_DRIVER_BEHIND"] = environment["FUSEBERT_CUDA_DRIVER"]
+    return {**environment, **own}
+
+
+def cpp_tests(name, kind, environment, rehearsal):
     """Every C++ test, with one kind of image."""
-    report = new_report(f"cpp-{kind}.json")
+    report = new_report("cpp.json")
     command = [TOOLS / "fusebert_cuda_tests", f"--gtest_output=json:{report}", "--gtest_brief=1"]
     if rehearsal:
-        command.append("--gtest_filter=*Rows*:*CudaBackend.AgreesWithTheReferenceForOther*")
+        command.append("--gtest_filter=*Rows*:*CudaBackend.AgreesWithTheReferenceForOther*:"
+                       "CudaHead.AgreesWithTheReferenceInBf16")
     own = {"FUSEBERT_CUDA_IMAGE": kind, "FUSEBERT_TEST_IMAGES": str(IMAGES)}
-    result = run(f"C++ tests, {kind}", command, {**environment, **own}, 240)
+    result = run(f"C++ tests, {name}", command, {**environment, **own}, 240)
     found = read_json(report)
     result["tests"] = {
         f"{suite['name']}.{test['name']}": test_result(test)
@@ -101,10 +115,11 @@ def typescript_tests(environment, rehearsal):
     report = new_report("typescript.json")
     command = [NODE, "node_modules/vitest/vitest.mjs", "run", "--project", "slow",
                "--reporter", "default", "--reporter", "json", "--outputFile.json", report,
-               "test/cuda/encode.test.ts", "test/cuda/heads.test.ts"]
+               "test/cuda/encode.test.ts", "test/cuda/heads.test.ts",
+               "test/cuda/pipelines.test.ts"]
     if rehearsal:
-        command += ["-t", "gives the vectors|without kernels"]
-    result = run("TypeScript tests", command, {**environment, "FUSEBERT_TEST_GPU": "real"}, 180)
+        command += ["-t", "gives the vectors|without kernels|'dense' answers"]
+    result = run("TypeScript tests", command, {**environment, "FUSEBERT_TEST_GPU": "real"}, 240)
     found = read_json(report)
     result["tests"] = {
         test["fullName"]: test["status"]
@@ -136,6 +151,12 @@ def machine():
     return {"gpus": gpus.strip().split("\n") if gpus else [], "cpus": os.cpu_count()}
 
 
+def architecture_of(machine):
+    """90 of a compute capability 9.0, of the first GPU; 0 where nothing says it."""
+    capability = machine["gpus"][0].rsplit(", ", 1)[-1] if machine["gpus"] else ""
+    return int(capability.replace(".", "")) if capability.replace(".", "").isdigit() else 0
+
+
 def commit():
     path = TOOLS / "commit"
     return path.read_text().strip() if path.exists() else ""
@@ -151,17 +172,21 @@ def main():
     unpack(arguments.bundle)
     steps = [run("unpacking images", [NODE, "scripts/gpu-bundle/unpack-images.mjs", IMAGES],
                  environment, 60)]
-    # The virtual GPU takes PTX alone.
-    kinds = ["ptx"] if rehearsal else ["cubin", "ptx"]
+    found = machine()
+    # The virtual GPU takes PTX alone, and is an sm_80 here.
+    runs = [] if rehearsal else [("cubin", "cubin", environment)]
+    runs.append(("ptx", "ptx", environment))
+    runs += [(f"ptx of sm_{each}", "ptx", older(each, environment))
+             for each in OLDER_IMAGES if each < (80 if rehearsal else architecture_of(found))]
     todo = {
-        "cpp": lambda: [cpp_tests(kind, environment, rehearsal) for kind in kinds],
+        "cpp": lambda: [cpp_tests(name, kind, own, rehearsal) for name, kind, own in runs],
         "typescript": lambda: [typescript_tests(environment, rehearsal)],
         "bench": lambda: [benchmarks(environment, rehearsal)],
     }
     result = {
         "date": datetime.date.today().isoformat(),
         "commit": commit(),
-        "machine": machine(),
+        "machine": found,
         "rehearsal": rehearsal,
         "steps": steps,
     }

@@ -4,8 +4,11 @@ const STATUSES = {
   passed: 'passed', failed: 'failed', skipped: 'skipped', pending: 'skipped', todo: 'skipped',
   disabled: 'skipped',
 }
+/** Architectures whose PTX runs on newer GPUs too, by the kinds of steps that run it there. */
+export const OLDER_IMAGES = { ptx_80: 80, ptx_75: 75 }
 const TEST_STEPS = {
-  cubin: 'C++ tests, cubin', ptx: 'C++ tests, ptx', typescript: 'TypeScript tests',
+  cubin: 'C++ tests, cubin', ptx: 'C++ tests, ptx', ptx_80: 'C++ tests, ptx of sm_80',
+  ptx_75: 'C++ tests, ptx of sm_75', typescript: 'TypeScript tests',
 }
 const BENCH_STEP = 'bench/gpu'
 const BENCH_TABLES = ['gemm', 'attention', 'layer_norm', 'encoder']
@@ -96,7 +99,7 @@ export function readResults(text) {
   }
 }
 
-/** The tests of one kind of step: cubin, ptx or typescript. */
+/** The tests of one kind of step: cubin, ptx, ptx_80, ptx_75 or typescript. */
 export function testsOf(run, kind) {
   return run.steps.get(TEST_STEPS[kind])?.tests ?? {}
 }
@@ -107,4 +110,7 @@ export function isLost(run, kind) {
   return step !== undefined && step.status !== 0 && Object.keys(step.tests).length === 0
 }
 
-export const TEST_KINDS = Object.keys(TEST_STEPS)
+/** Whether a kind's step is among the run's. */
+export function hasStep(run, kind) {
+  return run.steps.has(TEST_STEPS[kind])
+}

@@ -1,6 +1,6 @@
 // A run's section of the ledger: its tests, kernel by kernel, and its benchmarks.
 import { benchTables } from './bench-tables.mjs'
-import { isLost, testsOf, TEST_KINDS } from './results.mjs'
+import { hasStep, isLost, OLDER_IMAGES, testsOf } from './results.mjs'
 
 /** The rows of the ledger's table, and the suites of C++ tests that hold each. */
 export const KERNEL_TESTS = {
@@ -18,7 +18,11 @@ export const KERNEL_TESTS = {
 export const KERNELS = Object.keys(KERNEL_TESTS)
 const OF_KERNELS = new Set(Object.values(KERNEL_TESTS).flatMap(({ suites }) => suites))
 const STATUSES = ['passed', 'failed', 'skipped']
-const KINDS = { cubin: 'cubins', ptx: 'PTX' }
+/** Of C++ tests. */
+const KINDS = {
+  cubin: 'cubins', ptx: 'PTX',
+  ...Object.fromEntries(Object.entries(OLDER_IMAGES).map(([kind, of]) => [kind, `sm_${of}'s PTX`])),
+}
 
 const suiteOf = (test) => test.split('.')[0]
 
@@ -44,10 +48,10 @@ function statusesOfKernel(run, kernel, kind) {
   return statusesOf(tests, (suite) => KERNEL_TESTS[kernel].suites.includes(suite))
 }
 
-/** What each kernel's tests found; kernels of which no test ran are left out. */
-export function summariesOf(run) {
+/** What each kernel's tests found with some kinds; kernels of which no test ran are left out. */
+function summariesWith(run, kinds) {
   const found = KERNELS.map((kernel) => {
-    const own = TEST_KINDS.filter((kind) => (kernel === 'typescript') === (kind === 'typescript'))
+    const own = kinds.filter((kind) => (kernel === 'typescript') === (kind === 'typescript'))
     const parts = own.map((kind) => {
       const statuses = statusesOfKernel(run, kernel, kind).filter((each) => each !== 'skipped')
       const text = isLost(run, kind) ? '**no end**' : count(statuses)
@@ -58,11 +62,23 @@ export function summariesOf(run) {
   return Object.fromEntries(found.filter(([, summary]) => summary !== ''))
 }
 
+/** What each kernel's tests found with the images of the GPU's own architecture. */
+export function summariesOf(run) {
+  return summariesWith(run, ['cubin', 'ptx', 'typescript'])
+}
+
+/** The same with images of older architectures, by architecture. */
+export function olderSummariesOf(run) {
+  const all = Object.entries(OLDER_IMAGES).map(([kind, of]) => [of, summariesWith(run, [kind])])
+  return Object.fromEntries(all.filter(([, found]) => Object.keys(found).length > 0))
+}
+
 function testTable(run) {
-  const kinds = Object.keys(KINDS)
-  const row = (label, statuses) => {
-    return `| ${label} | ${statuses.map((each) => count(each) || '–').join(' | ')} |`
-  }
+  const kinds = Object.keys(KINDS).filter((kind) => {
+    return !(kind in OLDER_IMAGES) || hasStep(run, kind)
+  })
+  const line = (cells) => `| ${cells.join(' | ')} |`
+  const row = (label, statuses) => line([label, ...statuses.map((each) => count(each) || '–')])
   const kernels = KERNELS.filter((kernel) => kernel !== 'typescript').map((kernel) => {
     return row(KERNEL_TESTS[kernel].label, kinds.map((kind) => statusesOfKernel(run, kernel, kind)))
   })
@@ -71,8 +87,8 @@ function testTable(run) {
   })
   const typescript = count(Object.values(testsOf(run, 'typescript'))) || 'none ran'
   return [
-    '| C++ tests | from cubins | from PTX |',
-    '|---|---|---|',
+    line(['C++ tests', ...kinds.map((kind) => `from ${KINDS[kind]}`)]),
+    `|---${'|---'.repeat(kinds.length)}|`,
     ...kernels,
     row('contexts, memory, streams, graphs', other),
     '',

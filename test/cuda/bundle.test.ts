@@ -15,7 +15,12 @@ import { buildLibrary, run } from '../virtual-gpu/run.js'
 
 const MOST_PACKED_BYTES = 40e6
 const MOST_BYTES = 60 * 1024 * 1024
-const STEPS = ['unpacking images', 'C++ tests, ptx', 'TypeScript tests', 'bench/gpu']
+const STEPS = [
+  'unpacking images', 'C++ tests, ptx', 'C++ tests, ptx of sm_75', 'TypeScript tests', 'bench/gpu',
+]
+
+// Skipped below sm_80.
+const BF16_TEST = 'CudaHead.AgreesWithTheReferenceInBf16'
 
 interface Step {
   name: string
@@ -106,16 +111,20 @@ describe.skipIf(!parts.every((part) => available(part)))('the bundle for a GPU',
     expect(steps.map(({ name, status: ended }) => [name, ended])).toEqual(
       STEPS.map((name) => [name, 0]),
     )
-    const [, cpp, typescript, bench] = steps as [Step, Step, Step, Step]
-    expect(cpp.tests).toMatchObject({
+    const [, cpp, older, typescript, bench] = steps as [Step, Step, Step, Step, Step]
+    const ran = {
       'Rows.AreCopiedAndGathered': 'passed',
       'Rows.WrongOnesAreFound': 'passed',
       'CudaBackend.AgreesWithTheReferenceForOtherShapes': 'passed',
+    }
+    expect(cpp.tests).toMatchObject(ran)
+    expect(older.tests).toMatchObject(ran)
+    expect(cpp.tests).toMatchObject({ [BF16_TEST]: 'passed' })
+    expect(older.tests).toMatchObject({ [BF16_TEST]: 'skipped' })
+    expect(typescript.tests).toMatchObject({
+      'a CUDA device gives the vectors of the CPU, real': 'passed',
+      "pipelines on a CUDA device 'dense' answers as golden, real": 'passed',
     })
-    expect(Object.values(typescript.tests ?? {})).toContain('passed')
-    expect(Object.keys(typescript.tests ?? {})).toContain(
-      'a CUDA device gives the vectors of the CPU, real',
-    )
     const results = bench.results ?? {}
     expect(results).toMatchObject({
       errors: [],
@@ -141,7 +150,7 @@ describe.skipIf(!parts.every((part) => available(part)))('the bundle for a GPU',
     expect(refused.status).toBe(1)
     expect(refused.stderr).toContain('not of a rehearsal')
     const found = readResults()
-    const name = (found.steps[3]?.results?.['device'] as { name: string }).name
+    const name = (found.steps[4]?.results?.['device'] as { name: string }).name
     const machine = { gpus: [`${name}, 580.1, 1 MiB, 1 MHz, 8.0`] }
     writeFileSync(output, JSON.stringify({ ...found, rehearsal: false, machine }))
     const taken = run(process.execPath, [script, output, ledger])
@@ -152,17 +161,19 @@ describe.skipIf(!parts.every((part) => available(part)))('the bundle for a GPU',
     expect(pooling.filter(([, outcome]) => outcome !== 'passed')).toEqual([])
     const rows = readFileSync(ledger, 'utf8').split('\n')
     const row = rows.find((line) => line.includes('| `pooling` |'))
-    expect(row).toMatch(/^\| `pooling` \| virtual only \| .* \| NVIDIA H200, /)
+    expect(row).toMatch(/^\| `pooling` \| .* \(sm_80\), .* with sm_75's PTX.* \| .* \| NVIDIA H/)
     expect(row).toContain(`: ${pooling.length} passed with PTX | NVIDIA H200, `)
   })
 
   test('fails where a kernel cannot run', () => {
     const { status, said } = rehearse({ VIRTUAL_GPU_FAULTS: 'launch=1' }, '--only', 'cpp')
     expect(status, said).toBe(1)
-    expect(said).toMatch(/FAILED: C\+\+ tests, ptx\n$/)
-    const [, cpp] = readResults().steps
-    expect(cpp?.status).toBe(1)
-    expect(Object.values(cpp?.tests ?? {})).toContain('failed')
+    expect(said).toMatch(/FAILED: C\+\+ tests, ptx, C\+\+ tests, ptx of sm_75\n$/)
+    const [, cpp, older] = readResults().steps
+    for (const step of [cpp, older]) {
+      expect(step?.status).toBe(1)
+      expect(Object.values(step?.tests ?? {})).toContain('failed')
+    }
   })
 
   // The C++ tests end there without a report, and the last one's must not be taken for theirs.

@@ -149,6 +149,23 @@ describe('the ledger', () => {
     for (const kept of ['Written by hand.', '- A note.', 'The end.']) expect(text).toContain(kept)
   })
 
+  test('has what the kernels of older architectures did on a newer GPU', () => {
+    const given = results()
+    given.steps.push(
+      step('C++ tests, ptx of sm_80', { tests: { ...CPP } }),
+      step('C++ tests, ptx of sm_75', { status: 'timed out after 240 s', tests: {} }),
+    )
+    const { status, said, text } = merge(given)
+    expect(status, said).toBe(0)
+    const here = 'NVIDIA H200 (sm_90), driver 580.159.04, 2026-11-26'
+    const [sm75, sm80, sm90] = cells(text, '`gemm`')
+    expect(sm75).toBe(`${here}: **no end** with sm_75's PTX`)
+    expect(sm80).toBe(`${here}: 1 passed with sm_80's PTX`)
+    expect(sm90).toBe(`${H200}: 1 passed with cubins, 1 passed with PTX`)
+    expect(text).toContain("| C++ tests | from cubins | from PTX | from sm_80's PTX |")
+    expect(text).toContain('- C++ tests, ptx of sm_75: ended with timed out after 240 s\n')
+  })
+
   test('has medians and spreads of the benchmarks, and what went wrong there', () => {
     const { text } = merge(results())
     for (const line of [
