@@ -3,9 +3,10 @@
     python3 scripts/gpu-bundle/run.py [--bundle build/gpu-bundle.tar.xz] [--output results.json]
 
 Unpacks what pack.mjs made beside the repository's tracked files, then runs the C++ tests with
-cubins, with PTX and with older architectures' PTX, the TypeScript tests, and bench/gpu. Needs Python 3.10 and a driver; PyTorch
-for comparisons. `--rehearsal` names another driver (the virtual GPU) and runs the least of each
-part. Exits with 1 when anything failed. scripts/gpu-ledger.mjs merges the output into the ledger.
+cubins, with PTX and with older architectures' PTX, the TypeScript tests, and bench/gpu. Needs
+Python 3.10 and a driver; PyTorch for comparisons. `--rehearsal` names another driver (the virtual
+GPU) and runs the least of each part. Exits with 1 when anything failed. scripts/gpu-ledger.mjs
+merges the output into the ledger.
 """
 
 import argparse

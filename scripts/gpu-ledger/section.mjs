@@ -13,7 +13,7 @@ export const KERNEL_TESTS = {
   top_k: { label: '`top_k`', suites: ['TopK'] },
   convert: { label: '`convert`', suites: ['Convert'] },
   encoder: { label: 'the whole encoder', suites: ['CudaBackend', 'CudaHead', 'DeviceEncoder'] },
-  typescript: { label: 'the whole encoder, from TypeScript', suites: [] },
+  typescript: { label: 'encoder, heads and pipelines, from TypeScript', suites: [] },
 }
 export const KERNELS = Object.keys(KERNEL_TESTS)
 const OF_KERNELS = new Set(Object.values(KERNEL_TESTS).flatMap(({ suites }) => suites))
