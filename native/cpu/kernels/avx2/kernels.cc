@@ -7,9 +7,9 @@
 namespace fusebert::cpu::avx2 {
 namespace {
 
-// Rows of A in a block: 22 tiles, at 768 columns 396 KiB, which leaves the L2 (512 KiB to
-// 2 MiB) room for two panels and for what is being written.
-constexpr int64_t kBlockRows = 132;
+// Rows of A in a block: 11 tiles, at 768 columns 200 KiB. Of an L2 of 512 KiB, which another
+// thread may share, two panels and what is being written need some too.
+constexpr int64_t kBlockRows = 66;
 
 }  // namespace
 

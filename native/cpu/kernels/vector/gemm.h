@@ -8,7 +8,8 @@
 // Limiter: the multiply-add units. Blocks of k keep a panel (≤ kMaxBlockK·kPanelWidth floats,
 //   96 KiB for 32 columns) and a block of A's rows in the L2, from which both stream at a few bytes
 //   a cycle. The next panel is prefetched while this one is used, spread over its tiles, so that
-//   weights come from memory at an even pace; with few rows they are what limits.
+//   weights come from memory at an even pace; with few rows they are what limits. Residuals are
+//   prefetched too.
 //
 // An element of C is one chain of multiply-adds over k, starting at zero, whatever the tile's
 // height: between blocks of k it waits in C, which loses nothing. Then epilogue(chain + bias).
@@ -23,6 +24,9 @@ namespace fusebert::cpu {
 namespace {
 
 inline constexpr int64_t kMaxBlockK = 768;
+// Residuals come from memory while the two panels before theirs are multiplied; asked for with
+// their own tile, or the one before it, they come late.
+inline constexpr int64_t kResidualPanelsAhead = 2;
 
 template <class V>
 inline constexpr int64_t kPanelWidth = V::kWidth* V::kTileVectors;
@@ -149,6 +153,17 @@ inline void apply_epilogue(const GemmArguments& g, int64_t row, int64_t rows, in
   }
 }
 
+// Brings rows of kPanelWidth floats into the L2. They may lie behind the end of what is there.
+template <class V>
+inline void prefetch_tile(int64_t rows, const float* tile, int64_t stride) {
+  constexpr int64_t kLineFloats = 16;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < kPanelWidth<V>; i += kLineFloats) {
+      __builtin_prefetch(tile + r * stride + i, 0, 2);
+    }
+  }
+}
+
 template <class V>
 inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
   constexpr int64_t kFloatBytes = sizeof(float);
@@ -172,7 +187,8 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
       t.k = k;
       t.a_stride = g.a_stride;
       t.c_stride = g.c_stride;
-      t.prefetch_bytes = kPanelWidth<V> * kFloatBytes / tiles;
+      // Rounded up: the tiles together bring all of it, and a little of what follows.
+      t.prefetch_bytes = (kPanelWidth<V> * kFloatBytes + tiles - 1) / tiles;
       t.accumulate = k_begin > 0;
       for (int64_t tile = 0; tile < tiles; ++tile) {
         const int64_t row = range.row_begin + tile * V::kTileRows;
@@ -181,6 +197,10 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
         t.a = g.a + row * g.a_stride + k_begin;
         t.c = g.c + row * g.c_stride + panel * kPanelWidth<V>;
         t.prefetch = next + tile * t.prefetch_bytes * k / kFloatBytes;
+        if (last && g.epilogue == Epilogue::kResidual) {
+          const int64_t column = (panel + kResidualPanelsAhead) * kPanelWidth<V>;
+          prefetch_tile<V>(rows, g.residual + row * g.residual_stride + column, g.residual_stride);
+        }
         run_tile<V>(rows, t);
         if (last) apply_epilogue<V>(g, row, rows, panel * kPanelWidth<V>);
       }
