@@ -169,7 +169,7 @@ export interface NativeBatch {
    */
   add(texts: NativeTexts, pairs: NativeTexts | null): Promise<void>
   /** What all parts became, in their order. Once, when all are done. */
-  finish(): Promise<NativeEncoding | NativePaddedEncoding>
+  finish(): NativeEncoding | Promise<NativePaddedEncoding>
 }
 
 export interface NativeDecodeOptions {

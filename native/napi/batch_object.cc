@@ -98,6 +98,8 @@ Napi::Value BatchObject::finish(const Napi::CallbackInfo& info) {
     return result->set(encoder->take());
   };
   const auto make_result = [result](napi_env result_env) { return result->to_js(result_env); };
+  // Packed, all is done already.
+  if (!layout_.has_value()) return Napi::Value(env, run_at_once(env, work, make_result));
   return Napi::Value(env, run_in_background(env, "fusebert:tokenize", work, make_result));
 }
 

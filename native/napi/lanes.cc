@@ -23,6 +23,10 @@ constexpr napi_type_tag kLanesTag = {0x2c9be41f7d5a0386ULL, 0xb7e1560d93f84ac2UL
 // pool's queue after so long: a few parts, and less than anybody notices of a file.
 constexpr std::chrono::milliseconds kTurn(20);
 
+// How long the JavaScript thread sleeps at most until a lane has begun. If the system has put the
+// lane behind the JavaScript thread, this lets it begin, and the JavaScript thread go on elsewhere.
+constexpr std::chrono::microseconds kPatience(200);
+
 // Whatever is said of a larger pool: it may have been said too late for Node.
 constexpr int kUsualPool = 4;
 
@@ -77,7 +81,11 @@ napi_value Lanes::run(napi_env env, std::function<Status()> work,
     another = lanes_ < most_;
     if (another) ++lanes_;
   }
-  if (!another || start_lane(env)) return promise;
+  if (!another) return promise;
+  if (start_lane(env)) {
+    await_lane();
+    return promise;
+  }
   const std::lock_guard lock(mutex_);
   if (lanes_ == 0) {
     waiting_.pop_back();
@@ -98,13 +106,29 @@ bool Lanes::start_lane(napi_env env) {
     self->end_lane(result_env);
     return make_undefined(result_env);
   };
+  {
+    const std::lock_guard lock(mutex_);
+    ++starting_;
+  }
   if (run_in_background(env, "fusebert:tokenize", work, make_result) != nullptr) return true;
   const std::lock_guard lock(mutex_);
+  --starting_;
   --lanes_;
   return false;
 }
 
+// Until every lane has begun, or a moment has passed: the pool may have other work.
+void Lanes::await_lane() {
+  std::unique_lock lock(mutex_);
+  begun_.wait_for(lock, kPatience, [this] { return starting_ == 0; });
+}
+
 void Lanes::work_through() {
+  {
+    const std::lock_guard lock(mutex_);
+    --starting_;
+  }
+  begun_.notify_one();
   ++working_lanes;
   const Clock::time_point begin = Clock::now();
   for (Jobs job = next(begin); !job.empty(); job = next(begin)) {

@@ -7,6 +7,7 @@
 #include <napi.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <list>
 #include <memory>
@@ -38,6 +39,7 @@ class Lanes : public std::enable_shared_from_this<Lanes> {
   using Clock = std::chrono::steady_clock;
 
   bool start_lane(napi_env env);
+  void await_lane();
   void work_through();
   Jobs next(Clock::time_point begin);
   void settle_done(napi_env env);
@@ -48,7 +50,9 @@ class Lanes : public std::enable_shared_from_this<Lanes> {
   const int pool_;
 
   std::mutex mutex_;
-  int lanes_ = 0;  // that take jobs
+  int lanes_ = 0;     // that take jobs
+  int starting_ = 0;  // of these, those that no thread has begun
+  std::condition_variable begun_;
   Jobs waiting_;
   Jobs done_;
 };

@@ -64,28 +64,36 @@ Status BatchEncoder::encode(int64_t index, const TextPart& part) {
   std::unique_ptr<BatchEncoding> own;
   {
     const std::lock_guard lock(mutex_);
-    if (index != next_) own = spare();
+    if (index == next_ && !taken_) taken_ = true;
+    else own = spare();
   }
+  // After a failure all_ stays taken, or next_ what it is: nothing more is appended.
   FUSEBERT_RETURN_IF_ERROR(encode_part(part, own == nullptr ? all_ : *own));
-  const std::lock_guard lock(mutex_);
-  if (own != nullptr) {
-    waiting_.emplace(index, std::move(own));
-    // Unless the part whose turn it is is being encoded: who does that appends this one.
-    if (index != next_) return Status();
-  } else {
+  std::unique_lock lock(mutex_);
+  if (own == nullptr) {
     ++next_;
+  } else {
+    waiting_.emplace(index, std::move(own));
+    // Who has taken all_ appends this part too.
+    if (taken_ || index != next_) return Status();
+    taken_ = true;
   }
-  return append_waiting();
+  return append_waiting(lock);
 }
 
-// The mutex is held, and nobody encodes part next_ into all_.
-Status BatchEncoder::append_waiting() {
+// All that is next, by the thread that has taken all_. Nobody waits for it meanwhile: a part is
+// copied without the mutex, whose holder the system may let wait for milliseconds.
+Status BatchEncoder::append_waiting(std::unique_lock<std::mutex>& lock) {
   for (auto it = waiting_.find(next_); it != waiting_.end(); it = waiting_.find(++next_)) {
-    FUSEBERT_RETURN_IF_ERROR(append(all_, *it->second));
-    clear(*it->second);
-    spare_.push_back(std::move(it->second));
+    std::unique_ptr<BatchEncoding> part = std::move(it->second);
     waiting_.erase(it);
+    lock.unlock();
+    FUSEBERT_RETURN_IF_ERROR(append(all_, *part));
+    clear(*part);
+    lock.lock();
+    spare_.push_back(std::move(part));
   }
+  taken_ = false;
   return Status();
 }
 

@@ -58,7 +58,7 @@ class BatchEncoder {
 
  private:
   Status encode_part(const TextPart& part, BatchEncoding& out);
-  Status append_waiting();
+  Status append_waiting(std::unique_lock<std::mutex>& lock);
   std::unique_ptr<BatchEncoding> spare();
   void reserve_rest();
 
@@ -66,12 +66,13 @@ class BatchEncoder {
   const EncodeOptions options_;
   const size_t expected_bytes_;
 
-  // Belongs to who encodes part next_, or else to who holds mutex_.
+  // Belongs to who has taken it.
   BatchEncoding all_;
   size_t read_bytes_ = 0;  // of the parts in all_
 
   std::mutex mutex_;
-  int64_t next_ = 0;  // the part that is appended next
+  bool taken_ = false;  // somebody encodes part next_ into all_, or appends it
+  int64_t next_ = 0;    // the part that is appended next
   std::map<int64_t, std::unique_ptr<BatchEncoding>> waiting_;  // parts after it
   std::vector<std::unique_ptr<BatchEncoding>> spare_;          // empty; their memory is used again
 };
