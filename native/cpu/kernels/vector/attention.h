@@ -5,7 +5,8 @@
 //   and V into panels of columns [S][width], so that both products run in the register tile of the
 //   matrix product. Query rows go through in blocks whose scores stay in the L2; nothing of S × S
 //   exists. Softmax subtracts the row's maximum; the division by the sum happens to the context.
-// Limiter: multiply-add units for long sequences; packing and softmax for short ones.
+// Limiter: multiply-add units for long sequences; for short ones packing, softmax, and the memory
+//   that a head's rows come from, unless they are prefetched during the head before.
 // Scratch: 2·S·head_dim (padded to panels) + scores + one block of context.
 #pragma once
 
@@ -109,10 +110,42 @@ inline float exponentials(float* scores, int64_t count, float scale) {
   return sum(total);
 }
 
+// The queries, keys and values of the head behind this one, a few cache lines in each row of a
+// large matrix, where no processor sees them coming. They are asked for row by row, between tiles.
+class NextHead {
+ public:
+  // `rest`: heads behind this one.
+  NextHead(const AttentionArguments& g, int64_t head, int64_t rest)
+      : g_(g), columns_(g.qkv + (head + 1) * g.head_dim) {
+    const int64_t bytes = 3 * g.sequence_length * g.head_dim * static_cast<int64_t>(sizeof(float));
+    if (rest > 0 && bytes <= kMaxBytes) left_ = g.sequence_length;
+  }
+
+  void prefetch_row() {
+    if (left_ == 0) return;
+    --left_;
+    const float* row = columns_ + left_ * g_.qkv_stride;
+    for (int part = 0; part < 3; ++part) {
+      for (int64_t i = 0; i < g_.head_dim; i += kLineFloats) {
+        __builtin_prefetch(row + part * g_.hidden_size + i, 0, 2);
+      }
+    }
+  }
+
+ private:
+  // A part of the L2: longer sequences would drive out what this head works on.
+  static constexpr int64_t kMaxBytes = 160 << 10;
+  static constexpr int64_t kLineFloats = 16;
+
+  const AttentionArguments& g_;
+  const float* const columns_;
+  int64_t left_ = 0;  // rows
+};
+
 // c[rows, kPanelWidth] = a[rows, k] · panel, a tile at a time.
 template <class V>
 inline void multiply_panel(const float* a, int64_t a_stride, int64_t rows, const float* panel,
-                           int64_t k, float* c, int64_t c_stride) {
+                           int64_t k, float* c, int64_t c_stride, NextHead& next) {
   TileArguments t;
   t.panel = panel;
   t.prefetch = panel;  // nothing to prefetch: the panels were just written
@@ -124,6 +157,7 @@ inline void multiply_panel(const float* a, int64_t a_stride, int64_t rows, const
   for (int64_t row = 0; row < rows; row += V::kTileRows) {
     t.a = a + row * a_stride;
     t.c = c + row * c_stride;
+    next.prefetch_row();
     run_tile<V>(rows - row < V::kTileRows ? rows - row : V::kTileRows, t);
   }
 }
@@ -162,12 +196,14 @@ inline void attend(const AttentionArguments& g, int64_t head, int64_t row_begin,
   }
   pack_values<V>(value, g.qkv_stride, g.sequence_length, g.head_dim, values);
 
+  const int64_t heads = g.hidden_size / g.head_dim;
+  NextHead next(g, head, row_end == g.sequence_length ? heads - head - 1 : 0);
   for (int64_t row = row_begin; row < row_end; row += plan.block_rows) {
     const int64_t rows = row_end - row < plan.block_rows ? row_end - row : plan.block_rows;
     for (int64_t p = 0; p < plan.key_panels; ++p) {
       multiply_panel<V>(query + row * g.qkv_stride, g.qkv_stride, rows,
                         keys + p * kPanelWidth<V> * g.head_dim, g.head_dim,
-                        scores + p * kPanelWidth<V>, plan.score_stride);
+                        scores + p * kPanelWidth<V>, plan.score_stride, next);
     }
     float inverse_sums[kMaxAttentionRows];
     for (int64_t r = 0; r < rows; ++r) {
@@ -177,7 +213,7 @@ inline void attend(const AttentionArguments& g, int64_t head, int64_t row_begin,
     for (int64_t p = 0; p < plan.value_panels; ++p) {
       multiply_panel<V>(scores, plan.score_stride, rows,
                         values + p * kPanelWidth<V> * g.sequence_length, g.sequence_length,
-                        context + p * kPanelWidth<V>, context_stride);
+                        context + p * kPanelWidth<V>, context_stride, next);
     }
     for (int64_t r = 0; r < rows; ++r) {
       store_scaled<V>(context + r * context_stride, g.head_dim, inverse_sums[r],
