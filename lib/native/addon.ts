@@ -168,7 +168,7 @@ export interface NativeBatch {
    * @param pairs - as many as texts, or null
    */
   add(texts: NativeTexts, pairs: NativeTexts | null): Promise<void>
-  /** What all parts became, in their order. Once, when all are done. */
+  /** What all parts became, in their order; packed, at once. Once, when all are done. */
   finish(): NativeEncoding | Promise<NativePaddedEncoding>
 }
 

@@ -23,8 +23,9 @@ constexpr napi_type_tag kLanesTag = {0x2c9be41f7d5a0386ULL, 0xb7e1560d93f84ac2UL
 // pool's queue after so long: a few parts, and less than anybody notices of a file.
 constexpr std::chrono::milliseconds kTurn(20);
 
-// How long the JavaScript thread sleeps at most until a lane has begun. If the system has put the
-// lane behind the JavaScript thread, this lets it begin, and the JavaScript thread go on elsewhere.
+// How long the JavaScript thread sleeps at most until its lanes have begun. If the system has put
+// one behind the JavaScript thread, this lets it begin, and the JavaScript thread go on elsewhere.
+// By then a thread that wakes at once has begun, on all but the slowest virtual machines.
 constexpr std::chrono::microseconds kPatience(200);
 
 // Whatever is said of a larger pool: it may have been said too late for Node.
@@ -75,19 +76,22 @@ napi_value Lanes::run(napi_env env, std::function<Status()> work,
   auto job = PromisedWork::create(env, std::move(work), std::move(make_result), promise);
   if (job == nullptr) return nullptr;
   bool another = false;
+  bool first = false;
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(job));
     another = lanes_ < most_;
     if (another) ++lanes_;
+    first = !std::exchange(in_use_, true);
   }
   if (!another) return promise;
   if (start_lane(env)) {
-    await_lane();
+    // A single job has nothing beside it that could be late.
+    if (!first) await_lanes();
     return promise;
   }
   const std::lock_guard lock(mutex_);
-  if (lanes_ == 0) {
+  if (lanes_ == 0 && !waiting_.empty()) {
     waiting_.pop_back();
     return nullptr;
   }
@@ -110,7 +114,13 @@ bool Lanes::start_lane(napi_env env) {
     const std::lock_guard lock(mutex_);
     ++starting_;
   }
-  if (run_in_background(env, "fusebert:tokenize", work, make_result) != nullptr) return true;
+  napi_value started = nullptr;
+  const Status status = guarded([&]() -> Status {
+    started = run_in_background(env, "fusebert:tokenize", work, make_result);
+    return Status();
+  });
+  if (started != nullptr) return true;
+  if (!status.ok()) throw_error(env, status);
   const std::lock_guard lock(mutex_);
   --starting_;
   --lanes_;
@@ -118,7 +128,7 @@ bool Lanes::start_lane(napi_env env) {
 }
 
 // Until every lane has begun, or a moment has passed: the pool may have other work.
-void Lanes::await_lane() {
+void Lanes::await_lanes() {
   std::unique_lock lock(mutex_);
   begun_.wait_for(lock, kPatience, [this] { return starting_ == 0; });
 }

@@ -30,7 +30,8 @@ class Lanes : public std::enable_shared_from_this<Lanes> {
   // kInvalidArgument for other values.
   static Result<std::shared_ptr<Lanes>> from_js(const Napi::Value& value);
 
-  // As run_in_background(); jobs begin in their order.
+  // As run_in_background(); jobs begin in their order. From the second job on, one that starts
+  // another lane may sleep for a moment until that has begun.
   napi_value run(napi_env env, std::function<Status()> work,
                  std::function<napi_value(napi_env)> make_result);
 
@@ -39,7 +40,7 @@ class Lanes : public std::enable_shared_from_this<Lanes> {
   using Clock = std::chrono::steady_clock;
 
   bool start_lane(napi_env env);
-  void await_lane();
+  void await_lanes();
   void work_through();
   Jobs next(Clock::time_point begin);
   void settle_done(napi_env env);
@@ -50,8 +51,9 @@ class Lanes : public std::enable_shared_from_this<Lanes> {
   const int pool_;
 
   std::mutex mutex_;
-  int lanes_ = 0;     // that take jobs
-  int starting_ = 0;  // of these, those that no thread has begun
+  bool in_use_ = false;  // there has been a job
+  int lanes_ = 0;        // that take jobs
+  int starting_ = 0;     // of these, those that no thread has begun
   std::condition_variable begun_;
   Jobs waiting_;
   Jobs done_;

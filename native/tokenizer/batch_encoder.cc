@@ -64,25 +64,23 @@ Status BatchEncoder::encode(int64_t index, const TextPart& part) {
   std::unique_ptr<BatchEncoding> own;
   {
     const std::lock_guard lock(mutex_);
-    if (index == next_ && !taken_) taken_ = true;
-    else own = spare();
+    if (index != next_) own = spare();
   }
-  // After a failure all_ stays taken, or next_ what it is: nothing more is appended.
+  // After a failure next_ stays what it is: nothing more is appended.
   FUSEBERT_RETURN_IF_ERROR(encode_part(part, own == nullptr ? all_ : *own));
   std::unique_lock lock(mutex_);
   if (own == nullptr) {
     ++next_;
   } else {
     waiting_.emplace(index, std::move(own));
-    // Who has taken all_ appends this part too.
-    if (taken_ || index != next_) return Status();
-    taken_ = true;
+    // Who is at an earlier part appends this one too.
+    if (index != next_) return Status();
   }
   return append_waiting(lock);
 }
 
-// All that is next, by the thread that has taken all_. Nobody waits for it meanwhile: a part is
-// copied without the mutex, whose holder the system may let wait for milliseconds.
+// All parts that are next, by the thread to which all_ belongs. A part is copied without the mutex:
+// the system may interrupt a thread for milliseconds, in which nobody could end a part.
 Status BatchEncoder::append_waiting(std::unique_lock<std::mutex>& lock) {
   for (auto it = waiting_.find(next_); it != waiting_.end(); it = waiting_.find(++next_)) {
     std::unique_ptr<BatchEncoding> part = std::move(it->second);
@@ -93,7 +91,6 @@ Status BatchEncoder::append_waiting(std::unique_lock<std::mutex>& lock) {
     lock.lock();
     spare_.push_back(std::move(part));
   }
-  taken_ = false;
   return Status();
 }
 

@@ -66,13 +66,12 @@ class BatchEncoder {
   const EncodeOptions options_;
   const size_t expected_bytes_;
 
-  // Belongs to who has taken it.
+  // Belongs to who encodes or appends part next_.
   BatchEncoding all_;
-  size_t read_bytes_ = 0;  // of the parts in all_
+  size_t read_bytes_ = 0;  // of the parts that were encoded into all_
 
   std::mutex mutex_;
-  bool taken_ = false;  // somebody encodes part next_ into all_, or appends it
-  int64_t next_ = 0;    // the part that is appended next
+  int64_t next_ = 0;  // the part that is appended next
   std::map<int64_t, std::unique_ptr<BatchEncoding>> waiting_;  // parts after it
   std::vector<std::unique_ptr<BatchEncoding>> spare_;          // empty; their memory is used again
 };
