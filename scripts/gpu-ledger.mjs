@@ -72,7 +72,7 @@ function cell(entries, kernel, image) {
     const other = architecture === image ? '' : ` (sm_${architecture})`
     return `${gpu}${other}, driver ${driver}, ${date}: ${summaryOf(entry, kernel, image)}`
   })
-  return texts.length > 0 ? texts.join('; ') : VIRTUAL_ONLY
+  return texts.length > 0 ? texts.join('<br>') : VIRTUAL_ONLY
 }
 
 function kernelTable(entries) {

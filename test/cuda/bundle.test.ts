@@ -162,7 +162,7 @@ describe.skipIf(!parts.every((part) => available(part)))('the bundle for a GPU',
     const rows = readFileSync(ledger, 'utf8').split('\n')
     const row = rows.find((line) => line.includes('| `pooling` |'))
     expect(row).toMatch(/^\| `pooling` \| .* \(sm_80\), .* with sm_75's PTX.* \| .* \| NVIDIA H/)
-    expect(row).toContain(`: ${pooling.length} passed with PTX | NVIDIA H200, `)
+    expect(row).toContain(`: ${pooling.length} passed with PTX | NVIDIA `)
   })
 
   test('fails where a kernel cannot run', () => {
