@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace fusebert {
 
 inline constexpr size_t kCacheLineBytes = 64;
+inline constexpr int64_t kCacheLineFloats = kCacheLineBytes / sizeof(float);
 
 }  // namespace fusebert

@@ -10,8 +10,6 @@
 
 namespace fusebert::cpu {
 
-inline constexpr int64_t kCacheLineFloats = kCacheLineBytes / sizeof(float);
-
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

@@ -9,6 +9,8 @@
 #include <memory>
 #include <new>
 
+#include "core/cache_line.h"
+
 namespace fusebert::cpu {
 
 class WorkQueue {
@@ -35,7 +37,7 @@ class WorkQueue {
 
  private:
   // begin in the upper half, end in the lower. A cache line each, for they change often.
-  struct alignas(64) Share {
+  struct alignas(kCacheLineBytes) Share {
     std::atomic<uint64_t> range{0};
   };
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/cache_line.h"
 #include "tokenizer/simd/prefetch.h"
 #include "tokenizer/simd/word_key.h"
 
@@ -28,7 +29,7 @@ class WordCache {
   };
 
   // Where a word would be.
-  struct alignas(64) Bucket {
+  struct alignas(kCacheLineBytes) Bucket {
     std::array<Entry, 2> entries;
   };
 

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/cache_line.h"
 #include "cpu/kernels/scalar/operations.h"
 
 namespace fusebert::cpu::scalar {
 
 int64_t attention_scratch_floats(int64_t sequence_length, int64_t) {
-  constexpr int64_t kCacheLineFloats = 16;
   return (sequence_length + kCacheLineFloats - 1) / kCacheLineFloats * kCacheLineFloats;
 }
 

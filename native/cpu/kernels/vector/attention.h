@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "core/cache_line.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/vector/gemm.h"
 #include "cpu/kernels/vector/vector_math.h"
@@ -126,7 +127,7 @@ class NextHead {
     --left_;
     const float* row = columns_ + left_ * g_.qkv_stride;
     for (int part = 0; part < 3; ++part) {
-      for (int64_t i = 0; i < g_.head_dim; i += kLineFloats) {
+      for (int64_t i = 0; i < g_.head_dim; i += kCacheLineFloats) {
         __builtin_prefetch(row + part * g_.hidden_size + i, 0, 2);
       }
     }
@@ -135,7 +136,6 @@ class NextHead {
  private:
   // A part of the L2: longer sequences would drive out what this head works on.
   static constexpr int64_t kMaxBytes = 160 << 10;
-  static constexpr int64_t kLineFloats = 16;
 
   const AttentionArguments& g_;
   const float* const columns_;

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 
+#include "core/cache_line.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/vector/vector_math.h"
 
@@ -156,9 +157,8 @@ inline void apply_epilogue(const GemmArguments& g, int64_t row, int64_t rows, in
 // Brings rows of kPanelWidth floats into the L2. They may lie behind the end of what is there.
 template <class V>
 inline void prefetch_tile(int64_t rows, const float* tile, int64_t stride) {
-  constexpr int64_t kLineFloats = 16;
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < kPanelWidth<V>; i += kLineFloats) {
+    for (int64_t i = 0; i < kPanelWidth<V>; i += kCacheLineFloats) {
       __builtin_prefetch(tile + r * stride + i, 0, 2);
     }
   }
