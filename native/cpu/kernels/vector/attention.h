@@ -12,7 +12,6 @@
 
 #include <cstdint>
 
-#include "core/cache_line.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/vector/gemm.h"
 #include "cpu/kernels/vector/vector_math.h"
@@ -115,11 +114,12 @@ inline float exponentials(float* scores, int64_t count, float scale) {
 // large matrix, where no processor sees them coming. They are asked for row by row, between tiles.
 class NextHead {
  public:
-  // `rest`: heads behind this one.
-  NextHead(const AttentionArguments& g, int64_t head, int64_t rest)
+  // `wanted`: whether who computes this head goes on with the next, if there is one.
+  NextHead(const AttentionArguments& g, int64_t head, bool wanted)
       : g_(g), columns_(g.qkv + (head + 1) * g.head_dim) {
     const int64_t bytes = 3 * g.sequence_length * g.head_dim * static_cast<int64_t>(sizeof(float));
-    if (rest > 0 && bytes <= kMaxBytes) left_ = g.sequence_length;
+    const bool is_last = (head + 1) * g.head_dim == g.hidden_size;
+    if (wanted && !is_last && bytes <= kMaxBytes) left_ = g.sequence_length;
   }
 
   void prefetch_row() {
@@ -127,9 +127,7 @@ class NextHead {
     --left_;
     const float* row = columns_ + left_ * g_.qkv_stride;
     for (int part = 0; part < 3; ++part) {
-      for (int64_t i = 0; i < g_.head_dim; i += kCacheLineFloats) {
-        __builtin_prefetch(row + part * g_.hidden_size + i, 0, 2);
-      }
+      prefetch_floats(row + part * g_.hidden_size, g_.head_dim);
     }
   }
 
@@ -196,8 +194,7 @@ inline void attend(const AttentionArguments& g, int64_t head, int64_t row_begin,
   }
   pack_values<V>(value, g.qkv_stride, g.sequence_length, g.head_dim, values);
 
-  const int64_t heads = g.hidden_size / g.head_dim;
-  NextHead next(g, head, row_end == g.sequence_length ? heads - head - 1 : 0);
+  NextHead next(g, head, row_end == g.sequence_length);
   for (int64_t row = row_begin; row < row_end; row += plan.block_rows) {
     const int64_t rows = row_end - row < plan.block_rows ? row_end - row : plan.block_rows;
     for (int64_t p = 0; p < plan.key_panels; ++p) {

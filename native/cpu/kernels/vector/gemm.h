@@ -154,14 +154,9 @@ inline void apply_epilogue(const GemmArguments& g, int64_t row, int64_t rows, in
   }
 }
 
-// Brings rows of kPanelWidth floats into the L2. They may lie behind the end of what is there.
-template <class V>
-inline void prefetch_tile(int64_t rows, const float* tile, int64_t stride) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < kPanelWidth<V>; i += kCacheLineFloats) {
-      __builtin_prefetch(tile + r * stride + i, 0, 2);
-    }
-  }
+// Brings so many floats into the L2. They may lie behind the end of what is there.
+inline void prefetch_floats(const float* floats, int64_t count) {
+  for (int64_t i = 0; i < count; i += kCacheLineFloats) __builtin_prefetch(floats + i, 0, 2);
 }
 
 template <class V>
@@ -199,7 +194,9 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
         t.prefetch = next + tile * t.prefetch_bytes * k / kFloatBytes;
         if (last && g.epilogue == Epilogue::kResidual) {
           const int64_t column = (panel + kResidualPanelsAhead) * kPanelWidth<V>;
-          prefetch_tile<V>(rows, g.residual + row * g.residual_stride + column, g.residual_stride);
+          for (int64_t r = row; r < row + rows; ++r) {
+            prefetch_floats(g.residual + r * g.residual_stride + column, kPanelWidth<V>);
+          }
         }
         run_tile<V>(rows, t);
         if (last) apply_epilogue<V>(g, row, rows, panel * kPanelWidth<V>);
