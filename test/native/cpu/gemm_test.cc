@@ -125,8 +125,8 @@ TEST_P(GemmKernels, AgreesWithDoublePrecisionOverRandomShapes) {
   }
 }
 
-TEST_P(GemmKernels, AgreesWithTheScalarTableOnLongChainsAndEveryTileHeight) {
-  for (int64_t m = 1; m <= kernels().gemm_tile_rows + 1; ++m) {
+TEST_P(GemmKernels, AgreesWithTheScalarTableOnLongChainsAndEveryCutIntoTiles) {
+  for (int64_t m = 1; m <= 3 * kernels().gemm_tile_rows + 1; ++m) {
     // Longer than one block of k, and not a multiple of anything.
     Product product(kernels(), m, 33, 1601, 5), reference(scalar(), m, 33, 1601, 5);
     product.run(Epilogue::kGelu);

@@ -152,11 +152,12 @@ inline void multiply_panel(const float* a, int64_t a_stride, int64_t rows, const
   t.a_stride = a_stride;
   t.c_stride = c_stride;
   t.accumulate = false;
-  for (int64_t row = 0; row < rows; row += V::kTileRows) {
-    t.a = a + row * a_stride;
-    t.c = c + row * c_stride;
+  const RowTiles<V> tiles(rows);
+  for (int64_t tile = 0; tile < tiles.count(); ++tile) {
+    t.a = a + tiles.begin(tile) * a_stride;
+    t.c = c + tiles.begin(tile) * c_stride;
     next.prefetch_row();
-    run_tile<V>(rows - row < V::kTileRows ? rows - row : V::kTileRows, t);
+    run_tile<V>(tiles.height(tile), t);
   }
 }
 

@@ -3,7 +3,7 @@
 // Layout: A is row-major with a stride that is an odd number of cache lines, so that the rows of a
 //   tile do not fall into the same cache set. W is packed in panels [k][kPanelWidth], in the order
 //   in which the innermost loop reads it.
-// Work: 2·m·n·k FLOP. For each tile of kTileRows rows and one panel, k steps of kTileRows
+// Work: 2·m·n·k FLOP. For each tile of up to kTileRows rows and one panel, k steps of kTileRows
 //   broadcasts and kTileVectors loads for kTileRows·kTileVectors multiply-adds.
 // Limiter: the multiply-add units. Blocks of k keep a panel (≤ kMaxBlockK·kPanelWidth floats,
 //   96 KiB for 32 columns) and a block of A's rows in the L2, from which both stream at a few bytes
@@ -97,6 +97,31 @@ __attribute__((noinline)) void gemm_tile(const TileArguments& t) {
   }
 }
 
+// Rows in as few tiles as hold them, whose heights differ by one at most. A tile of one row takes
+// as long as one of four: a multiply-add waits for the one before it in its chain, and only about
+// eight chains keep the units busy. So 8 rows are 4 and 4, not 6 and 2.
+template <class V>
+class RowTiles {
+ public:
+  // rows ≥ 1
+  explicit RowTiles(int64_t rows)
+      : count_((rows + V::kTileRows - 1) / V::kTileRows),
+        least_height_(rows / count_),
+        taller_(rows % count_) {}
+
+  int64_t count() const { return count_; }
+  int64_t height(int64_t tile) const { return least_height_ + (tile < taller_ ? 1 : 0); }
+  // The tile's first row.
+  int64_t begin(int64_t tile) const {
+    return tile * least_height_ + (tile < taller_ ? tile : taller_);
+  }
+
+ private:
+  int64_t count_;
+  int64_t least_height_;
+  int64_t taller_;  // so many tiles, the first ones, have a row more
+};
+
 // gemm_tile of the height that only run time knows, 1 ≤ rows ≤ kTileRows.
 template <class V, int kRows = V::kTileRows>
 inline void run_tile(int64_t rows, const TileArguments& t) {
@@ -164,7 +189,7 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
   constexpr int64_t kFloatBytes = sizeof(float);
   const int64_t k_blocks = (g.k + kMaxBlockK - 1) / kMaxBlockK;
   const int64_t block_k = (g.k + k_blocks - 1) / k_blocks;
-  const int64_t tiles = (range.row_end - range.row_begin + V::kTileRows - 1) / V::kTileRows;
+  const RowTiles<V> tiles(range.row_end - range.row_begin);
   for (int64_t k_begin = 0; k_begin < g.k; k_begin += block_k) {
     const int64_t k = g.k - k_begin < block_k ? g.k - k_begin : block_k;
     const bool last = k_begin + k == g.k;
@@ -183,12 +208,12 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
       t.a_stride = g.a_stride;
       t.c_stride = g.c_stride;
       // Rounded up: the tiles together bring all of it, and a little of what follows.
-      t.prefetch_bytes = (kPanelWidth<V> * kFloatBytes + tiles - 1) / tiles;
+      t.prefetch_bytes =
+          (kPanelWidth<V> * kFloatBytes + tiles.count() - 1) / tiles.count();
       t.accumulate = k_begin > 0;
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t row = range.row_begin + tile * V::kTileRows;
-        const int64_t left = range.row_end - row;
-        const int64_t rows = left < V::kTileRows ? left : V::kTileRows;
+      for (int64_t tile = 0; tile < tiles.count(); ++tile) {
+        const int64_t row = range.row_begin + tiles.begin(tile);
+        const int64_t rows = tiles.height(tile);
         t.a = g.a + row * g.a_stride + k_begin;
         t.c = g.c + row * g.c_stride + panel * kPanelWidth<V>;
         t.prefetch = next + tile * t.prefetch_bytes * k / kFloatBytes;
