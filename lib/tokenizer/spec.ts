@@ -57,7 +57,8 @@ export class Vocabulary {
    */
   static from(tokens: Record<string, unknown>, where: string): Vocabulary {
     const vocabulary = new Vocabulary()
-    for (const [token, id] of Object.entries(tokens)) vocabulary.add(token, id)
+    // Neither entries nor an iterator: either makes an object a token, for V8 to collect later.
+    Object.keys(tokens).forEach((token) => vocabulary.add(token, tokens[token]))
     if (vocabulary.count === 0) throw formatError(`Expected tokens in ${where} but it is empty.`)
     return vocabulary
   }
@@ -93,19 +94,13 @@ export class Vocabulary {
   pack(): Pick<NativeTokenizerSpec, 'vocab_bytes' | 'vocab_offsets'> {
     const size = this.#tokens.length
     const vocab_offsets = new Int32Array(size + 1)
-    const chunks: Buffer[] = []
     let bytes = 0
     for (let id = 0; id < size; id += 1) {
-      // Array slots between high ids may be empty.
-      const token = this.#tokens[id] ?? ''
-      if (token !== '') {
-        const chunk = Buffer.from(token)
-        chunks.push(chunk)
-        bytes += chunk.length
-      }
+      // Array slots between high ids may be empty; join takes them for empty strings.
+      bytes += Buffer.byteLength(this.#tokens[id] ?? '')
       vocab_offsets[id + 1] = bytes
     }
-    return { vocab_bytes: new Uint8Array(Buffer.concat(chunks)), vocab_offsets }
+    return { vocab_bytes: new Uint8Array(Buffer.from(this.#tokens.join(''))), vocab_offsets }
   }
 }
 

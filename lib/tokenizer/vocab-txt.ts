@@ -30,7 +30,8 @@ function readLines(bytes: Uint8Array): string[] {
 
 function readVocabulary(bytes: Uint8Array): Vocabulary {
   const lines = readLines(bytes)
-  const last = new Map(lines.map((token, id) => [token, id]))
+  const last = new Map<string, number>()
+  lines.forEach((token, id) => last.set(token, id))
   const vocabulary = new Vocabulary()
   lines.forEach((token, id) => {
     if (last.get(token) === id) vocabulary.add(token, id)
