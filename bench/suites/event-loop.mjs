@@ -4,8 +4,8 @@
 // without them, and beside it stands what it was with them.
 
 import { join } from 'node:path'
-import { clearInterval, setInterval } from 'node:timers'
 import { PerformanceObserver } from 'node:perf_hooks'
+import { clearInterval, setInterval } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { loadPipeline } from '../support/fusebert.mjs'

@@ -152,9 +152,9 @@ def machine():
     return {"gpus": gpus.strip().split("\n") if gpus else [], "cpus": os.cpu_count()}
 
 
-def architecture_of(machine):
+def architecture_of(found):
     """90 of a compute capability 9.0, of the first GPU; 0 where nothing says it."""
-    capability = machine["gpus"][0].rsplit(", ", 1)[-1] if machine["gpus"] else ""
+    capability = found["gpus"][0].rsplit(", ", 1)[-1] if found["gpus"] else ""
     return int(capability.replace(".", "")) if capability.replace(".", "").isdigit() else 0
 
 
