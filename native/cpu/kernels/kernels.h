@@ -41,7 +41,7 @@ struct GemmArguments {
   Epilogue epilogue;
 };
 
-// Rows [row_begin, row_end) by panels [panel_begin, panel_end) of a product.
+// Rows [row_begin, row_end), at least one, by panels [panel_begin, panel_end) of a product.
 struct GemmRange {
   int64_t row_begin;
   int64_t row_end;
@@ -118,7 +118,8 @@ struct Kernels {
 
   // Floats of scratch that attention() needs for a sequence of this length, 64-byte aligned.
   int64_t (*attention_scratch_floats)(int64_t sequence_length, int64_t head_dim);
-  // context = softmax(Q·Kᵀ/√head_dim)·V for one head and query rows [row_begin, row_end).
+  // context = softmax(Q·Kᵀ/√head_dim)·V for one head and query rows [row_begin, row_end), at least
+  // one.
   void (*attention)(const AttentionArguments& arguments, int64_t head, int64_t row_begin,
                     int64_t row_end, float* scratch);
 

@@ -140,10 +140,11 @@ class NextHead {
   int64_t left_ = 0;  // rows
 };
 
-// c[rows, kPanelWidth] = a[rows, k] · panel, a tile at a time.
+// c[rows of the tiles, kPanelWidth] = a[rows of the tiles, k] · panel, a tile at a time.
 template <class V>
-inline void multiply_panel(const float* a, int64_t a_stride, int64_t rows, const float* panel,
-                           int64_t k, float* c, int64_t c_stride, NextHead& next) {
+inline void multiply_panel(const float* a, int64_t a_stride, const RowTiles<V::kTileRows>& tiles,
+                           const float* panel, int64_t k, float* c, int64_t c_stride,
+                           NextHead& next) {
   TileArguments t;
   t.panel = panel;
   t.prefetch = panel;  // nothing to prefetch: the panels were just written
@@ -152,7 +153,6 @@ inline void multiply_panel(const float* a, int64_t a_stride, int64_t rows, const
   t.a_stride = a_stride;
   t.c_stride = c_stride;
   t.accumulate = false;
-  const RowTiles<V> tiles(rows);
   for (int64_t tile = 0; tile < tiles.count(); ++tile) {
     t.a = a + tiles.begin(tile) * a_stride;
     t.c = c + tiles.begin(tile) * c_stride;
@@ -198,8 +198,9 @@ inline void attend(const AttentionArguments& g, int64_t head, int64_t row_begin,
   NextHead next(g, head, row_end == g.sequence_length);
   for (int64_t row = row_begin; row < row_end; row += plan.block_rows) {
     const int64_t rows = row_end - row < plan.block_rows ? row_end - row : plan.block_rows;
+    const RowTiles<V::kTileRows> tiles(rows);
     for (int64_t p = 0; p < plan.key_panels; ++p) {
-      multiply_panel<V>(query + row * g.qkv_stride, g.qkv_stride, rows,
+      multiply_panel<V>(query + row * g.qkv_stride, g.qkv_stride, tiles,
                         keys + p * kPanelWidth<V> * g.head_dim, g.head_dim,
                         scores + p * kPanelWidth<V>, plan.score_stride, next);
     }
@@ -209,7 +210,7 @@ inline void attend(const AttentionArguments& g, int64_t head, int64_t row_begin,
           1.0f / exponentials<V>(scores + r * plan.score_stride, g.sequence_length, scale);
     }
     for (int64_t p = 0; p < plan.value_panels; ++p) {
-      multiply_panel<V>(scores, plan.score_stride, rows,
+      multiply_panel<V>(scores, plan.score_stride, tiles,
                         values + p * kPanelWidth<V> * g.sequence_length, g.sequence_length,
                         context + p * kPanelWidth<V>, context_stride, next);
     }

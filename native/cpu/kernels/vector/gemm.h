@@ -97,22 +97,23 @@ __attribute__((noinline)) void gemm_tile(const TileArguments& t) {
   }
 }
 
-// Rows in as few tiles as hold them, whose heights differ by one at most. A tile of one row takes
-// as long as one of four: a multiply-add waits for the one before it in its chain, and only about
-// eight chains keep the units busy. So 8 rows are 4 and 4, not 6 and 2.
-template <class V>
+// Rows in as few tiles as hold them, whose heights differ by one at most. A multiply-add waits for
+// the one before it in its chain, and only several chains keep the units busy: on AVX2, where a row
+// is two chains, about eight, so that a tile of one row takes as long as one of four. So 8 rows are
+// 4 and 4, not 6 and 2.
+template <int64_t kTileRows>
 class RowTiles {
  public:
   // rows ≥ 1
-  explicit RowTiles(int64_t rows)
-      : count_((rows + V::kTileRows - 1) / V::kTileRows),
+  explicit constexpr RowTiles(int64_t rows)
+      : count_((rows + kTileRows - 1) / kTileRows),
         least_height_(rows / count_),
         taller_(rows % count_) {}
 
-  int64_t count() const { return count_; }
-  int64_t height(int64_t tile) const { return least_height_ + (tile < taller_ ? 1 : 0); }
+  constexpr int64_t count() const { return count_; }
+  constexpr int64_t height(int64_t tile) const { return least_height_ + (tile < taller_ ? 1 : 0); }
   // The tile's first row.
-  int64_t begin(int64_t tile) const {
+  constexpr int64_t begin(int64_t tile) const {
     return tile * least_height_ + (tile < taller_ ? tile : taller_);
   }
 
@@ -121,6 +122,10 @@ class RowTiles {
   int64_t least_height_;
   int64_t taller_;  // so many tiles, the first ones, have a row more
 };
+
+static_assert(RowTiles<6>(8).count() == 2);
+static_assert(RowTiles<6>(8).height(0) == 4 && RowTiles<6>(8).height(1) == 4);
+static_assert(RowTiles<6>(13).height(0) == 5 && RowTiles<6>(13).begin(2) == 9);
 
 // gemm_tile of the height that only run time knows, 1 ≤ rows ≤ kTileRows.
 template <class V, int kRows = V::kTileRows>
@@ -189,7 +194,7 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
   constexpr int64_t kFloatBytes = sizeof(float);
   const int64_t k_blocks = (g.k + kMaxBlockK - 1) / kMaxBlockK;
   const int64_t block_k = (g.k + k_blocks - 1) / k_blocks;
-  const RowTiles<V> tiles(range.row_end - range.row_begin);
+  const RowTiles<V::kTileRows> tiles(range.row_end - range.row_begin);
   for (int64_t k_begin = 0; k_begin < g.k; k_begin += block_k) {
     const int64_t k = g.k - k_begin < block_k ? g.k - k_begin : block_k;
     const bool last = k_begin + k == g.k;
@@ -208,8 +213,7 @@ inline void gemm_range(const GemmArguments& g, const GemmRange& range) {
       t.a_stride = g.a_stride;
       t.c_stride = g.c_stride;
       // Rounded up: the tiles together bring all of it, and a little of what follows.
-      t.prefetch_bytes =
-          (kPanelWidth<V> * kFloatBytes + tiles.count() - 1) / tiles.count();
+      t.prefetch_bytes = (kPanelWidth<V> * kFloatBytes + tiles.count() - 1) / tiles.count();
       t.accumulate = k_begin > 0;
       for (int64_t tile = 0; tile < tiles.count(); ++tile) {
         const int64_t row = range.row_begin + tiles.begin(tile);
