@@ -90,7 +90,10 @@ export class Vocabulary {
     this.#tokens[id] = ''
   }
 
-  /** The bytes of all tokens by id, end to end, and where each begins. */
+  /**
+   * The bytes of all tokens by id, end to end, and where each begins. No token has a lone
+   * surrogate, so their bytes are those of the text that they make together.
+   */
   pack(): Pick<NativeTokenizerSpec, 'vocab_bytes' | 'vocab_offsets'> {
     const size = this.#tokens.length
     const vocab_offsets = new Int32Array(size + 1)
@@ -100,7 +103,7 @@ export class Vocabulary {
       bytes += Buffer.byteLength(this.#tokens[id] ?? '')
       vocab_offsets[id + 1] = bytes
     }
-    return { vocab_bytes: new Uint8Array(Buffer.from(this.#tokens.join(''))), vocab_offsets }
+    return { vocab_bytes: new TextEncoder().encode(this.#tokens.join('')), vocab_offsets }
   }
 }
 

@@ -30,6 +30,7 @@ function readLines(bytes: Uint8Array): string[] {
 
 function readVocabulary(bytes: Uint8Array): Vocabulary {
   const lines = readLines(bytes)
+  // Not from entries; Vocabulary.from says why.
   const last = new Map<string, number>()
   lines.forEach((token, id) => last.set(token, id))
   const vocabulary = new Vocabulary()

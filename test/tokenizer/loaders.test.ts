@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AutoTokenizer } from '../../lib/tokenizer/auto-tokenizer.js'
 import { ModelFolder } from '../../lib/hub/folder.js'
 import type { NativeTokenizerSpec } from '../../lib/native/addon.js'
+import { Vocabulary } from '../../lib/tokenizer/spec.js'
 import { readTokenizerConfig } from '../../lib/tokenizer/tokenizer-config.js'
 import { parseTokenizerJson } from '../../lib/tokenizer/tokenizer-json.js'
 import { parseVocabTxt } from '../../lib/tokenizer/vocab-txt.js'
@@ -100,6 +101,18 @@ describe('vocab.txt', () => {
     expect(await ids('a<old>')).toEqual([5, 11])
     await write({ 'added_tokens.json': { '<old>': 12 } })
     expect(await code()).toBe('ERR_TOKENIZER_FORMAT')
+  })
+
+  it('packs tokens of any length by id, where ids are missing too', () => {
+    const vocabulary = new Vocabulary()
+    vocabulary.add('😀', 4)
+    vocabulary.add('é', 0)
+    vocabulary.addHole(2)
+    vocabulary.add('a', 1)
+    const { vocab_bytes, vocab_offsets } = vocabulary.pack()
+    const expected = [0xc3, 0xa9, 0x61, 0xf0, 0x9f, 0x98, 0x80]
+    expect([...vocab_bytes]).toEqual(expected)
+    expect([...vocab_offsets]).toEqual([0, 2, 3, 3, 3, 7])
   })
 
   it.each(['\n', '\r\n', '\r'])('accepts lines that end with %j', async (end) => {
