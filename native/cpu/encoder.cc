@@ -45,6 +45,9 @@ Epilogue epilogue_of(Activation activation) {
   return Epilogue::kGelu;
 }
 
+// Made only where it is returned: its message takes an allocation.
+Status aborted() { return Status(StatusCode::kAborted, "The request was cancelled."); }
+
 // Of a head's dense layer, which is there.
 Epilogue epilogue_of(HeadDense dense, Activation hidden_act) {
   if (dense == HeadDense::kTanh) return Epilogue::kTanh;
@@ -123,11 +126,10 @@ void Encoder::parallel_ranges(int64_t count, const Task& task) {
 
 Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
                     const std::atomic<bool>& cancelled) {
-  const Status aborted(StatusCode::kAborted, "The request was cancelled.");
   embed(batch);
   for (const LayerWeights& weights : weights_.layers) {
     layer(weights, batch, cancelled);
-    if (cancelled.load(std::memory_order_relaxed)) return aborted;
+    if (cancelled.load(std::memory_order_relaxed)) return aborted();
   }
   if (output.hidden_states != nullptr) {
     write_hidden_states(batch.total_tokens(), output.normalize && output.pooling.count == 0,
@@ -136,11 +138,11 @@ Status Encoder::run(const PackedBatch& batch, const EncodeOutput& output,
   if (output.pooled != nullptr) write_pooled(batch, output);
   if (output.pooler_output != nullptr) {
     write_pooler_output(batch, output.pooler_output, cancelled);
-    if (cancelled.load(std::memory_order_relaxed)) return aborted;
+    if (cancelled.load(std::memory_order_relaxed)) return aborted();
   }
   if (output.wants_head()) {
     write_head(batch, output, cancelled);
-    if (cancelled.load(std::memory_order_relaxed)) return aborted;
+    if (cancelled.load(std::memory_order_relaxed)) return aborted();
   }
   return Status();
 }
